@@ -1,0 +1,242 @@
+"""BERT whose linear layers may carry dendrites, by Hugging Face conventions.
+
+- The config says how many dendrites each layer has; loading allocates them before the weights arrive.
+- A layer that the config does not name is an ordinary `nn.Linear`: a model without dendrites is plain BERT,
+  and a plain BERT checkpoint loads straight in.
+- One set of weights, two views: seven attribute logits, or the pair [0, z_toxicity], whose softmax is the
+  toxicity probability.
+- `save_pretrained` puts this file and the dendritic layer's beside the weights, so that
+  `from_pretrained(folder, trust_remote_code=True)` works where this package is not installed.
+"""
+
+# transformers leaves most of its methods unannotated.
+# mypy: disable-error-code="no-untyped-call"
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from giantkiller.dendrites.linear import DendriticLinear
+
+PERFORABLE = r"encoder|pooler|classifier"
+"""The layers that may carry dendrites, as a pattern on module names."""
+
+CODE = "modeling_dendritic_bert"
+LINEAR_CODE = "dendritic_linear"
+
+
+class DendriticBertConfig(BertConfig):
+    """BertConfig, and where the dendrites are.
+
+    dendrites: number of dendrites by module name, as named inside the base model ("pooler.dense",
+        "encoder.layer.0.output.dense"), plus "classifier"; modules not named are plain linear layers.
+    dendrite_activation: the dendrites' activation function, as `DendriticLinear` names it.
+    attributes: what the classifier's outputs are, in order; toxicity first.
+    labels_view: "attributes" for one logit an attribute, or "two" for the logits [0, z_toxicity].
+    """
+
+    model_type = "dendritic_bert"
+
+    def __init__(
+        self,
+        dendrites: dict[str, int] | None = None,
+        dendrite_activation: str = "tanh",
+        attributes: list[str] | tuple[str, ...] | None = None,
+        labels_view: str = "attributes",
+        **kwargs: Any,
+    ) -> None:
+        if labels_view not in ("attributes", "two"):
+            raise ValueError(f"labels_view is {labels_view!r}; it must be 'attributes' or 'two'")
+        self.dendrites = {name: int(count) for name, count in (dendrites or {}).items()}
+        self.dendrite_activation = dendrite_activation
+        self.labels_view = labels_view
+        if attributes is not None and "id2label" not in kwargs and labels_view == "attributes":
+            kwargs["id2label"] = dict(enumerate(attributes))
+            kwargs["label2id"] = {name: index for index, name in enumerate(attributes)}
+            kwargs.setdefault("problem_type", "multi_label_classification")
+        super().__init__(**kwargs)
+        # Without a list of attributes, whatever labels the config has are the attributes.
+        self.attributes = list(attributes) if attributes is not None else list((self.id2label or {}).values())
+        self._show_view()
+
+    def _show_view(self) -> None:
+        """Make id2label and problem_type say what the logits of the chosen view are."""
+        if self.labels_view == "two":
+            self.id2label = {0: "non-toxic", 1: "toxic"}
+            self.label2id = {"non-toxic": 0, "toxic": 1}
+            self.problem_type = "single_label_classification"
+        elif self.id2label == {0: "non-toxic", 1: "toxic"} and len(self.attributes) != 2:
+            self.id2label = dict(enumerate(self.attributes))
+            self.label2id = {name: index for index, name in enumerate(self.attributes)}
+            self.problem_type = "multi_label_classification"
+
+
+def _own_name(name: str, prefix: str) -> str:
+    """The name of a module as the config knows it: without the base model's prefix."""
+    return name.removeprefix(prefix + ".")
+
+
+def _allocate(model: PreTrainedModel, prefix: str) -> None:
+    """Replace the linear layers that the config names by dendritic ones of the right size, weights unset."""
+    config = model.config
+    found = {
+        _own_name(name, prefix): name for name, module in model.named_modules() if type(module) is nn.Linear
+    }
+    for short, count in config.dendrites.items():
+        if short not in found:
+            continue  # the classifier of a bare encoder, or already allocated by the base model
+        parent = model.get_submodule(found[short].rpartition(".")[0])
+        child = found[short].rpartition(".")[2]
+        plain = getattr(parent, child)
+        setattr(
+            parent,
+            child,
+            DendriticLinear(
+                plain.in_features,
+                plain.out_features,
+                bias=plain.bias is not None,
+                dendrites=count,
+                activation=config.dendrite_activation,
+            ),
+        )
+
+
+def _record(model: PreTrainedModel, prefix: str) -> None:
+    """Write the present number of dendrites of each dendritic layer into the config."""
+    model.config.dendrites = {
+        _own_name(name, prefix): module.dendrites
+        for name, module in model.named_modules()
+        if isinstance(module, DendriticLinear)
+    }
+    activations = {m.activation for m in model.modules() if isinstance(m, DendriticLinear)}
+    if len(activations) > 1:
+        raise ValueError(f"one model has one dendrite activation, this one has {sorted(activations)}")
+    if activations:
+        model.config.dendrite_activation = activations.pop()
+
+
+def _write_code(folder: Path) -> None:
+    """Copy this module and the dendritic layer's into a checkpoint folder, importing one another there."""
+    own = Path(__file__).read_text(encoding="utf-8")
+    linear = Path(str(sys.modules[DendriticLinear.__module__].__file__)).read_text(encoding="utf-8")
+    absolute = "from giantkiller.dendrites." + "linear import DendriticLinear"
+    (folder / f"{CODE}.py").write_text(
+        own.replace(absolute, f"from .{LINEAR_CODE} import DendriticLinear"), encoding="utf-8"
+    )
+    (folder / f"{LINEAR_CODE}.py").write_text(linear, encoding="utf-8")
+
+
+class _Dendritic(PreTrainedModel):
+    """What the encoder and the classifier share: allocation, initial values, and saving."""
+
+    config_class = DendriticBertConfig
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Set starting values of weights that no checkpoint brought; dendrites start with strength zero."""
+        super()._init_weights(module)
+        if isinstance(module, DendriticLinear):
+            bound = module.in_features**-0.5
+            if module.dendrite_weight is not None:
+                nn.init.uniform_(module.dendrite_weight, -bound, bound)
+            for rest in (module.dendrite_bias, module.dendrite_strength, module.dendrite_cascade):
+                if rest is not None:
+                    nn.init.zeros_(rest)
+
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Save config, weights and the code that reads them.
+
+        The config records the dendrites that the layers have now, however they came to be.
+        """
+        _record(self, self.base_model_prefix)
+        self.config.auto_map = {
+            "AutoConfig": f"{CODE}.DendriticBertConfig",
+            "AutoModel": f"{CODE}.DendriticBertModel",
+            "AutoModelForSequenceClassification": f"{CODE}.DendriticBertForSequenceClassification",
+        }
+        super().save_pretrained(save_directory, *args, **kwargs)
+        _write_code(Path(save_directory))
+
+
+class DendriticBertModel(_Dendritic, BertModel):
+    """The encoder and the pooler, with the dendrites that the config names."""
+
+    def __init__(self, config: DendriticBertConfig, add_pooling_layer: bool = True) -> None:
+        super().__init__(config, add_pooling_layer=add_pooling_layer)
+        _allocate(self, self.base_model_prefix)
+        self.post_init()
+
+
+class DendriticBertForSequenceClassification(_Dendritic, BertForSequenceClassification):
+    """The encoder and one classifier output an attribute.
+
+    Trained with `labels` of shape (batch, attributes), fractions in [0, 1], NaN where nobody asked; in the
+    "two" view also with class indices of shape (batch,).
+    """
+
+    # Trainer: the loss is already a mean, whatever else it passes along.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: DendriticBertConfig) -> None:
+        config._show_view()
+        super().__init__(config)
+        self.bert = DendriticBertModel(config)
+        self.classifier = nn.Linear(config.hidden_size, len(config.attributes))
+        _allocate(self, self.base_model_prefix)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput | tuple[torch.Tensor, ...]:
+        """Give logits (batch, attributes), or (batch, 2) in the "two" view; with labels, the loss too."""
+        outputs = self.bert(
+            input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.classifier(self.dropout(outputs.pooler_output))  # (batch, attributes)
+        loss = None
+        if self.config.labels_view == "two":
+            if labels is not None and labels.ndim == 1:
+                labels = labels.to(logits.dtype).unsqueeze(-1)
+            if labels is not None:
+                loss = masked_loss(logits[:, : labels.shape[-1]], labels)
+            toxicity = logits[:, :1]
+            logits = torch.cat([torch.zeros_like(toxicity), toxicity], dim=-1)
+        elif labels is not None:
+            loss = masked_loss(logits, labels)
+        output = SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
+        )
+        if return_dict is None:
+            return_dict = getattr(self.config, "return_dict", True)
+        return output if return_dict else output.to_tuple()
+
+
+def masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Mean binary cross-entropy over the targets that are known.
+
+    logits, targets: (batch, attributes); a NaN target neither counts nor sends gradient.
+    """
+    targets = targets.to(logits.dtype)
+    known = ~torch.isnan(targets)
+    each = nn.functional.binary_cross_entropy_with_logits(
+        logits, torch.where(known, targets, torch.zeros_like(targets)), reduction="none"
+    )
+    return (each * known).sum() / known.sum().clamp(min=1)
