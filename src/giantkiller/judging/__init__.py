@@ -1,0 +1,1 @@
+"""How good, for whom, at which threshold, compared with what: takes scoring functions, not models."""

@@ -1,0 +1,332 @@
+"""A MODEL as people name it on the command line, made into a scoring function.
+
+Private to the commands that judge. Imports what a kind of model needs only when one is named.
+"""
+
+import json
+import math
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from giantkiller.attributes import ATTRIBUTES, OTHER_NAMES
+from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.judging.metrics import Scorer
+
+if TYPE_CHECKING:
+    from giantkiller.data.sources import Labelled
+
+HELP = """MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a Hugging Face hub name,
+an http(s) address that scores, a file of scores (.csv, .tsv, .jsonl or .parquet; columns named like the
+attributes), or column:NAME, a column of the judged file itself that holds toxicity scores."""
+
+TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+BATCH_TOKENS = 4096
+MAX_LENGTH = 512
+RESPONSE_BYTES = 64 << 20
+HTTP_BATCH = 64
+HTTP_SECONDS = 60
+
+
+@dataclass
+class Model:
+    """A scoring function and what is known of the model behind it."""
+
+    name: str
+    kind: str  # bundle, checkpoint, scores or endpoint
+    score: Scorer
+    thresholds: dict[str, float] = field(default_factory=dict)
+    policy: dict[str, dict[str, float]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def load(
+    name: str, data: "Labelled | None" = None, *, max_length: int | None = None, quiet: bool = False
+) -> Model:
+    """Find out what a MODEL is and load it.
+
+    Args:
+        name: see HELP.
+        data: the judged rows; stored scores are taken from them or must match them.
+        max_length: tokens a comment is cut at, for a Hugging Face classifier; its own limit if not given.
+        quiet: show no progress bar.
+
+    Raises:
+        UserError: there is no such model, or it gives no score that is one of ours.
+    """
+    if name == "default":
+        return _bundle(None)
+    if name.startswith(("http://", "https://")):
+        return _endpoint(name, quiet)
+    if name.startswith("column:"):
+        return _stored_column(name, data)
+    path = Path(name)
+    if path.is_dir():
+        if (path / "bundle.json").exists():
+            return _bundle(path)
+        if (path / "config.json").exists():
+            return _checkpoint(name, max_length, quiet)
+        raise UserError(f"{name} is neither a bundle (bundle.json) nor a checkpoint (config.json): name one")
+    if path.name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS):
+        return _stored_file(path, data)
+    if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
+        raise UserError(f"there is no model at {name}: name a folder, a hub model or a file of scores")
+    return _checkpoint(name, max_length, quiet)
+
+
+def _bundle(folder: Path | None) -> Model:
+    from giantkiller.screener import Screener
+
+    screener = Screener(folder)
+    bundle = screener.bundle
+    return Model(
+        name=f"{bundle.name} {bundle.version}",
+        kind="bundle",
+        score=screener.scores,
+        thresholds=dict(bundle.threshold),
+        policy={attribute: dict(actions) for attribute, actions in bundle.policy.items()},
+        about={"max_length": bundle.max_length, "provenance": bundle.provenance},
+    )
+
+
+def _checkpoint(name: str, max_length: int | None, quiet: bool) -> Model:
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError(error.name or "transformers", "train") from error
+    import giantkiller.models  # noqa: F401  (registers the dendritic model)
+
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+        model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
+            name, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(
+            f"{name} can't be loaded as a text classifier ({type(error).__name__}): name a folder with "
+            "config.json, weights and tokenizer, or a model that this machine can fetch from the hub"
+        ) from error
+    model.eval()
+    config = model.config
+    columns, softmax = _label_columns(name, {int(k): str(v) for k, v in config.id2label.items()})
+    positions = int(getattr(config, "max_position_embeddings", MAX_LENGTH))
+    own_limit = min(positions, int(tokenizer.model_max_length), MAX_LENGTH)
+    limit = min(max_length or own_limit, own_limit)
+    clean = _cleaner(config.model_type)
+
+    def score(texts: Sequence[str]) -> NDArray[Any]:
+        prepared = [clean(text) for text in texts]
+        result = np.full((len(prepared), len(ATTRIBUTES)), np.nan, dtype=np.float32)
+        encoded = tokenizer(prepared, truncation=True, max_length=limit)["input_ids"] if prepared else []
+        order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row]))
+        with (
+            tqdm(total=len(order), unit="comment", disable=quiet, leave=False) as bar,
+            torch.inference_mode(),
+        ):
+            begin = 0
+            while begin < len(order):
+                longest = max(len(encoded[order[begin]]), 1)
+                rows = order[begin : begin + max(1, BATCH_TOKENS // longest)]
+                batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
+                logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+                if softmax:
+                    probabilities = torch.softmax(logits.float(), dim=-1)
+                else:
+                    probabilities = torch.sigmoid(logits.float())
+                for attribute, column in columns.items():
+                    result[rows, ATTRIBUTES.index(attribute)] = probabilities[:, column].numpy()
+                begin += len(rows)
+                bar.update(len(rows))
+        return result
+
+    missing = sorted(loading.get("missing_keys", []))
+    parameters = sum(p.numel() for p in model.parameters())
+    return Model(
+        name=name,
+        kind="checkpoint",
+        score=score,
+        about={
+            "max_length": limit,
+            "parameters": int(parameters),
+            "memory_bytes": int(sum(p.numel() * p.element_size() for p in model.parameters())),
+            # A head that was not in the file is random: its scores say nothing about the model.
+            "fine_tuned": not any("classifier" in key or "score" in key for key in missing),
+            "missing_weights": missing,
+            "labels": list(config.id2label.values()),
+        },
+    )
+
+
+def _cleaner(model_type: str) -> Callable[[str], str]:
+    # Ours was trained on cleaned text; others get what their authors gave them.
+    if model_type != "dendritic_bert":
+        return str
+    from giantkiller.text import clean_text
+
+    return clean_text
+
+
+def _label_columns(name: str, labels: dict[int, str]) -> tuple[dict[str, int], bool]:
+    """Which output is which attribute, and whether outputs exclude each other (softmax)."""
+    if len(labels) == 2:
+        toxic = [
+            column
+            for column, label in labels.items()
+            if "tox" in label.lower() and not label.lower().startswith(("non", "not", "neutral"))
+        ]
+        if len(toxic) == 1:
+            return {"toxicity": toxic[0]}, True
+    found: dict[str, int] = {}
+    for column, label in labels.items():
+        for spelling in (label, label.lower(), label.lower().replace(" ", "_").replace("-", "_")):
+            attribute = spelling if spelling in ATTRIBUTES else OTHER_NAMES.get(spelling)
+            if attribute:
+                found.setdefault(attribute, column)
+                break
+    if found:
+        return found, False
+    if set(labels.values()) == {"LABEL_0", "LABEL_1"}:
+        return {"toxicity": 1}, True
+    raise UserError(
+        f"{name} has the labels {', '.join(list(labels.values())[:8])}, none of which is one of ours: "
+        f"rename one in its config.json ({', '.join(ATTRIBUTES)})"
+    )
+
+
+def stored(name: str, scores: NDArray[Any]) -> Model:
+    """A model that is nothing but its scores, row for row those of the judged file."""
+
+    def score(texts: Sequence[str]) -> NDArray[Any]:
+        if len(texts) != len(scores):
+            raise UserError(
+                f"{name} holds {len(scores)} scores for {len(texts)} comments: stored scores can judge "
+                "the rows they were made for and nothing else"
+            )
+        return scores
+
+    return Model(name=name, kind="scores", score=score)
+
+
+def _stored_column(name: str, data: "Labelled | None") -> Model:
+    column = name.removeprefix("column:")
+    if data is None or column not in data.extra:
+        known = (
+            ", ".join(data.extra) if data is not None and len(data.extra) else "none beside text and labels"
+        )
+        raise UserError(
+            f"the judged file has no column {column!r}; beside text and labels it has: {known or 'none'}"
+        )
+    scores = np.full((len(data), len(ATTRIBUTES)), np.nan)
+    scores[:, 0] = _numbers(data.extra[column], column)
+    return stored(column, scores)
+
+
+def _stored_file(path: Path, data: "Labelled | None") -> Model:
+    from giantkiller.data.sources import read_labelled
+
+    if data is None:
+        raise UserError(f"{path} holds scores, so the rows they belong to are needed: name them with --data")
+    held = read_labelled(path)
+    scores: NDArray[Any] = held.targets.astype(np.float64)
+    if np.isnan(scores).all():
+        column = next((each for each in ("score", "probability", "prediction") if each in held.extra), None)
+        if column is None:
+            raise UserError(
+                f"{path} has no column of scores: name columns like the attributes, "
+                "or one 'score' for toxicity"
+            )
+        scores[:, 0] = _numbers(held.extra[column], column)
+    if "id" in held.extra and "id" in data.extra:
+        scores = scores[_join(path, list(data.extra["id"]), list(held.extra["id"]))]
+    elif len(scores) != len(data):
+        raise UserError(
+            f"{path} has {len(scores)} rows of scores for {len(data)} comments: give one row each, "
+            "in the same order, or an 'id' column in both files"
+        )
+    return stored(path.name, scores)
+
+
+def _join(path: Path, wanted: list[Any], given: list[Any]) -> list[int]:
+    for where, ids in (("the judged file", wanted), (str(path), given)):
+        if len(set(ids)) < len(ids):
+            raise UserError(f"{where} has the same id in two rows: make the ids unique, or drop the column")
+    place = {each: row for row, each in enumerate(given)}
+    lost = [each for each in wanted if each not in place]
+    if lost:
+        raise UserError(f"{path} has no score for {len(lost)} of {len(wanted)} ids: score every row")
+    return [place[each] for each in wanted]
+
+
+def _numbers(values: NDArray[Any], column: str) -> NDArray[np.float64]:
+    if values.dtype == object:
+        raise UserError(f"the column {column!r} holds words, not scores between 0 and 1")
+    return values.astype(np.float64)
+
+
+def _endpoint(url: str, quiet: bool) -> Model:
+    """A service. Perspective's `comments:analyze` is asked one comment at a time; any other address gets
+    {"texts": [...]} and must answer {"scores": {attribute: [...]}}."""
+    perspective = urlsplit(url).path.endswith("comments:analyze")
+
+    def score(texts: Sequence[str]) -> NDArray[Any]:
+        result = np.full((len(texts), len(ATTRIBUTES)), np.nan)
+        size = 1 if perspective else HTTP_BATCH
+        for begin in tqdm(range(0, len(texts), size), unit="request", disable=quiet, leave=False):
+            batch = list(texts[begin : begin + size])
+            if perspective:
+                answer = _post(url, {"comment": {"text": batch[0]}, "requestedAttributes": {"TOXICITY": {}}})
+                columns = {
+                    name: [each.get("summaryScore", {}).get("value")]
+                    for name, each in _mapping(url, answer.get("attributeScores")).items()
+                    if isinstance(each, dict)
+                }
+            else:
+                columns = _mapping(url, _post(url, {"texts": batch}).get("scores"))
+            for name, values in columns.items():
+                attribute = name if name in ATTRIBUTES else OTHER_NAMES.get(name)
+                if attribute is None:
+                    continue
+                if not isinstance(values, list) or len(values) != len(batch):
+                    raise UserError(f"{url} answered without one {name} score for each comment")
+                if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
+                    raise UserError(f"{url} answered with a {name} score that is no number")
+                result[begin : begin + len(batch), ATTRIBUTES.index(attribute)] = values
+        return result
+
+    return Model(name=urlsplit(url).netloc, kind="endpoint", score=score)
+
+
+def _mapping(url: str, thing: Any) -> dict[str, Any]:
+    if not isinstance(thing, dict):
+        raise UserError(f'{url} did not answer with {{"scores": {{"toxicity": [...]}}}}')
+    return thing
+
+
+def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as response:
+            raw = response.read(RESPONSE_BYTES + 1)
+    except (urllib.error.URLError, TimeoutError, OSError) as error:
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise UserError(f"{url} can't be asked: {reason}") from error
+    if len(raw) > RESPONSE_BYTES:
+        raise UserError(f"{url} answered with more than {RESPONSE_BYTES >> 20} MB for one batch")
+    try:
+        answer = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{url} answered with something that is not JSON") from error
+    return _mapping(url, answer)
