@@ -1,0 +1,1 @@
+"""Labelled comments: reading, splitting, attacking."""

@@ -1,10 +1,11 @@
 """Labelled comments as people have them, read into one form."""
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -146,7 +147,7 @@ def _load(path: Path) -> pa.Table:
             table = _load_jsonl(path)
         else:
             raise UserError(
-                f"{path} ends in no way known here; use .parquet, .csv, .tsv or .jsonl (the last three also .gz)"
+                f"{path} ends in no way known here; use .parquet, or .csv, .tsv or .jsonl (also .gz)"
             )
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         # Arrow's messages quote the data, which may be any text: only their kind is passed on.
@@ -184,23 +185,35 @@ def _load_csv(path: Path, delimiter: str) -> pa.Table:
         with pa.csv.open_csv(path, **options(())) as reader:
             names = reader.schema.names
         # Everything as text: what is a number is decided here, where the row can be named.
-        return pa.csv.read_csv(path, **options(names))
+        table = pa.csv.read_csv(path, **options(names))
     except pa.ArrowInvalid as error:
         if not bad:
             raise
         number, actual, expected = bad[0]
         where = "a row" if number is None else f"row {number - 1}"
         raise UserError(
-            f"{path}: {where} has {actual} fields where the header has {expected}; mend its quotes or delimiter"
+            f"{path}: {where} has {actual} fields where the header has {expected}; mend its quotes"
         ) from error
+    # Arrow takes a quote that is never closed as a long last field: then the quotes don't come in pairs.
+    last = [column[-1].as_py() for column in table.columns] if table.num_rows else []
+    if any("\n" in value for value in last) and _count(path, b'"') % 2:
+        raise UserError(f"{path}: a quote is opened and never closed in row {table.num_rows}")
+    return table
+
+
+def _count(path: Path, byte: bytes) -> int:
+    with _open(path) as file:
+        return sum(block.count(byte) for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
 
 
 def _load_jsonl(path: Path) -> pa.Table:
-    import gzip
-
     columns: dict[str, list[Any]] = {}
     rows = 0
-    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
+    with _open(path) as file:
         for number, line in enumerate(file, 1):
             line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if not line.strip():
