@@ -1,0 +1,142 @@
+"""What a comment goes through before the tokenizer: disguises undone, innocent text untouched.
+
+The same function serves training and scoring. Every step keeps, for each character, where in the
+original it came from, so that explanations can point at what the author wrote.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from giantkiller import _disguises, _glyphs
+from giantkiller._disguises import Edit
+
+MAX_CHARS = 10_000
+"""Characters read of one comment. 256 tokens never reach that far into ordinary text."""
+
+
+class Cleaned(NamedTuple):
+    """A cleaned text, and for each of its characters the index in the original it came from."""
+
+    text: str
+    offsets: Sequence[int]
+
+    def original_span(self, begin: int, end: int) -> tuple[int, int]:
+        """Give the span of the original behind the cleaned span [begin, end)."""
+        if begin >= end:
+            at = self.offsets[begin] if begin < len(self.offsets) else 0
+            return at, at
+        return self.offsets[begin], self.offsets[end - 1] + 1
+
+
+def clean_text(text: str, *, max_chars: int = MAX_CHARS) -> str:
+    """Undo disguises in a comment.
+
+    Zero-width, control and bidirectional characters go; compatibility forms are normalised (NFKC);
+    look-alike letters inside Latin words, spaced-out letters, leetspeak, masked and drawn-out words are
+    spelled plainly where that gives a known word; white space is folded.
+
+    Parameters: `text`, any str, lone surrogates included; `max_chars`, how much of it is read.
+    """
+    return _run(text[:max_chars], None)[0]
+
+
+def clean(text: str, *, max_chars: int = MAX_CHARS) -> Cleaned:
+    """Clean a comment as `clean_text` does and keep the way back to the original.
+
+    The end of an original span is one past the origin of its last character: `Cleaned.original_span`.
+    """
+    cut = text[:max_chars]
+    cleaned, offsets = _run(cut, range(len(cut)))
+    assert offsets is not None
+    return Cleaned(cleaned, offsets)
+
+
+def _remove_invisible(text: str) -> Iterable[Edit]:
+    return ((match.start(), match.end(), "") for match in _glyphs.INVISIBLE.finditer(text))
+
+
+def _normalise(text: str) -> Iterable[Edit]:
+    for match in _glyphs.CLUSTER.finditer(text):
+        cluster = match[0]
+        if not cluster.isascii():
+            composed = _glyphs.compose(cluster)
+            if composed != cluster:
+                yield match.start(), match.end(), composed
+
+
+def _unpile(text: str) -> Iterable[Edit]:
+    return ((match.start(), match.end(), "") for match in _glyphs.PILED_MARKS.finditer(text))
+
+
+_BLANKS = re.compile(r"\s+")
+_GAPS = re.compile(r"\s\s|[^\S ]|^\s|\s\Z")
+
+
+def _fold_blanks(text: str) -> Iterable[Edit]:
+    for match in _BLANKS.finditer(text):
+        edge = match.start() == 0 or match.end() == len(text)
+        if edge or match[0] != " ":
+            yield match.start(), match.end(), "" if edge else " "
+
+
+Step = tuple[Callable[[str], object], Callable[[str], Iterable[Edit]]]
+
+
+def _abnormal(text: str) -> bool:
+    return not unicodedata.is_normalized("NFKC", text) or _BADGE.search(text) is not None
+
+
+_BADGE = re.compile("[\U0001f150-\U0001f189]")
+
+# (does the text need this step?, the edits). The questions are cheap: most comments need no step.
+_UNICODE: tuple[Step, ...] = (
+    (_glyphs.INVISIBLE.search, _remove_invisible),
+    (_glyphs.PILED_MARKS.search, _unpile),
+    (_abnormal, _normalise),
+    (_glyphs.INVISIBLE.search, _remove_invisible),
+    (_disguises.FOREIGN.search, _disguises.fold_look_alikes),
+)
+_CONTROLS: Step = (_glyphs.INVISIBLE.search, _remove_invisible)
+_PLAIN: tuple[Step, ...] = (
+    (_disguises.MASKED.search, _disguises.unmask),
+    (_disguises.SPACED.search, _disguises.join_spaced),
+    (_disguises.LEET.search, _disguises.undo_leet),
+    (_disguises.DRAWN.search, _disguises.shorten_drawn),
+)
+
+
+def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] | None]:
+    if not text.isascii():
+        for needed, edits in _UNICODE:
+            if needed(text):
+                text, offsets = _apply(text, offsets, edits(text))
+    elif not text.isprintable():
+        text, offsets = _apply(text, offsets, _remove_invisible(text))
+    for needed, edits in _PLAIN:
+        if needed(text):
+            text, offsets = _apply(text, offsets, edits(text))
+    if offsets is None:
+        return " ".join(text.split()), None
+    return _apply(text, offsets, _fold_blanks(text))
+
+
+def _apply(text: str, offsets: Sequence[int] | None, edits: Iterable[Edit]) -> tuple[str, Sequence[int] | None]:
+    """Carry out edits on a text and, where they are kept, on its offsets."""
+    pieces: list[str] = []
+    origins: list[int] = []
+    done = 0
+    for begin, end, new in edits:
+        pieces += (text[done:begin], new)
+        if offsets is not None:
+            origins.extend(offsets[done:begin])
+            # A replacement spreads over what it replaces; an insertion can't happen.
+            origins.extend(offsets[begin + i * (end - begin) // len(new)] for i in range(len(new)))
+        done = end
+    if not done:
+        return text, offsets
+    pieces.append(text[done:])
+    if offsets is not None:
+        origins.extend(offsets[done:])
+    return "".join(pieces), None if offsets is None else origins
