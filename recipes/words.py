@@ -5,14 +5,15 @@ Example: python recipes/words.py --data DATA > src/giantkiller/words.txt
 
 import argparse
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as parquet
 
-TWO_LETTERS = set(
-    "ah am an as at be by do eh go ha he hi if im in is it la me my no of oh ok on or pm so to tv uh uk up us we yo"
-    .split()
+TWO_LETTERS = (
+    "ah am an as at be by do eh go ha he hi if im in is it la me my no of oh "
+    "ok on or pm so to tv uh uk up us we yo"
 )
 
 
@@ -25,11 +26,11 @@ def words(data: Path) -> list[str]:
     return [
         word
         for word, count in counts.most_common()
-        if count >= least.get(len(word), 5) and (len(word) > 2 or word in TWO_LETTERS)
+        if count >= least.get(len(word), 5) and (len(word) > 2 or word in TWO_LETTERS.split())
     ]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    print("\n".join(words(parser.parse_args().data)))
+    sys.stdout.write("\n".join(words(parser.parse_args().data)) + "\n")

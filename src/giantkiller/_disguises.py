@@ -5,6 +5,7 @@ Each function takes a text and gives edits: (begin, end, replacement), in order,
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from giantkiller import _lexicon
@@ -20,7 +21,7 @@ _LATIN = re.compile("[A-Za-z]")
 # Digits and signs that stand for letters; those with two readings are tried both ways.
 _LEET = {
     "0": "o", "1": "il", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g",
-    "@": "a", "$": "s", "!": "il", "|": "il", "+": "t", "€": "e", "£": "l",
+    "@": "a", "$": "s", "!": "il", "|": "il", "+": "t", "£": "l",
 }  # fmt: skip
 _SIGNS = "".join(_LEET)
 _L = f"[A-Za-z{re.escape(_SIGNS)}]"
@@ -28,41 +29,43 @@ _L = f"[A-Za-z{re.escape(_SIGNS)}]"
 # One letter, a separator, one letter, the same separator, and so on; three letters at least.
 _SPACED = re.compile(
     rf"(?<![\w@$'’])(?=\S?\S?\W{{0,8}}[A-Za-z\d@$!|+])"
-    rf"{_L}(?:(?P<gap>\s{{1,4}}|\s?[.\-_*~,/·•]\s?){_L}(?:(?P=gap){_L})+)(?![\w@$'’])"
+    rf"{_L}(?:(?P<gap>\s{{1,4}}|\s?[.\-_*~,/·]\s?){_L}(?:(?P=gap){_L})+)(?![\w@$'’])"
 )
-SPACED = re.compile(rf"[\s.\-_*~,/·•]{_L}[\s.\-_*~,/·•]+{_L}(?!\w)")
+# Each search begins with a small set of characters, which the regex engine skips to quickly.
+SPACED = re.compile(rf"[ \n\r\t.\-_*~,/·]{_L}[ \n\r\t.\-_*~,/·]+{_L}(?!\w)")
 
 _LEET_TOKEN = re.compile(rf"[A-Za-z{re.escape(_SIGNS)}]{{2,40}}")
-LEET = re.compile(rf"[{re.escape(_SIGNS)}](?=[A-Za-z])|(?<=[A-Za-z])[$@]")
+LEET = re.compile(rf"[{re.escape(_SIGNS)}][A-Za-z]|[$@](?<=[A-Za-z].)")
 
 _MASKED_TOKEN = re.compile(r"(?<![\w*@#./])[A-Za-z]{1,6}[*#%]{1,5}[A-Za-z]{0,8}(?![\w*#%@])")
-MASKED = re.compile(r"(?<=[A-Za-z])[*#%]")
+MASKED = re.compile(r"[*#%](?<=[A-Za-z].)")
 
-DRAWN = re.compile(r"([A-Za-z])\1\1|([^\w\s])\2\2\2")
+DRAWN = re.compile(r"([A-Za-z])\1\1|([^\w\s])\2{5}")
+TRIPLE = re.compile(r"([^. ])\1\1|\.{6}")
 _DRAWN_WORD = re.compile(r"(?<![\w./@])[A-Za-z]*([A-Za-z])\1\1[A-Za-z]*(?![\w/@])")
 _RUN = re.compile(r"([A-Za-z])\1\1+")
-_SIGN_RUN = re.compile(r"([^\w\s])\1{3,}")
+_SIGN_RUN = re.compile(r"([^\w\s])\1{5,}")
 _ROMAN = re.compile("[IVXLCM]+")
 
 
 def fold_look_alikes(text: str) -> Iterator[Edit]:
     """Turn look-alike letters into Latin ones, in words that mix them with Latin letters.
 
-    A word wholly of look-alikes counts too when the text is otherwise Latin and the folded word is
+    A word wholly of foreign look-alikes counts too when the text is otherwise Latin and the folded word is
     known; a word with any other foreign letter is a foreign word.
     """
     found = [match for match in _WORD.finditer(text) if not match[0].isascii()]
     latin = len(_LATIN.findall(text))
-    foreign = sum(c.isalpha() and not c.isascii() for c in text)
+    foreign = sum(c.isalpha() and not c.isascii() and not _latin(c) for c in text)
     for match in found:
         word = match[0]
         strange = [c for c in word if c not in LOOK_ALIKES and not c.isascii()]
-        if strange and not all("LATIN" in _name(c) for c in strange):
+        if not all(map(_latin, strange)):
             continue
         folded = "".join(LOOK_ALIKES.get(c, c) for c in word)
         if folded == word:
             continue
-        mixed = _LATIN.search(word) is not None
+        mixed = any(map(_latin, word))
         lower = folded.lower()
         known = lower in _lexicon.words() or lower in ("a", "i")
         if mixed or (known and latin > 2 * foreign):
@@ -72,14 +75,15 @@ def fold_look_alikes(text: str) -> Iterator[Edit]:
 
 
 def join_spaced(text: str) -> Iterator[Edit]:
-    """Join letters that stand alone in a row: by known words at blanks, by abusive words at dots and dashes."""
+    """Join letters that stand alone in a row: known words at blanks, abusive words at dots and dashes."""
     for match in _SPACED.finditer(text):
         run, gap = match[0], match["gap"]
         while run and run[-1] in "!|+":  # closing punctuation is no letter
             run = run[:-1].rstrip()
         step = len(gap) + 1
         signs = run[::step]
-        if len(signs) < 3 or not _LATIN.search(signs):
+        letters = len(_LATIN.findall(signs))
+        if len(signs) < 3 or 5 * letters < 3 * len(signs) or (letters < len(signs) < 4):
             continue
         blank = gap.isspace()
         for chunk in range(0, len(signs), 400):
@@ -105,7 +109,7 @@ def _join(signs: str, start: int, step: int, blank: bool) -> Iterator[Edit]:
         for i, letter in enumerate(piece):
             at = start + (place + i) * step
             if signs[place + i].lower() != letter:
-                yield at, at + 1, letter
+                yield at, at + 1, letter.upper() if signs.isupper() else letter
             if place + i + 1 < len(signs):
                 yield at + 1, at + step, "" if i + 1 < len(piece) else " "
         place += len(piece)
@@ -117,7 +121,9 @@ def undo_leet(text: str) -> Iterator[Edit]:
     Left alone: ordinals, model numbers, addresses, names, trailing digits. Once one word of a text is
     surely disguised, short common words ("4re", "th3") are read the same way.
     """
-    tokens = [match for match in _LEET_TOKEN.finditer(text) if _stands_alone(text, match.start(), match.end())]
+    tokens = [
+        match for match in _LEET_TOKEN.finditer(text) if _stands_alone(text, match.start(), match.end())
+    ]
     readings: dict[int, tuple[int, int, str]] = {}
     doubtful = []
     for match in tokens:
@@ -139,7 +145,11 @@ def undo_leet(text: str) -> Iterator[Edit]:
         begin, end, word = readings[begin]
         for place, letter in enumerate(word):
             if not text[begin + place].isalpha():
-                yield begin + place, begin + place + 1, letter
+                yield (
+                    begin + place,
+                    begin + place + 1,
+                    letter.upper() if text[begin:end].isupper() else letter,
+                )
 
 
 def _stands_alone(text: str, begin: int, end: int) -> bool:
@@ -157,7 +167,7 @@ def _stands_alone(text: str, begin: int, end: int) -> bool:
 def _core(token: str, begin: int) -> tuple[int, int]:
     """Cut the punctuation from a token's ends."""
     left = len(token) - len(token.lstrip("!|+"))
-    right = len(token.rstrip("!|+€£"))
+    right = len(token.rstrip("!|+£"))
     return begin + left, begin + max(left, right)
 
 
@@ -180,10 +190,16 @@ def _read(core: str) -> str | None:
     known = _lexicon.abuse()
     abusive = min((w for w in spelled if w in known), key=known.__getitem__, default=None)
     digits = re.match(r"\d+", core)
-    if abusive is not None and len(core) >= 3 and not (digits and len(digits[0]) > 1 and core[len(digits[0]) :].isalpha()):
+    if core[0] in "$£" and core[1].isdigit():
+        return None
+    if (
+        abusive is not None
+        and len(core) >= 3
+        and not (digits and len(digits[0]) > 1 and core[len(digits[0]) :].isalpha())
+    ):
         return abusive
     inside = core[1:-1]
-    if len(core) < 4 or inside.isalpha() or core[0] in "@$" or (digits and len(digits[0]) > 1):
+    if len(core) < 4 or core[0] in "@$£" or inside.isalpha() or (digits and len(digits[0]) > 1):
         return None
     return next((w for w in spelled if w in _lexicon.words()), None)
 
@@ -192,19 +208,22 @@ def unmask(text: str) -> Iterator[Edit]:
     """Fill in masked letters where an abusive word fits: f**k, sh*t, b#tch."""
     for match in _MASKED_TOKEN.finditer(text):
         masked = match[0].lower()
-        if not re.search(r"[*#%][a-z]|[a-z]\*\*+$", masked):
+        if not masked[-1].isalpha() and not (masked.endswith("**") and len(masked) < 5):
             continue
         pattern = re.compile(re.sub("[*#%]", "[a-z]", masked))
-        word = next((w for w in _lexicon.abuse() if pattern.fullmatch(w)), None)
-        if word is None or len(re.sub("[^a-z]", "", masked)) < 2 - ("*" in masked and len(masked) == 3):
+        fitting = [word for word in _lexicon.abuse() if pattern.fullmatch(word)]
+        told = sum(c.isalpha() for c in masked)
+        if not fitting or (len(fitting) > 1 and 2 * told < len(masked) and masked != "a**"):
             continue
+        word = fitting[0]
         for place, c in enumerate(masked):
             if not c.isalpha():
-                yield match.start() + place, match.start() + place + 1, word[place]
+                new = word[place].upper() if match[0].isupper() else word[place]
+                yield match.start() + place, match.start() + place + 1, new
 
 
 def shorten_drawn(text: str) -> Iterator[Edit]:
-    """Shorten letters drawn out ("sooooo", "stuuupid") to a known word or to two, signs to three."""
+    """Shorten letters drawn out ("goooood", "stuuupid") to a known word or to two, six signs to three."""
     edits: list[Edit] = []
     for match in _DRAWN_WORD.finditer(text):
         word = match[0]
@@ -236,7 +255,5 @@ def _lengths(word: str, runs: list[re.Match[str]]) -> tuple[int, ...]:
     return (2,) * len(runs)
 
 
-def _name(c: str) -> str:
-    import unicodedata
-
-    return unicodedata.name(c, "")
+def _latin(c: str) -> bool:
+    return "LATIN" in unicodedata.name(c, "")

@@ -5,7 +5,7 @@ import unicodedata
 
 _PAIRS = {
     # Cyrillic
-    "авеёкмнорстухіїјѕһԁԛԝѵӏгьԍҝ": "abeekmhopctyxiijshdqwvlrbgk",
+    "авеёкмнорстухіїјѕһԁԛԝѵӏгьԍҝғ": "abeekmhopctyxiijshdqwvlrbgkf",
     "АВЕЁКМНОРСТУХІЇЈЅҺԀԚԜѴӀЬ": "ABEEKMHOPCTYXIIJSHDQWVIB",
     # Greek
     "αβγεηικνορτυχωϲϳσ": "abyeniKvoptuxwcjo",
@@ -41,9 +41,9 @@ PILED_MARKS = re.compile(f"(?<![{_MARKS}])[{_MARKS}]{{3,}}")
 # A letter and what composes with it: marks, and the vowels and finals of Hangul.
 CLUSTER = re.compile(f"(?s).[{_MARKS}\u1160-\u11ff\u3099\u309a]*")
 
-# Accents that stand alone: normalisation would tear "don´t" into "don" and a mark on a blank.
+# Normalisation would tear "don´t" into "don" and a mark on a blank, "5½" into 51/2, "Inc™" into IncTM.
 _ACUTE = "´"
-_ALONE = frozenset("¨¯¸˘˙˚˛˜˝‗")
+_ALONE = frozenset("¨¯¸˘˙˚˛˜˝‗™℠ªº¼½¾⅓⅔⅛⅜⅝⅞")
 
 
 def compose(cluster: str) -> str:

@@ -5,27 +5,30 @@ from functools import cache
 from pathlib import Path
 
 # What people disguise. Spelled out, because a cleaner that cannot name a slur cannot find one.
-_ABUSE = """
-fuck fucks fucked fucker fuckers fuckin fucking fuckup fuckwit fuckface fuckhead motherfucker motherfuckers
-motherfucking shit shits shitty shite shithead shithole shitting bullshit horseshit dipshit ass asses asshat
-asshats asshole assholes arse arsehole arseholes dumbass jackass badass smartass bitch bitches bitching bitchy
-bastard bastards cunt cunts cock cocks cocksucker cocksuckers dick dicks dickhead dickheads prick pricks pussy
-pussies twat twats wanker wankers wank slut sluts slutty whore whores skank hoe hoes thot tits titties boobs
-penis vagina anal anus cum cumming jizz dildo porn porno rape raped rapist rapists raping sex sexy molest
-pedo pedos pedophile pedophiles paedophile nigger niggers nigga niggas negro negroes coon coons spic spics
-wetback wetbacks chink chinks gook gooks kike kikes paki pakis raghead ragheads towelhead towelheads sandnigger
-faggot faggots fag fags faggy dyke dykes homo homos queer queers gay gays lesbian lesbians tranny trannies
-shemale retard retards retarded retardation tard libtard libtards idiot idiots idiotic idiocy moron morons
-moronic imbecile imbeciles stupid stupidity stupidest dumb dumber dumbest dummy fool fools foolish loser losers
-scum scumbag scumbags trash garbage filth filthy vermin parasite parasites pig pigs piggy ape apes monkey
-monkeys rat rats snake subhuman ugly fat fatso fatty hag crap crappy damn damned goddamn hell piss pissed
-pisser douche douchebag douchebags turd turds dumbfuck clown clowns bozo nazi nazis hitler fascist fascists
-racist racists racism bigot bigots terrorist terrorists kill kills killed killing killer murder murderer
-murderers die dies dead death suicide hang hanged stab shoot shot gun bomb burn hate hates hated hateful hater
-haters suck sucks sucker suckers jew jews jewish muslim muslims islam christian black blacks white whites
-woman women liar liars lying pathetic disgusting worthless useless coward cowards creep creeps creepy pervert
-perverts psycho lunatic maniac insane crazy nutjob nutcase jerk jerks weirdo freak freaks stfu gtfo kys
-""".split()
+_ABUSE_TEXT = (
+    "fuck fucks fucked fucker fuckers fuckin fucking fuckup fuckwit fuckface fuckhead motherfucker "
+    "motherfuckers motherfucking shit shits shitty shite shithead shithole shitting bullshit horseshit "
+    "dipshit ass asses asshat asshats asshole assholes arse arsehole arseholes dumbass jackass badass "
+    "smartass bitch bitches bitching bitchy bastard bastards cunt cunts cock cocks cocksucker cocksuckers "
+    "dick dicks dickhead dickheads prick pricks pussy pussies twat twats wanker wankers wank slut sluts "
+    "slutty whore whores skank hoe hoes thot tits titties boobs penis vagina anal anus cum cumming jizz "
+    "dildo porn porno rape raped rapist rapists raping sex sexy molest pedo pedos pedophile pedophiles "
+    "paedophile nigger niggers nigga niggas negro negroes coon coons spic spics wetback wetbacks chink "
+    "chinks gook gooks kike kikes paki pakis raghead ragheads towelhead towelheads sandnigger faggot "
+    "faggots fag fags faggy dyke dykes homo homos queer queers gay gays lesbian lesbians tranny trannies "
+    "shemale retard retards retarded retardation tard libtard libtards idiot idiots idiotic idiocy moron "
+    "morons moronic imbecile imbeciles stupid stupidity stupidest dumb dumber dumbest dummy fool fools "
+    "foolish loser losers scum scumbag scumbags trash garbage filth filthy vermin parasite parasites pig "
+    "pigs piggy ape apes monkey monkeys rat rats snake subhuman ugly fat fatso fatty hag crap crappy damn "
+    "damned goddamn hell piss pissed pisser douche douchebag douchebags turd turds dumbfuck clown clowns "
+    "bozo nazi nazis hitler fascist fascists racist racists racism bigot bigots terrorist terrorists kill "
+    "kills killed killing killer murder murderer murderers die dies dead death suicide hang hanged stab "
+    "shoot shot gun bomb burn hate hates hated hateful hater haters suck sucks sucker suckers jew jews "
+    "jewish muslim muslims islam christian black blacks white whites woman women liar liars lying "
+    "pathetic disgusting worthless useless coward cowards creep creeps creepy pervert perverts psycho "
+    "lunatic maniac insane crazy nutjob nutcase jerk jerks weirdo freak freaks stfu gtfo kys "
+)
+_ABUSE = _ABUSE_TEXT.split()
 
 
 @cache
@@ -36,7 +39,7 @@ def abuse() -> dict[str, int]:
 
 @cache
 def words() -> dict[str, float]:
-    """Give the known words and what each costs in a segmentation: its negative log frequency, by Zipf's law."""
+    """Give the known words and what each costs in a segmentation: its negative log frequency (Zipf's law)."""
     listed = (Path(__file__).parent / "words.txt").read_text(encoding="ascii").split()
     ranked = list(dict.fromkeys(listed[:4000] + _ABUSE + listed[4000:]))
     scale = math.log(len(ranked))

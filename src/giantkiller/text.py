@@ -98,7 +98,6 @@ _UNICODE: tuple[Step, ...] = (
     (_glyphs.INVISIBLE.search, _remove_invisible),
     (_disguises.FOREIGN.search, _disguises.fold_look_alikes),
 )
-_CONTROLS: Step = (_glyphs.INVISIBLE.search, _remove_invisible)
 _PLAIN: tuple[Step, ...] = (
     (_disguises.MASKED.search, _disguises.unmask),
     (_disguises.SPACED.search, _disguises.join_spaced),
@@ -107,22 +106,32 @@ _PLAIN: tuple[Step, ...] = (
 )
 
 
+# One quick search that clears most comments of masks and leetspeak, and one of drawn-out letters.
+_SIGNS = re.compile(r"[0-9@$!|+*#%£](?:(?<=[A-Za-z].)|(?=[A-Za-z]))")
+
+
 def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] | None]:
+    printable = text.isprintable()
     if not text.isascii():
         for needed, edits in _UNICODE:
             if needed(text):
                 text, offsets = _apply(text, offsets, edits(text))
-    elif not text.isprintable():
+    elif not printable:
         text, offsets = _apply(text, offsets, _remove_invisible(text))
-    for needed, edits in _PLAIN:
-        if needed(text):
-            text, offsets = _apply(text, offsets, edits(text))
+    if _SIGNS.search(text) or _disguises.TRIPLE.search(text) or _disguises.SPACED.search(text):
+        for needed, edits in _PLAIN:
+            if needed(text):
+                text, offsets = _apply(text, offsets, edits(text))
+    if printable and "  " not in text and text[:1] != " " != text[-1:]:
+        return text, offsets
     if offsets is None:
         return " ".join(text.split()), None
     return _apply(text, offsets, _fold_blanks(text))
 
 
-def _apply(text: str, offsets: Sequence[int] | None, edits: Iterable[Edit]) -> tuple[str, Sequence[int] | None]:
+def _apply(
+    text: str, offsets: Sequence[int] | None, edits: Iterable[Edit]
+) -> tuple[str, Sequence[int] | None]:
     """Carry out edits on a text and, where they are kept, on its offsets."""
     pieces: list[str] = []
     origins: list[int] = []
