@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.data.holdout import merge_key
 from giantkiller.data.sources import Labelled
 from giantkiller.errors import UserError
 
@@ -28,7 +29,7 @@ def published_splits(
     """Draw the published card's 5,000 / 1,000 / 1,000 comments, with its toxic rates to the row.
 
     Only rows with a toxicity label are drawn; no comment is in two splits, and one that the source repeats is
-    drawn once (compared by lower-cased, space-folded text). The rows of a split come in random order.
+    drawn once (compared by `merge_key`). The rows of a split come in random order.
 
     Args:
         labelled: where to draw from; the card drew from Civil Comments.
@@ -49,7 +50,7 @@ def published_splits(
     for row in order:
         if np.isnan(toxicity[row]):
             continue
-        key = " ".join(labelled.texts[row].lower().split())
+        key = merge_key(labelled.texts[row])
         if key and key not in seen:
             seen.add(key)
             (toxic if toxicity[row] >= POSITIVE else other).append(int(row))
