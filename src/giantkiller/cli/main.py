@@ -16,6 +16,7 @@ COMMANDS = {
     "screen": ("screen", "Screen a CSV, TSV, JSON Lines or Parquet file."),
     "data": ("data", "Fetch or convert labelled comments."),
     "train": ("train", "Train a model from a recipe."),
+    "soft-labels": ("soft_labels", "Write a teacher's logits for any texts."),
     "evaluate": ("evaluate", "Judge a model on labelled comments."),
     "export": ("export", "Turn a checkpoint into a bundle."),
 }

@@ -1,0 +1,1 @@
+"""Training: recipes, corpora, starting weights, the training loop, distillation and growth."""

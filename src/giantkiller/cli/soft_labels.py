@@ -1,0 +1,58 @@
+"""`giantkiller soft-labels`: a teacher's logits for any texts."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--data",
+    "-d",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File with comments (Parquet, CSV, TSV, JSON Lines); may be given several times.",
+)
+@click.option("--text-column", help="Column with the comments, if its name is not a common one.")
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
+@click.option("--max-length", default=256, show_default=True, help="Tokens a comment; what is longer is cut.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+def command(
+    models: tuple[str, ...],
+    files: tuple[Path, ...],
+    text_column: str | None,
+    output: Path,
+    max_length: int,
+    precision: str,
+) -> None:
+    """Write the logits of one MODEL, or the mean of several, for the comments of some files.
+
+    MODEL is a checkpoint folder or a hub name of a classifier whose labels are among the seven attributes.
+    A recipe learns from the result when data.soft_labels names it.
+
+    Example: giantkiller soft-labels runs/teacher -d comments.csv -o soft.parquet
+    """
+    from giantkiller.cli._extras import need_extra
+
+    need_extra("train", "torch", "transformers", "pyarrow")
+    from tqdm import tqdm
+
+    from giantkiller.data.holdout import merge_key
+    from giantkiller.data.sources import read_labelled
+    from giantkiller.errors import UserError
+    from giantkiller.training.distill import write_soft_labels
+    from giantkiller.training.teacher import average, load_teacher
+
+    if output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"the output {output} cannot be written; name a file in a folder that exists")
+    teachers = average([load_teacher(name, max_length, precision) for name in models])
+    texts: dict[str, str] = {}
+    for file in files:
+        for text in read_labelled(file, text_column=text_column).texts:
+            texts.setdefault(merge_key(text), text)
+    with tqdm(total=len(texts), unit="text", desc=output.name, disable=None) as bar:
+        write_soft_labels(output, list(texts.values()), teachers, bar.update)
+    click.echo(f"{len(texts)} texts, logits of {len(models)} model(s): {output}")

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.data.holdout import is_held_out
+from giantkiller.training.corpus import Corpus, load_corpora, merge, plan_batches
+from giantkiller.training.recipe import DataSettings, Recipe
+
+NAN = float("nan")
+
+
+def corpus(texts, toxicity, weights=None, soft=None):
+    targets = np.full((len(texts), len(ATTRIBUTES)), NAN, np.float32)
+    targets[:, 0] = toxicity
+    softs = np.full_like(targets, NAN)
+    if soft is not None:
+        softs[:, 0] = soft
+    return Corpus(texts, targets, np.array(weights or [1] * len(texts), np.float32), softs)
+
+
+def test_merge_joins_texts_that_differ_by_case_and_space():
+    merged = merge([corpus(["A b", "c"], [1, 0]), corpus(["a  B", "d"], [0, NAN], soft=[2, 3])])
+    assert merged.texts == ["A b", "c", "d"]
+    np.testing.assert_allclose(merged.targets[:, 0], [0.5, 0, NAN])
+    np.testing.assert_allclose(merged.soft[:, 0], [2, NAN, 3])
+
+
+def test_merge_weighs_conflicting_targets():
+    merged = merge([corpus(["a"], [1], [0.25]), corpus(["a"], [0], [0.75])])
+    np.testing.assert_allclose(merged.targets[0, 0], 0.25)
+    np.testing.assert_allclose(merged.weights, [0.5])
+
+
+def test_soft_labels_alone_do_not_change_a_rows_weight():
+    merged = merge([corpus(["a"], [1], [0.5]), corpus(["a"], [NAN], [1], soft=[1])])
+    np.testing.assert_allclose(merged.weights, [0.5])
+
+
+@given(
+    lengths=st.lists(st.integers(2, 300), min_size=1, max_size=300),
+    size=st.integers(1, 40),
+    tokens=st.none() | st.integers(300, 3000),
+    seed=st.integers(0, 5),
+)
+def test_an_epoch_holds_each_text_once_within_the_budget(lengths, size, tokens, seed):
+    lengths = np.array(lengths)
+    batches = plan_batches(lengths, size, tokens, seed)
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    for rows in batches:
+        if tokens is None:
+            assert len(rows) <= size
+        else:
+            assert len(rows) * lengths[rows].max() <= tokens
+
+
+def test_epochs_differ_and_repeat_by_seed():
+    lengths = np.arange(2, 200)
+    one, same, other = (plan_batches(lengths, 8, None, [1, epoch]) for epoch in (0, 0, 1))
+    assert all((a == b).all() for a, b in zip(one, same, strict=True))
+    assert any(len(a) != len(b) or (a != b).any() for a, b in zip(one, other, strict=False))
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> None:
+    path.write_text("text,toxicity\n" + "".join(f"{text},{value}\n" for text, value in rows))
+
+
+def test_validation_texts_never_train(tmp_path):
+    write_csv(tmp_path / "train.csv", [("one", "0"), ("Two", "1"), ("three", "0.2")])
+    write_csv(tmp_path / "val.csv", [("two", "1"), ("four", "0")])
+    recipe = Recipe("a", DataSettings(train=["train.csv"], validation="val.csv"))
+    train, validation = load_corpora(recipe, tmp_path)
+    assert train.texts == ["one", "three"]
+    assert validation.texts == ["two", "four"]
+
+
+def test_a_part_is_held_out_where_no_validation_file_is_named(tmp_path):
+    write_csv(tmp_path / "train.csv", [(f"comment {i}", str(i % 2)) for i in range(40)])
+    recipe = Recipe("a", DataSettings(train=["train.csv"], validation_fraction=0.25))
+    train, validation = load_corpora(recipe, tmp_path)
+    assert (len(train), len(validation)) == (30, 10)
+    assert not set(train.texts) & set(validation.texts)
+
+
+def test_held_out_texts_do_not_train(tmp_path):
+    rows = [(f"comment {i}", str(i % 2)) for i in range(200)]
+    write_csv(tmp_path / "train.csv", rows)
+    recipe = Recipe("a", DataSettings(train=["train.csv"], holdout_fraction=0.2))
+    train, validation = load_corpora(recipe, tmp_path)
+    assert not any(is_held_out(text, 0.2) for text in train.texts + validation.texts)
+    assert 0.1 < np.mean([is_held_out(text, 0.2) for text, _ in rows]) < 0.3
+
+
+def test_weak_rows_weigh_less_and_other_attributes_can_be_masked(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "text,toxicity,insult,label_kind\na,1,1,weak\nb,0,0,binary\n" + "c,0,1,fraction\n" * 1
+    )
+    recipe = Recipe(
+        "a", DataSettings(train=["t.csv"], validation="t2.csv", attributes=["toxicity"], weak_weight=0.3)
+    )
+    write_csv(tmp_path / "t2.csv", [("z", "1")])
+    train, _ = load_corpora(recipe, tmp_path)
+    np.testing.assert_allclose(train.weights, [0.3, 1, 1])
+    assert np.isnan(train.targets[:, 1:]).all()
+
+
+@pytest.mark.parametrize("text", ["Hello  World", "hello world", "HELLO world "])
+def test_holdout_goes_by_the_folded_text(text):
+    assert is_held_out(text, 0.5) == is_held_out("hello world", 0.5)
