@@ -6,14 +6,13 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from giantkiller.errors import UserError
 from giantkiller.judging.thresholds import (
-    ACTIONS,
-    actions,
     choose,
     consequences,
     fit_decisions,
     fit_policy,
     sweep,
 )
+from giantkiller.policy import ACTIONS, Policy
 
 
 def made(rows=2000, seed=0, apart=2.0):
@@ -87,27 +86,15 @@ def test_fitted_policy_keeps_its_promises_and_its_order():
     assert "remove" not in policy["insult"]
     assert "nothing is removed by insult" in notes["insult"]
     assert "no row has a target for threat" in notes["threat"]
+    assert Policy(policy).to_dict() == policy  # the house takes it as it is
     decisions = fit_decisions(scores, targets)
     assert decisions["threat"] == 0.5
     assert decisions["toxicity"] == choose(scores[:, 0], targets[:, 0])
 
 
-def test_the_strongest_action_of_any_attribute_wins():
-    policy = {
-        "toxicity": {"monitor": 0.2, "review": 0.5, "remove": 0.9},
-        "threat": {"monitor": 0.1, "review": 0.3},
-    }
-    scores = np.zeros((6, 7))
-    scores[:, 0] = [0.1, 0.2, 0.5, 0.95, 0.95, 0.1]
-    scores[:, 3] = [0.0, 0.0, 0.0, 0.0, 0.99, 0.99]
-    assert [ACTIONS[a] for a in actions(scores, policy)] == [
-        "allow", "monitor", "review", "remove", "remove", "review",
-    ]  # fmt: skip
-
-
 def test_consequences_by_hand():
     # 10 toxic of 100: 4 removed, 4 reviewed, 2 allowed; of 90 others 1 removed, 9 reviewed, 80 allowed.
-    taken = np.repeat([3, 2, 0, 3, 2, 0], [4, 4, 2, 1, 9, 80])
+    taken = np.array(ACTIONS)[np.repeat([3, 2, 0, 3, 2, 0], [4, 4, 2, 1, 9, 80])]
     truth = np.arange(100) < 10
     report = consequences(taken, truth, samples=0)
     assert report["remove"]["comments"].value == pytest.approx(500)
@@ -127,7 +114,7 @@ def test_consequences_by_hand():
 @given(st.lists(st.integers(0, 3), min_size=40, max_size=80), st.floats(0.01, 0.99))
 def test_consequences_add_up_to_all_comments(taken, rate):
     truth = np.arange(len(taken)) % 2 == 0
-    report = consequences(np.array(taken), truth, base_rate=rate, samples=30)
+    report = consequences(np.array(ACTIONS)[taken], truth, base_rate=rate, samples=30)
     assert sum(report[name]["comments"].value for name in ACTIONS) == pytest.approx(10_000)
     assert sum(report[name]["toxic"].value for name in ACTIONS) == pytest.approx(10_000 * rate)
     for name in ACTIONS:
@@ -144,8 +131,9 @@ def test_consequences_add_up_to_all_comments(taken, rate):
         (lambda: choose(*HAND, by="cost", value=0), "a positive number, not 0"),
         (lambda: choose(np.full(8, 0.5), HAND[1], by="capacity", value=0.1), "they tie"),
         (lambda: choose(HAND[0], np.zeros(8)), "no positive row"),
-        (lambda: consequences(np.zeros(3), np.zeros(4)), "3 actions for 4 rows"),
-        (lambda: consequences(np.zeros(40), np.arange(40) % 2, base_rate=0), "base rate of 0"),
+        (lambda: consequences(["allow"] * 3, np.zeros(4)), "3 actions for 4 rows"),
+        (lambda: consequences(["allow"] * 39 + ["smite"], np.arange(40) % 2), "row 40 has an action"),
+        (lambda: consequences(["allow"] * 40, np.arange(40) % 2, base_rate=0), "base rate of 0"),
         (lambda: fit_policy(np.zeros((2, 7)), np.zeros((2, 7)), review_recall=0.99), "must rise"),
     ],
 )

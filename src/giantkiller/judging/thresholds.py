@@ -23,8 +23,8 @@ from giantkiller.judging.metrics import (
     interval,
     labelled,
 )
+from giantkiller.policy import ACTIONS
 
-ACTIONS = ("allow", "monitor", "review", "remove")
 BY = ("f1", "precision", "recall", "cost", "capacity")
 PER = 10_000
 """Consequences are counted per this many comments."""
@@ -206,23 +206,6 @@ def fit_policy(
     return policy, notes
 
 
-def actions(scores: ArrayLike, policy: Mapping[str, Mapping[str, float]]) -> NDArray[np.intp]:
-    """Give each row's strongest action as an index into ACTIONS.
-
-    Args:
-        scores: (n, 7) in the order of ATTRIBUTES.
-        policy: attribute to {"monitor", "review", "remove"}; what is left out never fires.
-    """
-    score = np.asarray(scores)
-    strongest = np.zeros(len(score), dtype=np.intp)
-    for attribute, lines in policy.items():
-        column = score[:, ATTRIBUTES.index(attribute)]
-        for level, action in enumerate(ACTIONS[1:], 1):
-            if action in lines:
-                strongest[(column >= lines[action]) & (strongest < level)] = level
-    return strongest
-
-
 def consequences(
     taken: ArrayLike,
     positive: ArrayLike,
@@ -234,7 +217,7 @@ def consequences(
     """Say what a policy means per 10,000 comments, with bootstrap intervals.
 
     Args:
-        taken: (n,) action of each row, an index into ACTIONS.
+        taken: (n,) action of each row by name, as `Policy.actions` gives them.
         positive: (n,) True where the row is toxic.
         base_rate: share of toxic comments at the site in question; that of the rows if not given.
         samples: bootstrap samples, stratified by class; 0 gives values without intervals.
@@ -248,9 +231,16 @@ def consequences(
     Raises:
         UserError: lengths differ, one class only, or a base rate that is none.
     """
-    action, truth = np.asarray(taken), np.asarray(positive, dtype=bool)
-    if len(action) != len(truth):
-        raise UserError(f"{len(action)} actions for {len(truth)} rows: give one for each row")
+    names, truth = np.asarray(taken), np.asarray(positive, dtype=bool)
+    if len(names) != len(truth):
+        raise UserError(f"{len(names)} actions for {len(truth)} rows: give one for each row")
+    action = np.full(len(names), -1)
+    for level, name in enumerate(ACTIONS):
+        action[names == name] = level
+    if (action < 0).any():
+        raise UserError(
+            f"row {int(np.argmin(action)) + 1} has an action that is none of {', '.join(ACTIONS)}"
+        )
     both_classes(truth, "the policy", MIN_CLASS if samples else 1)
     rate = float(truth.mean()) if base_rate is None else float(base_rate)
     if not 0 < rate < 1:
