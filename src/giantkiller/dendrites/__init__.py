@@ -3,6 +3,8 @@
 This package needs torch and nothing of the rest of the project.
 """
 
+from giantkiller.dendrites.growth import Grower, Phase
+from giantkiller.dendrites.ledger import Attempt, Ledger, read_ledger
 from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
 from giantkiller.dendrites.perforate import (
     Parameters,
@@ -12,16 +14,26 @@ from giantkiller.dendrites.perforate import (
     parameters,
     perforate,
 )
+from giantkiller.dendrites.rules import Errors, GradientRule, Growth, Rule
 
 __all__ = [
     "ACTIVATIONS",
+    "Attempt",
     "DendriteError",
     "Dendritic",
     "DendriticLinear",
+    "Errors",
+    "GradientRule",
+    "Grower",
+    "Growth",
+    "Ledger",
     "Parameters",
+    "Phase",
+    "Rule",
     "allocate",
     "counts",
     "dendritic_layers",
     "parameters",
     "perforate",
+    "read_ledger",
 ]

@@ -1,0 +1,147 @@
+"""The record of growth: each attempt, what it cost, what it gave, and whether it was kept."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from giantkiller.dendrites.linear import DendriteError
+
+FORMAT = 1
+FILE = "ledger.json"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One phase of training and what came of it.
+
+    Attributes:
+        number: 0 is the model before growth.
+        grown: the layers that got dendrites in this attempt, with the number they had then.
+        before: best score before the attempt; None for the first.
+        score: score after it.
+        kept: whether its model became the best one.
+        parameters: of the whole model in this attempt.
+        dendrite_parameters: of its dendrites.
+        grow_seconds: spent on making the dendrites.
+        fit_seconds: spent on training and scoring with them.
+        correlations: mean |S| of the new dendrites by layer, where the rule measures it.
+        curve: (seconds since the phase began, score), as far as the training told.
+    """
+
+    number: int
+    grown: dict[str, int]
+    before: float | None
+    score: float
+    kept: bool
+    parameters: int
+    dendrite_parameters: int
+    grow_seconds: float
+    fit_seconds: float
+    correlations: dict[str, float] = field(default_factory=dict)
+    curve: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """All the time that the attempt took."""
+        return self.grow_seconds + self.fit_seconds
+
+
+@dataclass
+class Ledger:
+    """All attempts of one growth, in order.
+
+    Attributes:
+        recipe: what the growth was asked to do; a resumed growth must be asked the same.
+        attempts: what was done.
+        reason: why growth ended; None while it goes on.
+    """
+
+    recipe: dict[str, Any] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    reason: str | None = None
+
+    @property
+    def best(self) -> Attempt | None:
+        """The attempt whose model is the best one."""
+        return next((attempt for attempt in reversed(self.attempts) if attempt.kept), None)
+
+    @property
+    def failures(self) -> int:
+        """Attempts in a row, up to the last one, that were not kept."""
+        kept = [attempt.kept for attempt in self.attempts]
+        return len(kept) - 1 - max((i for i, yes in enumerate(kept) if yes), default=-1)
+
+    def table(self) -> str:
+        """Tell the attempts as a table for people."""
+        head = ("attempt", "dendrites on", "score", "change", "kept", "parameters", "of dendrites", "seconds")
+        rows = [head]
+        for a in self.attempts:
+            change = "" if a.before is None else f"{a.score - a.before:+.4f}"
+            most = max(a.grown.values(), default=0)
+            grown = f"{len(a.grown)} layers ({most})" if a.grown else "none"
+            verdict = "yes" if a.kept else "no"
+            numbers = f"{a.parameters:,}", f"{a.dendrite_parameters:,}", f"{a.seconds:.1f}"
+            rows.append((str(a.number), grown, f"{a.score:.4f}", change, verdict, *numbers))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = [
+            "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+        ]
+        return "\n".join(lines + ([self.reason] if self.reason else []))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tell everything in plain types, as it is written to disk."""
+        return {
+            "format": FORMAT,
+            "recipe": self.recipe,
+            "attempts": [asdict(attempt) for attempt in self.attempts],
+            "reason": self.reason,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the ledger into a folder; the file is replaced whole."""
+        partial = folder / (FILE + ".partial")
+        partial.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        partial.replace(folder / FILE)
+
+
+def read_ledger(folder: Path | str) -> Ledger:
+    """Read the ledger that growth wrote into a folder.
+
+    Raises:
+        DendriteError: there is none, or it is damaged or of another format.
+    """
+    path = Path(folder) / FILE
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DendriteError(
+            f"no growth ledger at {path}: give the folder that Grower wrote ({error.strerror})"
+        ) from None
+    except ValueError as error:
+        raise DendriteError(f"{path} is damaged: {error}") from None
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise DendriteError(f"{path} is not a growth ledger of format {FORMAT}")
+    try:
+        attempts = [_attempt(row) for row in told["attempts"]]
+        reason = None if told["reason"] is None else str(told["reason"])
+        return Ledger(dict(told["recipe"]), attempts, reason)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DendriteError(f"{path} is damaged: {type(error).__name__} {error}") from None
+
+
+def _attempt(row: dict[str, Any]) -> Attempt:
+    """Read one attempt; every field must be there with its own type."""
+    known = {f.name: row[f.name] for f in fields(Attempt)}
+    known["grown"] = {str(name): int(count) for name, count in known["grown"].items()}
+    known["correlations"] = {str(name): float(value) for name, value in known["correlations"].items()}
+    known["curve"] = [(float(seconds), float(score)) for seconds, score in known["curve"]]
+    for name in ("number", "parameters", "dendrite_parameters"):
+        known[name] = int(known[name])
+    for name in ("score", "grow_seconds", "fit_seconds"):
+        known[name] = float(known[name])
+    known["before"] = None if known["before"] is None else float(known["before"])
+    if not isinstance(known["kept"], bool) or not math.isfinite(known["grow_seconds"] + known["fit_seconds"]):
+        raise ValueError("an attempt has values that cannot be")
+    return Attempt(**known)
