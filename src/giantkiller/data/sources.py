@@ -130,6 +130,18 @@ def read_labelled(path: str | Path, *, text_column: str | None = None) -> Labell
     return Labelled(texts=texts, targets=targets, kinds=kinds, extra=extra)
 
 
+def read_columns(path: str | Path) -> Columns:
+    """Read every column of a file as it is, whatever the columns mean.
+
+    Args:
+        path: the file, in any form that `read_labelled` reads.
+
+    Raises:
+        UserError: the file can't be read.
+    """
+    return Columns(_load(Path(path)))
+
+
 def _load(path: Path) -> pa.Table:
     if not path.exists():
         raise UserError(f"{path}: there is no such file")
