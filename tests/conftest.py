@@ -1,9 +1,12 @@
 """What tests share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that tests share
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +17,12 @@ def data_dir() -> Path:
     if not (folder / "civil_val.parquet").exists():
         pytest.skip("no labelled comments here (set GIANTKILLER_DATA to a folder that has them)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle small enough to read: a text's logits are sums of its tokens' weights, less 4."""
+    pytest.importorskip("onnx")
+    from bundles import build
+
+    return build(tmp_path_factory.mktemp("tiny") / "bundle")

@@ -13,11 +13,13 @@ from giantkiller.errors import UserError
 # so that `giantkiller score` never pays for the workshop's imports.
 COMMANDS = {
     "score": ("score", "Score comments given as arguments or lines of standard input."),
+    "explain": ("explain", "Show which words carried a score."),
     "screen": ("screen", "Screen a CSV, TSV, JSON Lines or Parquet file."),
     "data": ("data", "Fetch or convert labelled comments."),
     "train": ("train", "Train a model from a recipe."),
     "soft-labels": ("soft_labels", "Write a teacher's logits for any texts."),
     "evaluate": ("evaluate", "Judge a model on labelled comments."),
+    "bench": ("bench", "Measure speed and memory on this machine."),
     "export": ("export", "Turn a checkpoint into a bundle."),
 }
 

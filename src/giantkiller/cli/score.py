@@ -1,0 +1,82 @@
+"""`giantkiller score`: comments from arguments or standard input."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import click
+
+from giantkiller.attributes import ATTRIBUTES
+
+_SHORT = {
+    "toxicity": "toxic",
+    "severe_toxicity": "severe",
+    "obscene": "obscene",
+    "threat": "threat",
+    "insult": "insult",
+    "identity_attack": "identity",
+    "sexual_explicit": "sexual",
+}
+_COLOURS = {"allow": "green", "monitor": "cyan", "review": "yellow", "remove": "red"}
+_TOGETHER = 4096
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  giantkiller score "You are an idiot" "Thanks, that helped"
+  giantkiller score --json < comments.txt | jq .toxicity
+"""
+)
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option("--model", default="default", show_default=True, help="A bundle folder or hub id.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a comment, one a line.")
+@click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
+def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | None) -> None:
+    """Score comments: each TEXT, or each line of standard input.
+
+    Every comment gets seven probabilities and the action that the model's policy calls for. Comments go
+    out as they come in, empty lines included.
+    """
+    from giantkiller.screener import Screener
+
+    screener = Screener(model, threads=threads)
+    if not texts and sys.stdin.isatty():
+        click.echo("One comment a line; end with Ctrl-D.", err=True)
+    comments: Iterator[str] = iter(texts) if texts else _lines()
+    interactive = not texts and sys.stdin.isatty()
+    if not as_json:
+        click.echo("  ".join(f"{_SHORT[a]:>8}" for a in ATTRIBUTES) + "  action   comment")
+    cut = screener.bundle.threshold["toxicity"]
+    while chunk := list(islice(comments, 1 if interactive else _TOGETHER)):
+        for text, row in zip(chunk, screener.scores(chunk).tolist(), strict=True):
+            verdict = screener.bundle.policy.judge(row, cut)
+            if as_json:
+                scores = {a: round(value, 6) for a, value in verdict.scores.items()}
+                line = {"text": text, **scores, "action": verdict.action, "label": verdict.label}
+                click.echo(json.dumps(line, ensure_ascii=True))
+            else:
+                numbers = "  ".join(_coloured(value) for value in row)
+                action = click.style(f"{verdict.action:<7}", fg=_COLOURS[verdict.action])
+                click.echo(f"{numbers}  {action}  {visible(text)}")
+
+
+def _lines() -> Iterator[str]:
+    """Read standard input, one comment a line; bytes that are not UTF-8 become replacement characters."""
+    stream: Iterable[bytes] = sys.stdin.buffer
+    for raw in stream:
+        yield raw.decode("utf-8", errors="replace").rstrip("\r\n")
+
+
+def _coloured(score: float) -> str:
+    number = f"{score:8.3f}"
+    return click.style(number, bold=True) if score >= 0.5 else number
+
+
+def visible(text: str, width: int = 72) -> str:
+    """Shorten a comment to one line and show control characters, so that no comment drives the terminal."""
+    head = text[: width + 1]
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in head)
+    return shown if len(text) <= width and len(shown) <= width else shown[: width - 1] + "…"

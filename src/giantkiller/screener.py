@@ -1,0 +1,268 @@
+"""Texts to scores: tokenize, batch by length under a token budget, run, calibrate."""
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from giantkiller._tokens import ID, Encoder
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import Bundle, read_bundle
+from giantkiller.errors import UserError
+from giantkiller.policy import Verdict
+
+if TYPE_CHECKING:
+    from giantkiller.explain import Span
+
+WINDOW = 4096
+"""Texts that are sorted by length together."""
+
+BATCH_TOKENS = 1024
+"""Tokens run together: what fits the cache of one core beats larger batches."""
+
+_FIRST_WINDOW = 512  # the model starts while most texts still wait for the tokenizer
+
+
+class Screener:
+    """A loaded bundle that scores texts.
+
+    A text's scores depend on the text alone: not on its neighbours, their order, the batch size or the
+    number of threads. Only texts of one length share a batch, so nothing is ever padded.
+
+    Parameters: `model`, a bundle folder, a hub id, or None for the shipped bundle; `threads`, how many
+    cores to use (default: all that this process may); `batch_tokens` and `window`, tokens run together
+    and texts sorted together. One screener may be used from several threads.
+    Raises UserError for a bundle that is missing or fails verification.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        window: int = WINDOW,
+    ) -> None:
+        for name, value in (("threads", threads), ("batch_tokens", batch_tokens), ("window", window)):
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; it must be at least 1")
+        self.bundle: Bundle = read_bundle(model)
+        self.threads = threads or available_cores()
+        self.batch_tokens = batch_tokens
+        self.window = window
+        self._encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
+        self._session = _session(self.bundle.model)
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        columns = [self.bundle.calibration[attribute] for attribute in ATTRIBUTES]
+        self._slope = np.array([c.slope for c in columns])
+        self._intercept = np.array([c.intercept for c in columns])
+
+    def __reduce__(self) -> Any:
+        return _restore, (self.bundle.folder, self.threads, self.batch_tokens, self.window)
+
+    def __repr__(self) -> str:
+        return f"Screener({str(self.bundle.folder)!r}, threads={self.threads})"
+
+    def scores(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Score texts.
+
+        Parameters: `texts`, any iterable of str; read as it is scored, so a generator needs no list.
+        Returns shape (n, 7), calibrated probabilities in the order of ATTRIBUTES.
+        Raises UserError for something that is no str.
+        """
+        return self.calibrate(self.logits(texts))
+
+    def logits(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Give the model's raw outputs, shape (n, 7), float32."""
+        parts = list(self._stream(texts))
+        return np.concatenate(parts) if parts else np.empty((0, len(ATTRIBUTES)), np.float32)
+
+    def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Turn logits, shape (n, 7), into probabilities: sigmoid(slope * logit + intercept)."""
+        return self._probabilities(logits).astype(np.float32)
+
+    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        z = self._slope * logits + self._intercept
+        scores: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -z))
+        return scores
+
+    @overload  # a str is an iterable of str, too: the first match counts
+    def predict(self, texts: str) -> dict[str, float]: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, texts: Iterable[str]) -> dict[str, list[float]]: ...
+    def predict(self, texts: str | Iterable[str]) -> dict[str, float] | dict[str, list[float]]:
+        """Score one text or several: {"toxicity": 0.97, ...}, or {"toxicity": [0.97, ...], ...}."""
+        if isinstance(texts, str):
+            return dict(zip(ATTRIBUTES, self.scores([texts])[0].tolist(), strict=True))
+        return dict(zip(ATTRIBUTES, self.scores(texts).T.tolist(), strict=True))
+
+    @overload
+    def judge(self, texts: str) -> Verdict: ...  # type: ignore[overload-overlap]
+    @overload
+    def judge(self, texts: Iterable[str]) -> list[Verdict]: ...
+    def judge(self, texts: str | Iterable[str]) -> Verdict | list[Verdict]:
+        """Apply the bundle's policy and threshold to one text or several."""
+        single = isinstance(texts, str)
+        rows = self.scores([texts] if isinstance(texts, str) else texts)
+        cut = self.bundle.threshold["toxicity"]
+        verdicts = [self.bundle.policy.judge(row.tolist(), cut) for row in rows]
+        return verdicts[0] if single else verdicts
+
+    def explain(self, text: str, attribute: str = "toxicity") -> "list[Span]":
+        """Tell which words carried the score of one attribute; see `giantkiller.explain`."""
+        from giantkiller.explain import explain
+
+        return explain(self, text, attribute)
+
+    def _stream(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """Give the logits of one window of texts after the other, the next ones already under way."""
+        under_way: deque[_Window] = deque()
+        try:
+            size = min(_FIRST_WINDOW, self.window)
+            for chunk in _windows(texts, size, self.window):
+                rows = self._encoder.encode(chunk, yielding=bool(under_way))
+                under_way.append(self._start(rows))
+                if len(under_way) > 1:
+                    yield under_way.popleft().finish()
+            while under_way:
+                yield under_way.popleft().finish()
+        finally:
+            for window in under_way:
+                window.cancel()
+
+    def _run_rows(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
+        return self._start(rows).finish()
+
+    def _start(self, rows: Sequence[bytes]) -> "_Window":
+        """Plan the batches of one window and set the pool to work; equal rows run once."""
+        first: dict[bytes, int] = {}
+        place = np.fromiter((first.setdefault(row, len(first)) for row in rows), np.intp, len(rows))
+        unique = list(first)
+        batches = plan(list(map(len, unique)), self.batch_tokens * ID.itemsize)
+        window = _Window(np.empty((len(unique), len(ATTRIBUTES)), np.float32), place)
+        if self.threads == 1 or len(batches) < 2:
+            for batch in batches:
+                window.logits[batch] = self._run([unique[i] for i in batch])
+            return window
+        pool = self._workers()
+        for batch in batches:
+            window.parts.append((batch, pool.submit(self._run, [unique[i] for i in batch])))
+        return window
+
+    def _run(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
+        """Run rows of one length, packed ids, through the model."""
+        ids = np.frombuffer(b"".join(rows), ID).reshape(len(rows), -1).astype(np.int64)
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        logits: NDArray[np.float32] = self._session.run(["logits"], feeds)[0]
+        return logits
+
+    def _workers(self) -> ThreadPoolExecutor:
+        # A forked child has none of its parent's threads.
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = (os.getpid(), ThreadPoolExecutor(self.threads, "giantkiller"))
+        return self._pool[1]
+
+
+class _Window:
+    """Texts that are scored together: the logits of the unique ones, and where each text's are."""
+
+    def __init__(self, logits: NDArray[np.float32], place: NDArray[np.intp]) -> None:
+        self.logits = logits
+        self.place = place
+        self.parts: list[tuple[list[int], Future[NDArray[np.float32]]]] = []
+
+    def finish(self) -> NDArray[np.float32]:
+        """Wait for the batches and give all logits, in the order of the texts."""
+        try:
+            for batch, part in self.parts:
+                self.logits[batch] = part.result()
+        except BaseException:
+            self.cancel()
+            raise
+        if not np.isfinite(self.logits).all():
+            raise UserError("the model gave a score that is no number; the bundle's model.onnx is broken")
+        return self.logits[self.place]
+
+    def cancel(self) -> None:
+        """Drop the batches that have not begun."""
+        for _, part in self.parts:
+            part.cancel()
+
+
+def plan(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Group rows into batches of one length each, longest first.
+
+    Parameters: `lengths` of the rows and the `budget` of a batch, in the same unit.
+    Returns lists of row numbers; a batch exceeds the budget only with a single row.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    batches = []
+    for length, group in itertools.groupby(order, key=lengths.__getitem__):
+        rows = list(group)
+        size = max(1, budget // max(1, length))
+        batches += [rows[i : i + size] for i in range(0, len(rows), size)]
+    return batches
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use: affinity and container quota considered."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass
+    return cores
+
+
+def _windows(texts: Iterable[Any], size: int, largest: int) -> Iterator[list[str]]:
+    """Cut an iterable of texts into lists that grow from `size` to `largest`."""
+    if isinstance(texts, str | bytes):
+        raise UserError("got one text where a list of texts belongs; put it in brackets: [text]")
+    count = 0
+    try:
+        iterator = iter(texts)
+    except TypeError:
+        raise UserError(f"got {type(texts).__name__} where a list of texts belongs") from None
+    while chunk := list(itertools.islice(iterator, size)):
+        for i, text in enumerate(chunk):
+            if not isinstance(text, str):
+                kind = "empty (None)" if text is None else f"of type {type(text).__name__}"
+                raise UserError(f"text {count + i + 1} is {kind}, not a string; leave it out or make it one")
+        count += len(chunk)
+        yield chunk
+        size = min(2 * size, largest)
+
+
+def _session(path: Path) -> Any:
+    """Load the graph for one thread a call: several calls at once beat several threads in one."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        inputs = {i.name for i in session.get_inputs()}
+        outputs = {o.name: o.shape for o in session.get_outputs()}
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise UserError(f"{path} is no model that this version of onnxruntime runs") from error
+    if inputs != {"input_ids", "attention_mask"} or outputs.get("logits", [0])[-1] != len(ATTRIBUTES):
+        raise UserError(
+            f"{path} has other inputs or outputs than a bundle's: input_ids, attention_mask, seven logits"
+        )
+    return session
+
+
+def _restore(folder: Path, threads: int, batch_tokens: int, window: int) -> Screener:
+    return Screener(folder, threads=threads, batch_tokens=batch_tokens, window=window)
