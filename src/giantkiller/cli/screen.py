@@ -97,7 +97,7 @@ def load(model: str) -> tuple["Screen", str]:
         scores = screener.scores(texts)
         return scores, bundle.policy.actions(scores)
 
-    return screen, f"{bundle.name} {bundle.version}"
+    return screen, f"{bundle.name} {bundle.version} ({bundle.files['model.onnx'].sha256[:12]})"
 
 
 def _print(source: Path, output: Path, summary: "Summary") -> None:

@@ -1,7 +1,6 @@
 """CSV and TSV."""
 
 import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +96,7 @@ class DelimitedTable:
         return self._source.position()
 
     def head(self) -> bytes:
-        """Encode the header, with the byte order mark that the input had."""
+        """Encode the header, with the byte order mark and the line ends of the input."""
         return (_BOM if self._row.bom else b"") + self._encode([[*self._names, *self._added]])
 
     def encode(self, chunk: Chunk, results: Results) -> bytes:
@@ -109,9 +108,10 @@ class DelimitedTable:
         )
 
     def _encode(self, rows: Any) -> bytes:
-        out = io.StringIO(newline="")
-        csv.writer(out, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
-        return out.getvalue().encode()
+        lines = _Written(self._row.line_end)
+        # The csv module only quotes a stray \r where it ends lines itself.
+        csv.writer(lines, delimiter=self._delimiter, lineterminator="\r\n").writerows(rows)
+        return "".join(lines).encode()
 
     def finish(self, partial: Path, finished: Path) -> bool:
         """Concatenated chunks are a file already."""
@@ -122,6 +122,16 @@ class DelimitedTable:
         self._source.close()
 
 
+class _Written(list[str]):
+    """Lines as the csv module writes them, with the line ends that are wanted."""
+
+    def __init__(self, line_end: str) -> None:
+        self._line_end = line_end
+
+    def write(self, line: str) -> None:
+        self.append(line.removesuffix("\r\n") + self._line_end)
+
+
 class _Row:
     """The lines of one row as the csv module asks for them, kept until the next row begins."""
 
@@ -130,6 +140,7 @@ class _Row:
         self._lines = source.lines()
         self._kept: list[str] = []
         self.bom = False
+        self.line_end = "\n"
         self.begin()
 
     def begin(self) -> None:
@@ -150,9 +161,10 @@ class _Row:
         except StopIteration:
             self.at_end = True
             raise
-        if self._source.line == 1 and line.startswith(_BOM):
-            self.bom = True
-            line = line[len(_BOM) :]
+        if self._source.line == 1:
+            self.bom = line.startswith(_BOM)
+            self.line_end = "\r\n" if line.endswith(b"\r\n") else "\n"
+            line = line.removeprefix(_BOM)
         self.size += len(line)
         if self.size > MAX_ROW_BYTES:
             first = self._source.line - len(self._kept)

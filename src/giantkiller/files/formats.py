@@ -17,7 +17,7 @@ from giantkiller.errors import UserError
 TEXT_NAMES = ("text", "comment_text", "comment", "body", "content")
 """Where the comment is looked for when no column is named, in this order."""
 
-CHUNK_ROWS = 2_048
+CHUNK_ROWS = 8_192
 CHUNK_BYTES = 8 << 20
 """A chunk ends at this many rows or bytes, whichever comes first: it is all that is held in memory."""
 
@@ -161,17 +161,14 @@ class Source:
 
     def lines(self) -> Iterator[bytes]:
         """Read line by line, the line ends included; a byte order mark is left to the caller."""
-        while True:
-            with reading(self.path):
-                line = self._bytes.readline(MAX_ROW_BYTES + 1)
-            if not line:
-                return
-            self.line += 1
-            if len(line) > MAX_ROW_BYTES:
-                raise UserError(f"{self.path}: line {self.line} is longer than {MAX_ROW_BYTES >> 20} MB")
-            if self.line == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise UserError(f"{self.path} is UTF-16; save it as UTF-8")
-            yield line
+        with reading(self.path):
+            while line := self._bytes.readline(MAX_ROW_BYTES + 1):
+                self.line += 1
+                if len(line) > MAX_ROW_BYTES:
+                    raise UserError(f"{self.path}: line {self.line} is longer than {MAX_ROW_BYTES >> 20} MB")
+                if self.line == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    raise UserError(f"{self.path} is UTF-16; save it as UTF-8")
+                yield line
 
     def position(self) -> float:
         """Tell how much of the file has been read, from 0 to 1."""

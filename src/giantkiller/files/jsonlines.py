@@ -80,7 +80,7 @@ class JsonLinesTable:
         while rows is not None:
             yield Chunk(
                 rows=[(found is not None, written) for found, (written, _) in rows],
-                texts=[found and found.get(self.text_column) for found, _ in rows],
+                texts=[None if found is None else found.get(self.text_column) for found, _ in rows],
                 problems=[problem for _, (_, problem) in rows],
             )
             rows = next(self._lines, None)

@@ -101,7 +101,7 @@ def screen_file(
         UserError: the input can't be read, the output not written, or the two don't fit together.
     """
     source, target = Path(source), Path(target)
-    kind, zipped = _check(source, target)
+    kind, zipped, target = _check(source, target)
     table = _open(source, kind, text_column, prefix)
     try:
         settings = {
@@ -109,7 +109,7 @@ def screen_file(
             "output": [kind, zipped, prefix, table.text_column],
             "model": model,
         }
-        partial = _Partial(target.resolve(), settings, zipped)
+        partial = _Partial(target, settings, zipped)
         try:
             summary = partial.begin(resume)
             summary.text_column = table.text_column
@@ -127,8 +127,8 @@ def screen_file(
     return summary
 
 
-def _check(source: Path, target: Path) -> tuple[str, bool]:
-    """Find what is wrong with the two paths before any work is done."""
+def _check(source: Path, target: Path) -> tuple[str, bool, Path]:
+    """Find what is wrong with the two paths before any work is done; the target's links are followed."""
     try:
         if not source.exists():
             raise UserError(f"{source}: there is no such file")
@@ -146,10 +146,10 @@ def _check(source: Path, target: Path) -> tuple[str, bool]:
             raise UserError(f"{target} is the input itself; name another output")
         if target.exists() and not os.access(target, os.W_OK):
             raise UserError(f"{target} is write-protected; name another output")
-    except (OSError, ValueError) as error:
+        return kind, zipped, target.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{source} or {target} can't be reached: {reason}") from error
-    return kind, zipped
 
 
 def _open(source: Path, kind: str, text_column: str | None, prefix: str) -> Table:
@@ -257,7 +257,7 @@ class _Partial:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno) if error.errno else str(error)
             kept = ""
             if self._record.exists():
                 kept = "; the rows done so far are kept, and --resume goes on from there"
@@ -326,7 +326,8 @@ class _Partial:
         finished = self._target.with_name(f".{self._target.name}.finished")
         with self._writing():
             self._sync(self._file)
-            self.close()
+            self._file.close()
+            self._file = None
             try:
                 if table.finish(self._partial, finished):
                     with finished.open("rb") as file:
