@@ -87,6 +87,9 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
     parts = []
     for name in data.train:
         part = _corpus(read_labelled(folder / name), data)
+        needed = [ATTRIBUTES.index(attribute) for attribute in data.require]
+        useful = ~np.isnan(part.targets).all(axis=1) & ~np.isnan(part.targets[:, needed]).any(axis=1)
+        part = part.take(np.flatnonzero(useful))
         if data.holdout_fraction:
             part = part.take(
                 np.array(

@@ -162,9 +162,6 @@ def fit(
         return before + time.monotonic() - began
 
     every = max(1, math.ceil(per_epoch / optim.evaluations))
-    attribute_weights = torch.tensor(
-        [loss.attribute_weights.get(name, 1.0) for name in ATTRIBUTES], device=device
-    )
     model.train()
     saved = time.monotonic()
     bar = tqdm(total=steps, initial=progress["step"], desc=phase.name, unit="step", disable=None)
@@ -180,7 +177,7 @@ def fit(
             ids, mask = train.tokens.batch(rows)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
-            value = _loss(logits.float(), train.corpus, rows, loss, attribute_weights)
+            value = batch_loss(logits.float(), train.corpus, rows, loss)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             if optim.clip:
@@ -242,9 +239,18 @@ def fit(
     return float(progress["best"])
 
 
-def _loss(
-    logits: torch.Tensor, corpus: Corpus, rows: np.ndarray, loss: LossSettings, attributes: torch.Tensor
-) -> torch.Tensor:
+def batch_loss(logits: torch.Tensor, corpus: Corpus, rows: np.ndarray, loss: LossSettings) -> torch.Tensor:
+    """Mix the losses against targets and soft labels.
+
+    :param logits: (b, 7) of the batch.
+    :param corpus: Where the batch comes from.
+    :param rows: (b,) its rows there.
+    :param loss: The settings.
+    :return: A scalar.
+    """
+    attributes = torch.tensor(
+        [loss.attribute_weights.get(name, 1.0) for name in ATTRIBUTES], device=logits.device
+    )
     targets = torch.from_numpy(corpus.targets[rows]).to(logits.device)
     weights = torch.from_numpy(corpus.weights[rows]).to(logits.device)
     hard = masked_loss(logits, targets, weights, loss.positive_weight, attributes)

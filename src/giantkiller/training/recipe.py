@@ -37,6 +37,8 @@ class DataSettings:
     stand in them and in no training file are trained on by their soft labels alone."""
     attributes: list[str] = field(default_factory=lambda: list(ATTRIBUTES))
     """Attributes that train; the others are masked."""
+    require: list[str] = field(default_factory=list)
+    """Attributes that a training row must have a target for; other rows are left out."""
     protocol: Literal["files", "published"] = "files"
     """`published` draws the published card's 5,000 / 1,000 / 1,000 comments from the one file in `train`."""
     limit: dict[str, int] = field(default_factory=dict)
@@ -224,7 +226,7 @@ def _check(recipe: Recipe, path: Path) -> None:
 
     data, optim = recipe.data, recipe.optim
     insist(bool(data.train or data.soft_labels), "data.train names no file")
-    for name in [*data.attributes, *recipe.loss.attribute_weights]:
+    for name in [*data.attributes, *data.require, *recipe.loss.attribute_weights]:
         insist(name in ATTRIBUTES, f"{name!r} is not an attribute; they are {', '.join(ATTRIBUTES)}")
     insist(
         data.protocol == "files" or len(data.train) == 1,

@@ -16,6 +16,7 @@ from giantkiller import __version__
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import Corpus, encode, load_corpora
 from giantkiller.training.fit import Examples, Phase, choose_by, fit, predict, validate
+from giantkiller.training.growing import grow
 from giantkiller.training.recipe import Recipe
 from giantkiller.training.warmstart import build_model
 
@@ -63,7 +64,8 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     model.to(device)
     fit(model, train_set, validation, recipe.optim, recipe.loss, phase)
     if recipe.growth.max_dendrites:
-        model = _grow(model, train_set, validation, recipe, phase, work / "growth")
+        ledger = grow(model, train_set, validation, recipe, phase, work / "growth")
+        log.info("%s", ledger.table())
     figures = validate(predict(model, validation.tokens), validation.corpus.targets)
     record = {
         "recipe": dataclasses.asdict(recipe),
@@ -83,14 +85,6 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
             state.unlink()
     log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(figures), output)
     return record
-
-
-def _grow(
-    model: Any, train_set: Examples, validation: Examples, recipe: Recipe, phase: Phase, folder: Path
-) -> Any:
-    from giantkiller.training.growing import grow
-
-    return grow(model, train_set, validation, recipe, phase, folder)
 
 
 def _save(model: Any, tokenizer: Any, record: dict[str, Any], output: Path, max_length: int) -> None:

@@ -1,0 +1,89 @@
+"""Growth of dendrites around our training loop."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from giantkiller.dendrites import GradientRule, Grower, perforate
+from giantkiller.dendrites.growth import Phase as GrowthPhase
+from giantkiller.dendrites.ledger import Ledger
+from giantkiller.dendrites.rules import Errors
+from giantkiller.training.corpus import plan_batches
+from giantkiller.training.fit import Examples, Phase, batch_loss, choose_by, fit, predict, validate
+from giantkiller.training.recipe import Recipe
+
+
+def grow(
+    model: Any, train: Examples, validation: Examples, recipe: Recipe, base: Phase, folder: Path
+) -> Ledger:
+    """Grow dendrites on a trained model, in place, as a recipe's `growth` table says.
+
+    :param model: A trained model; it ends as the best one that growth found.
+    :param train: Training texts.
+    :param validation: Texts that decide whether an attempt is kept.
+    :param recipe: The recipe; its loss and batches serve here too.
+    :param base: The phase that trained the model.
+    :param folder: Where ledger and states go, so that a killed growth resumes.
+    :return: The ledger.
+    :raises UserError: As `fit` does.
+    """
+    settings = recipe.growth
+    optim = dataclasses.replace(
+        recipe.optim, epochs=settings.epochs, learning_rate=settings.learning_rate, warmup_steps=None
+    )
+    perforate(model, where=settings.where, activation=settings.activation)
+
+    def train_again(model: Any, phase: GrowthPhase) -> None:
+        assert phase.folder is not None
+        name = f"growth-{phase.number}"
+        fit(
+            model,
+            train,
+            validation,
+            optim,
+            recipe.loss,
+            dataclasses.replace(base, folder=phase.folder, name=name, seed=phase.seed),
+        )
+
+    def score(model: Any) -> float:
+        return choose_by(validate(predict(model, validation.tokens), validation.corpus.targets))
+
+    rule = GradientRule()
+    grower = Grower(
+        model,
+        fit=train_again,
+        score=score,
+        rule=rule,
+        max_dendrites=settings.max_dendrites,
+        min_gain=settings.min_gain,
+        tries=settings.tries,
+        errors=_errors(train, recipe),
+        folder=folder,
+        recipe={"digest": base.digest},
+        seed=recipe.seed,
+        trained=True,
+    )
+    return grower.run()
+
+
+def _errors(train: Examples, recipe: Recipe) -> Errors:
+    """Show the correlation rule the training batches, in one order, padding masked."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def batches() -> Iterator[Any]:
+        optim = recipe.optim
+        for rows in plan_batches(
+            train.tokens.lengths, optim.batch_size, optim.batch_tokens, [recipe.seed, 0]
+        ):
+            ids, mask = train.tokens.batch(rows)
+            yield rows, ids.to(device), mask.to(device)
+
+    def loss(model: Any, batch: Any) -> torch.Tensor:
+        rows, ids, mask = batch
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        return batch_loss(logits.float(), train.corpus, rows, recipe.loss)
+
+    return Errors(batches, loss, mask=lambda batch: batch[2].bool())
