@@ -5,7 +5,6 @@ on (score >= threshold). A threshold lies halfway between two scores that occur,
 score decides nothing.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
