@@ -36,7 +36,7 @@ def explain(screener: Screener, text: str, attribute: str = "toxicity") -> list[
     if not isinstance(text, str):
         raise UserError(f"the text to explain is of type {type(text).__name__}, not a string")
     cleaned = clean(text)
-    encoder = screener._encoder
+    encoder = screener.encoder
     words = []
     end = room = 0
     for match in _WORD.finditer(cleaned.text):

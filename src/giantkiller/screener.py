@@ -57,7 +57,7 @@ class Screener:
         self.threads = threads or available_cores()
         self.batch_tokens = batch_tokens
         self.window = window
-        self._encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
+        self.encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
         self._session = _session(self.bundle.model)
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
         columns = [self.bundle.calibration[attribute] for attribute in ATTRIBUTES]
@@ -127,7 +127,7 @@ class Screener:
         try:
             size = min(_FIRST_WINDOW, self.window)
             for chunk in _windows(texts, size, self.window):
-                rows = self._encoder.encode(chunk, yielding=bool(under_way))
+                rows = self.encoder.encode(chunk, yielding=bool(under_way))
                 under_way.append(self._start(rows))
                 if len(under_way) > 1:
                     yield under_way.popleft().finish()
@@ -149,14 +149,14 @@ class Screener:
         window = _Window(np.empty((len(unique), len(ATTRIBUTES)), np.float32), place)
         if self.threads == 1 or len(batches) < 2:
             for batch in batches:
-                window.logits[batch] = self._run([unique[i] for i in batch])
+                window.logits[batch] = self.run([unique[i] for i in batch])
             return window
         pool = self._workers()
         for batch in batches:
-            window.parts.append((batch, pool.submit(self._run, [unique[i] for i in batch])))
+            window.parts.append((batch, pool.submit(self.run, [unique[i] for i in batch])))
         return window
 
-    def _run(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
+    def run(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
         """Run rows of one length, packed ids, through the model."""
         ids = np.frombuffer(b"".join(rows), ID).reshape(len(rows), -1).astype(np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}

@@ -1,0 +1,220 @@
+"""`giantkiller bench`: speed and memory on this machine."""
+
+import json
+import platform
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from giantkiller.screener import Screener
+
+# Sentences of ours; shuffled together they have the lengths of real comments (median 35 tokens).
+_SENTENCES = (
+    "I disagree with the mayor about the bus lanes.",
+    "You clearly did not read the article.",
+    "Thanks for the link, that explains a lot!",
+    "What a stupid idea, and what a waste of our taxes.",
+    "My grandmother has lived in this street since 1962 and never saw anything like it.",
+    "Oh please.",
+    "The numbers in the third paragraph don't add up: 40% of 2,300 is not 1,150.",
+    "Only an idiot would believe that.",
+    "We had the same problem at our school, and the council did nothing for three years.",
+    "lol, sure",
+    "It's not about left or right, it's about who pays for the bridge.",
+    "Damn, that goal was beautiful.",
+    "Has anybody asked the people who actually work there?",
+    "Shut up already.",
+    "I respectfully think that both of you are wrong, and here is why.",
+    "The Muslim community centre has opened its kitchen to everybody this winter.",
+    "He lied in 2014, he lied in 2016, and he is lying now.",
+    "Best comment so far :)",
+    "If the company can't keep its promises, it should at least say so before the next election.",
+    "These clowns couldn't run a lemonade stand...",
+)
+
+
+@click.command(
+    epilog="""Examples:
+
+\b
+  giantkiller bench
+  giantkiller bench default ./my-bundle --data comments.csv --json | tail -1
+"""
+)
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--data", type=click.Path(path_type=Path), help="Real comments: CSV, TSV, JSON Lines, Parquet.")
+@click.option("--text-column", help="The column that holds them.  [default: found by name]")
+@click.option("--comments", type=click.IntRange(min=100), default=10_000, show_default=True, help="How many.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Medians of how many."
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line after the table.")
+def command(
+    models: tuple[str, ...],
+    data: Path | None,
+    text_column: str | None,
+    comments: int,
+    rounds: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure the speed of bundles on this machine: text in, seven scores out.
+
+    MODEL is `default` (the shipped bundle), a bundle folder or a hub id; several take turns, so that their
+    ratios hold on a busy machine. Repeated comments count once.
+    """
+    from tqdm import tqdm
+
+    from giantkiller.screener import Screener
+
+    texts = _read(data, text_column, comments) if data else _invent(comments)
+    before = _resident()
+    names = models or ("default",)
+    screeners = [Screener(name, threads=threads) for name in names]
+    results: list[dict[str, Any]] = [
+        {"model": name, "bundle_bytes": s.bundle.bytes} for name, s in zip(names, screeners, strict=True)
+    ]
+    seconds: list[list[float]] = [[] for _ in screeners]
+    for screener in screeners:
+        screener.scores(texts[:512])
+    for _ in tqdm(range(rounds), desc="rounds", file=sys.stderr, leave=False, disable=None):
+        for screener, taken in zip(screeners, seconds, strict=True):
+            began = time.perf_counter()
+            screener.scores(texts)
+            taken.append(time.perf_counter() - began)
+    bulk = _resident()
+    for screener, taken, result in zip(screeners, seconds, results, strict=True):
+        rows = screener.encoder.encode(texts)
+        tokens = sum(map(len, rows)) // 4
+        median = statistics.median(taken)
+        result |= {
+            "comments": len(texts),
+            "tokens": tokens,
+            "threads": screener.threads,
+            "comments_per_second": round(len(texts) / median),
+            "tokens_per_second": round(tokens / median),
+        }
+        result |= _latency(screener, texts)
+        result |= _split(screener, texts)
+        result |= {"resident_mb": round(bulk / 1e6), "resident_before_mb": round(before / 1e6)}
+    _print(results)
+    if as_json:
+        import onnxruntime
+
+        about = {
+            "machine": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            "onnxruntime": onnxruntime.__version__,
+            "texts": str(data) if data else "built in",
+        }
+        click.echo(json.dumps({**about, "rounds": rounds, "models": results}))
+
+
+def _latency(screener: "Screener", texts: list[str]) -> dict[str, float]:
+    """Time one comment at a time; each is new to the screener's memory of words as a whole."""
+    taken = []
+    for text in texts[:1000]:
+        began = time.perf_counter()
+        screener.scores([text])
+        taken.append(1000 * (time.perf_counter() - began))
+    cuts = statistics.quantiles(taken, n=100)
+    return {"p50_ms": round(cuts[49], 3), "p95_ms": round(cuts[94], 3), "p99_ms": round(cuts[98], 3)}
+
+
+def _split(screener: "Screener", texts: list[str]) -> dict[str, float]:
+    """Time the steps one after the other on one core, in microseconds a comment."""
+    from giantkiller.screener import plan
+    from giantkiller.text import clean_text
+
+    clock = [time.perf_counter()]
+    cleaned = [clean_text(text) for text in texts]
+    clock.append(time.perf_counter())
+    rows = screener.encoder.encode(cleaned, clean=False)
+    clock.append(time.perf_counter())
+    rows = list(dict.fromkeys(rows))
+    batches = [[rows[i] for i in batch] for batch in plan(list(map(len, rows)), screener.batch_tokens * 4)]
+    clock.append(time.perf_counter())
+    for batch in batches:
+        screener.run(batch)
+    clock.append(time.perf_counter())
+    steps = ("cleaning_us", "tokenizing_us", "batching_us", "model_us")
+    return {
+        step: round(1e6 * (after - before) / len(texts), 2)
+        for step, before, after in zip(steps, clock, clock[1:], strict=False)
+    }
+
+
+def _read(path: Path, column: str | None, count: int) -> list[str]:
+    from giantkiller.errors import UserError
+    from giantkiller.files.formats import format_of
+    from giantkiller.files.screening import _open
+
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file")
+    table = _open(path, format_of(path)[0], column, "")
+    texts: dict[str, None] = {}
+    try:
+        for chunk in table.chunks():
+            texts |= dict.fromkeys(text for text in chunk.texts if isinstance(text, str))
+            if len(texts) >= count:
+                break
+    finally:
+        table.close()
+    if len(texts) < 100:
+        raise UserError(f"{path} has {len(texts)} different comments; a measurement needs at least 100")
+    return list(texts)[:count]
+
+
+def _invent(count: int) -> list[str]:
+    """Make different comments of one to twelve sentences, most of them short; the same ones every time."""
+    dice = random.Random(0)
+    made: dict[str, None] = {}
+    while len(made) < count:
+        sentences = dice.choices(_SENTENCES, k=min(12, 1 + int(dice.expovariate(0.4))))
+        made[f"{' '.join(sentences)} {dice.choice(('No', 'Page', 'Line'))} {dice.randrange(10_000)}."] = None
+    return list(made)
+
+
+def _resident() -> int:
+    """Give this process's memory, in bytes: resident now where the system tells, else at its peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        import resource
+
+        return pages * resource.getpagesize()
+    except (OSError, ImportError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _print(results: list[dict[str, Any]]) -> None:
+    first = results[0]
+    click.echo(f"{first['comments']:,} comments, {first['tokens']:,} tokens, {first['threads']} threads")
+    labels = {
+        "comments_per_second": "comments a second",
+        "tokens_per_second": "tokens a second",
+        "p50_ms": "one comment, p50 ms",
+        "p95_ms": "one comment, p95 ms",
+        "p99_ms": "one comment, p99 ms",
+        "cleaning_us": "cleaning, us a comment",
+        "tokenizing_us": "tokenizing, us a comment",
+        "batching_us": "batching, us a comment",
+        "model_us": "model on one core, us",
+        "resident_mb": "resident memory, MB",
+        "bundle_bytes": "bundle, bytes",
+    }
+    click.echo(f"{'':<26}" + "".join(f"{Path(result['model']).name[:16]:>18}" for result in results))
+    for key, label in labels.items():
+        click.echo(f"{label:<26}" + "".join(f"{result[key]:>18,}" for result in results))
