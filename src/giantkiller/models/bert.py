@@ -62,9 +62,9 @@ class DendriticBertConfig(BertConfig):
         super().__init__(**kwargs)
         # Without a list of attributes, whatever labels the config has are the attributes.
         self.attributes = list(attributes) if attributes is not None else list((self.id2label or {}).values())
-        self._show_view()
+        self.show_view()
 
-    def _show_view(self) -> None:
+    def show_view(self) -> None:
         """Make id2label and problem_type say what the logits of the chosen view are."""
         if self.labels_view == "two":
             self.id2label = {0: "non-toxic", 1: "toxic"}
@@ -182,7 +182,7 @@ class DendriticBertForSequenceClassification(_Dendritic, BertForSequenceClassifi
     accepts_loss_kwargs = False
 
     def __init__(self, config: DendriticBertConfig) -> None:
-        config._show_view()
+        config.show_view()
         super().__init__(config)
         self.bert = DendriticBertModel(config)
         self.classifier = nn.Linear(config.hidden_size, len(config.attributes))

@@ -1,0 +1,105 @@
+"""`giantkiller export`: a checkpoint becomes a bundle."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+@click.option(
+    "--calibration-data",
+    "-c",
+    type=click.Path(path_type=Path),
+    help="Labelled comments that calibration, thresholds and policy are fitted on; not training data.",
+)
+@click.option("--text-column", help="Its column of comments, if it has an uncommon name.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["bundle", "huggingface"]),
+    default="bundle",
+    show_default=True,
+    help="bundle: for giantkiller; huggingface: for transformers, with the code it needs.",
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["attributes", "two"]),
+    default="attributes",
+    show_default=True,
+    help="two: the logits non-toxic and toxic (huggingface only).",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(["static", "blocks", "table", "none"]),
+    default="static",
+    show_default=True,
+    help="static: int8 throughout; blocks: 8-bit weights; table: int8 embeddings only; none: float32.",
+)
+@click.option(
+    "--max-length", type=click.IntRange(min=8), help="Tokens read of a comment.  [default: as trained]"
+)
+@click.option("--name", help="The bundle's name.  [default: the checkpoint folder's]")
+@click.option("--model-version", help="The bundle's version.  [default: giantkiller's]")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def command(
+    checkpoint: Path,
+    output: Path,
+    calibration_data: Path | None,
+    text_column: str | None,
+    kind: str,
+    labels: str,
+    quantize: str,
+    max_length: int | None,
+    name: str | None,
+    model_version: str | None,
+    as_json: bool,
+) -> None:
+    """Turn a CHECKPOINT (a Hugging Face folder that training wrote) into a bundle.
+
+    Example: giantkiller export runs/release -o my-bundle --calibration-data validation.csv
+
+    Example: giantkiller export runs/release -o for-transformers --format huggingface --labels two
+    """
+    from giantkiller.cli._extras import need_extra
+
+    need_extra("train", "torch", "transformers", "onnx", "jinja2")
+    from giantkiller.errors import UserError
+    from giantkiller.export.bundling import export_bundle, export_huggingface
+
+    logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
+    if kind == "huggingface":
+        written = export_huggingface(checkpoint, output, labels=labels)
+        click.echo(json.dumps({"output": str(written), "labels": labels}) if as_json else f"wrote {written}")
+        return
+    if labels == "two":
+        raise UserError("a bundle always has the seven attributes; add --format huggingface for --labels two")
+    validation = None
+    if calibration_data is not None:
+        need_extra("train", "pyarrow")
+        from giantkiller.data.sources import read_labelled
+
+        validation = read_labelled(calibration_data, text_column=text_column)
+    bundle = export_bundle(
+        checkpoint,
+        output,
+        validation=validation,
+        quantize=quantize,
+        name=name,
+        version=model_version,
+        max_length=max_length,
+    )
+    if as_json:
+        about = {"output": str(bundle.folder), "name": bundle.name, "bytes": bundle.bytes}
+        click.echo(json.dumps({**about, "figures": dict(bundle.figures)}))
+        return
+    click.echo(f"wrote {bundle.folder}: {bundle.name} {bundle.version}, {bundle.bytes:,} bytes")
+    for attribute, row in bundle.figures.get("validation", {}).items():
+        click.echo(
+            f"  {attribute}: AP {row['average_precision']:.4f} (lost {row['average_precision_lost']:+.5f}), "
+            f"ROC-AUC {row['roc_auc']:.4f} on {row['rows']:,} validation rows"
+        )

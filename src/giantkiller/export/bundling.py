@@ -1,0 +1,247 @@
+"""From a checkpoint to what others load: a bundle, or a Hugging Face folder."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from giantkiller import __version__
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import Bundle, Calibration, write_bundle
+from giantkiller.errors import UserError
+from giantkiller.export import card
+from giantkiller.export.checkpoint import Checkpoint, read_checkpoint
+from giantkiller.export.onnx import build
+from giantkiller.export.quantize import KINDS, Float, batches, kernel, observe, open_session
+from giantkiller.judging import calibration, thresholds
+from giantkiller.judging.metrics import TooFewRowsError, measure
+from giantkiller.policy import Policy
+from giantkiller.text import clean_text
+
+if TYPE_CHECKING:
+    from giantkiller.data.sources import Labelled
+
+log = logging.getLogger(__name__)
+
+OBSERVED = 2000  # texts that activation ranges are taken from
+STAND_IN_TEXTS = 256
+
+
+def export_bundle(
+    checkpoint: str | Path,
+    output: str | Path,
+    *,
+    validation: "Labelled | None" = None,
+    quantize: str = "static",
+    name: str | None = None,
+    version: str | None = None,
+    max_length: int | None = None,
+) -> Bundle:
+    """Write the bundle of a checkpoint.
+
+    Args:
+        checkpoint: a Hugging Face folder with the seven attributes.
+        output: the bundle's folder; a bundle that is there is replaced, anything else refused.
+        validation: labelled comments at the rate at which they will come, not trained on: they set the scale
+            of activations, the calibration, the thresholds and the policy, and the figures on the card.
+            Without them scores are the plain sigmoid, thresholds 0.5 and the policy empty.
+        quantize: one of `KINDS`.
+        name: the bundle's name; the checkpoint folder's if not given.
+        version: the bundle's version; the package's if not given.
+        max_length: tokens read of a comment; what training used if not given.
+
+    Raises:
+        UserError: the checkpoint can't be read or exported, or the place can't be written.
+    """
+    if quantize not in KINDS:
+        raise UserError(f"quantization {quantize!r} is unknown; it must be one of {', '.join(KINDS)}")
+    source = read_checkpoint(checkpoint)
+    length = max_length or source.max_length
+    positions = source.model.config.max_position_embeddings
+    if not 8 <= length <= positions:
+        raise UserError(f"max length {length} does not fit the model: from 8 to {positions} tokens")
+    texts = None if validation is None else [clean_text(text) for text in validation.texts]
+    rows = None if texts is None else encode(source.tokenizer, texts, length)
+    shape = {"max_length": length, "attributes": len(ATTRIBUTES)}
+    ranges = None
+    if quantize == "static":
+        seen = rows if rows is not None else _stand_in_rows(source.tokenizer, length)
+        step = max(1, len(seen) // OBSERVED)
+        ranges = observe(source.weights, [batch for _, batch in batches(seen[::step])], **shape)
+    try:
+        content = build(source.weights, kernel(quantize, ranges), **shape).SerializeToString()
+    except ValueError as error:
+        raise UserError(f"{checkpoint} can't be exported: {error}") from error
+    settings: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
+    if validation is not None and rows is not None:
+        reference = build(source.weights, Float(), **shape).SerializeToString()
+        settings, figures = _fit(
+            logits(content, rows), logits(reference, rows), validation.targets.astype(np.float64)
+        )
+    bundle_name = name or Path(checkpoint).resolve().name
+    provenance = _provenance(source, quantize)
+    tokenizer = compact_tokenizer(source.tokenizer)
+    sizes = {"model.onnx": len(content), "tokenizer.json": len(tokenizer)}
+    text = card.render(
+        name=bundle_name,
+        version=version or __version__,
+        max_length=length,
+        provenance=provenance,
+        figures=figures,
+        sizes=sizes,
+        **{key: settings.get(key, {}) for key in ("threshold", "policy")},
+    )
+    return write_bundle(
+        output,
+        model=content,
+        tokenizer=tokenizer,
+        card=text,
+        name=bundle_name,
+        version=version or __version__,
+        max_length=length,
+        calibration={a: Calibration(**line) for a, line in settings.get("calibration", {}).items()},
+        policy=Policy(settings.get("policy", {})),
+        threshold=settings.get("threshold", {}),
+        provenance=provenance,
+        figures=figures,
+    )
+
+
+def export_huggingface(checkpoint: str | Path, output: str | Path, *, labels: str = "two") -> Path:
+    """Write a checkpoint as a Hugging Face folder that loads without this package (trust_remote_code=True).
+
+    Args:
+        checkpoint: a Hugging Face folder with the seven attributes.
+        output: the new folder; must not exist, or be empty.
+        labels: "two" for the logits [0, z_toxicity], "attributes" for all seven.
+
+    Raises:
+        UserError: the checkpoint can't be read, or the place can't be written.
+    """
+    output = Path(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UserError(f"{output} exists and is not empty; name another folder")
+    source = read_checkpoint(checkpoint)
+    from transformers import AutoTokenizer
+
+    model, config = source.model, source.model.config
+    config.labels_view = labels
+    config.show_view()
+    tokenizer = AutoTokenizer.from_pretrained(source.folder)
+    tokenizer.model_max_length = source.max_length
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as beside:
+            fresh = Path(beside) / "new"
+            model.save_pretrained(fresh)
+            tokenizer.save_pretrained(fresh)
+            text = card.render_huggingface(
+                output.name, labels, source.max_length, _provenance(source, "none")
+            )
+            (fresh / "README.md").write_text(text, encoding="utf-8")
+            if output.exists():
+                output.rmdir()
+            fresh.rename(output)
+    except OSError as error:
+        raise UserError(f"can't write {output}: {error.strerror or error}") from error
+    return output
+
+
+def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Tokenize cleaned texts, cut to a number of tokens, special ones included."""
+    tokenizer.enable_truncation(max_length)
+    try:
+        # "[SEP]" in a comment is six characters that somebody typed, not the end of it.
+        tokenizer.encode_special_tokens = True
+        return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+    finally:
+        tokenizer.encode_special_tokens = False
+        tokenizer.no_truncation()
+
+
+def logits(model: bytes, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    """Run an exported model over token ids: (rows, attributes)."""
+    session = open_session(model)
+    result = np.empty((len(rows), len(ATTRIBUTES)), np.float32)
+    for group, batch in batches(rows):
+        result[group] = session.run(["logits"], batch)[0]
+    return result
+
+
+def compact_tokenizer(tokenizer: Tokenizer) -> bytes:
+    """Give a tokenizer's JSON without the blanks."""
+    return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _stand_in_rows(tokenizer: Tokenizer, max_length: int) -> list[list[int]]:
+    """Random words of the vocabulary: what activations are observed on when nobody gave real comments."""
+    log.warning(
+        "no validation data: activation ranges are taken from random words, scores are not calibrated"
+    )
+    words = sorted(word for word in tokenizer.get_vocab() if word.isalpha() and word.isascii())
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, max_length, STAND_IN_TEXTS)
+    return encode(tokenizer, [" ".join(rng.choice(words, size)) for size in lengths], max_length)
+
+
+def _fit(
+    raw: NDArray[np.float32], reference: NDArray[np.float32], targets: NDArray[np.float64]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fit calibration, thresholds and policy on the exported model's own logits; report what export cost."""
+    try:
+        lines, line_notes = calibration.fit_lines(raw, targets)
+    except UserError as reason:
+        log.warning("exported without calibration: %s", reason)
+        return {}, {}
+    scores = calibration.apply_lines(raw, lines)
+    policy, policy_notes = thresholds.fit_policy(scores, targets)
+    settings = {
+        "calibration": lines,
+        "threshold": thresholds.fit_decisions(scores, targets),
+        "policy": policy,
+    }
+    figures: dict[str, Any] = {
+        "validation": {},
+        "calibration": line_notes,
+        "policy": policy_notes,
+        "largest logit change": round(float(np.abs(raw - reference).max()), 4),
+    }
+    for place, attribute in enumerate(ATTRIBUTES):
+        try:
+            ours, theirs = (
+                measure(calibration.sigmoid(z[:, place]), targets[:, place], samples=0, name=attribute)
+                for z in (raw, reference)
+            )
+        except TooFewRowsError:
+            continue
+        figures["validation"][attribute] = {
+            "rows": ours["rows"],
+            "positives": ours["positives"],
+            "roc_auc": round(ours["roc_auc"].value, 4),
+            "average_precision": round(ours["average_precision"].value, 4),
+            "average_precision_lost": round(
+                theirs["average_precision"].value - ours["average_precision"].value, 5
+            ),
+        }
+    return settings, figures
+
+
+def _provenance(source: Checkpoint, quantize: str) -> dict[str, Any]:
+    """Say where the weights come from, from what training recorded."""
+    counts = {name: count for name, count in source.model.config.dendrites.items() if count}
+    known = ("recipe", "data", "texts", "seconds", "device", "versions", "growth")
+    return {
+        "exported_by": f"giantkiller {__version__}",
+        "quantization": quantize,
+        "parameters": int(sum(p.numel() for p in source.model.parameters())),
+        "dendrites": counts,
+        "dendrite_activation": source.model.config.dendrite_activation,
+        "training": {key: source.record[key] for key in known if key in source.record},
+    }
