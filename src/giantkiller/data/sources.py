@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from giantkiller.attributes import ATTRIBUTES, OTHER_NAMES
 from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.files import TEXT_NAMES
 
 try:
     import pyarrow as pa
@@ -20,9 +21,6 @@ try:
     import pyarrow.parquet
 except ImportError as error:
     raise MissingExtraError("pyarrow", "train") from error
-
-TEXT_NAMES = ("text", "comment_text", "comment", "body", "content")
-"""Where the comment is looked for when no column is named, in this order."""
 
 MISSING = ("", "nan", "na", "null", "none")
 """What stands for a missing label in text files, in any case."""
@@ -39,6 +37,11 @@ class Columns(Mapping[str, npt.NDArray[Any]]):
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
+
+    @property
+    def table(self) -> pa.Table:
+        """The columns as the file had them (of a CSV file: all text)."""
+        return self._table
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         if name not in self._table.column_names:
