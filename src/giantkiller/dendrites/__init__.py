@@ -3,6 +3,8 @@
 This package needs torch and nothing of the rest of the project.
 """
 
+from giantkiller.dendrites.correlation import Chosen, CorrelationRule
+from giantkiller.dendrites.errors import Errors
 from giantkiller.dendrites.growth import Grower, Phase
 from giantkiller.dendrites.ledger import Attempt, Ledger, read_ledger
 from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
@@ -14,11 +16,13 @@ from giantkiller.dendrites.perforate import (
     parameters,
     perforate,
 )
-from giantkiller.dendrites.rules import Errors, GradientRule, Growth, Rule
+from giantkiller.dendrites.rules import GradientRule, Growth, Rule
 
 __all__ = [
     "ACTIVATIONS",
     "Attempt",
+    "Chosen",
+    "CorrelationRule",
     "DendriteError",
     "Dendritic",
     "DendriticLinear",

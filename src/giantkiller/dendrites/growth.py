@@ -21,10 +21,11 @@ import torch.distributed as dist
 from torch import nn
 
 from giantkiller.dendrites import state as states
+from giantkiller.dendrites.errors import Errors
 from giantkiller.dendrites.ledger import FILE, Attempt, Ledger, read_ledger
 from giantkiller.dendrites.linear import DendriteError
 from giantkiller.dendrites.perforate import dendritic_layers, parameters
-from giantkiller.dendrites.rules import Errors, GradientRule, Growth, Rule
+from giantkiller.dendrites.rules import GradientRule, Growth, Rule
 
 log = logging.getLogger(__name__)
 

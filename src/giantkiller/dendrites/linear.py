@@ -11,7 +11,7 @@ carries it can be loaded alone.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -117,9 +117,9 @@ class Dendritic(nn.Module):
         new_pairs = after * (after - 1) // 2 - before * (before - 1) // 2
         weight_shape = (count * self.neurons, *self.weight.shape[1:])
         if weight is None:
-            weight = self._draw(weight_shape, scale, generator)
+            weight = self.draw(weight_shape, scale, generator)
         if bias is None:
-            bias = self._draw((count * self.neurons,), scale, generator)
+            bias = self.draw((count * self.neurons,), scale, generator)
         if cascade is None:
             cascade = self.weight.new_zeros(new_pairs, self.neurons)
         for name, given, shape in (
@@ -152,20 +152,33 @@ class Dendritic(nn.Module):
         """Activation of each dendrite for an input of this layer; each has the shape of the output."""
         if self.dendrite_weight is None or self.dendrite_bias is None:
             return []
-        fire = ACTIVATIONS[self.activation]
         fired: list[Tensor] = []
         pair = 0
         weights = torch.split(self.dendrite_weight, self.neurons)
         biases = torch.split(self.dendrite_bias, self.neurons)
         for weight, bias in zip(weights, biases, strict=True):
-            net = self._product(x, weight, bias)
-            for earlier in fired:
-                assert self.dendrite_cascade is not None
-                link = self._along_neurons(self.dendrite_cascade[pair], net.dtype)
-                net = torch.addcmul(net, link, earlier)
-                pair += 1
-            fired.append(fire(net))
+            links = None if self.dendrite_cascade is None else self.dendrite_cascade[pair : pair + len(fired)]
+            pair += len(fired)
+            fired.append(self.fire(x, weight, bias, links, fired))
         return fired
+
+    def fire(
+        self, x: Tensor, weight: Tensor, bias: Tensor, links: Tensor | None, earlier: Sequence[Tensor]
+    ) -> Tensor:
+        """Activation of one dendrite a neuron.
+
+        Args:
+            x: input of the layer.
+            weight: (out, ...) the dendrites' input weights.
+            bias: (out,) their biases.
+            links: (len(earlier), out) their cascade weights; None without earlier dendrites.
+            earlier: activations of the earlier dendrites of the same neurons.
+        """
+        net = self._product(x, weight, bias)
+        for row, activation in enumerate(earlier):
+            assert links is not None
+            net = torch.addcmul(net, self._along_neurons(links[row], net.dtype), activation)
+        return ACTIVATIONS[self.activation](net)
 
     def dendrite_parameters(self) -> int:
         """Number of parameters that the dendrites of this layer have."""
@@ -223,7 +236,7 @@ class Dendritic(nn.Module):
         """Shape one value a neuron so that it broadcasts over an output; autocast may ask another type."""
         return values.to(dtype).reshape(-1, *(1,) * (-self.neuron_axis - 1))
 
-    def _draw(self, shape: tuple[int, ...], scale: float, generator: torch.Generator | None) -> Tensor:
+    def draw(self, shape: tuple[int, ...], scale: float, generator: torch.Generator | None) -> Tensor:
         """Draw uniformly within scale / sqrt(fan in), as `nn.Linear` and `nn.Conv*d` do."""
         bound = scale / math.sqrt(max(1, self.weight[0].numel()))
         device = self.weight.device if generator is None else generator.device
@@ -269,9 +282,9 @@ class DendriticLinear(Dendritic, nn.Linear):
         self.start_bare(activation)
         self.grow(dendrites)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        return self._branched(x, F.linear(x, self.weight, self.bias))
+        return self._branched(input, F.linear(input, self.weight, self.bias))
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)

@@ -1,7 +1,7 @@
 """Choose the layers of a model that may carry dendrites, and tell what a model has of them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -83,6 +83,19 @@ def dendritic_layers(model: nn.Module) -> dict[str, Dendritic]:
     return {name: module for name, module in model.named_modules() if isinstance(module, Dendritic)}
 
 
+def named_layers(model: nn.Module, names: Iterable[str]) -> dict[str, Dendritic]:
+    """Find dendritic layers by name.
+
+    Raises:
+        DendriteError: a name that is no dendritic layer of this model.
+    """
+    there = dendritic_layers(model)
+    for name in names:
+        if name not in there:
+            raise DendriteError(f"no dendritic layer {name!r}: this model has {_listed(list(there))}")
+    return {name: there[name] for name in names}
+
+
 def counts(model: nn.Module) -> dict[str, int]:
     """Tell how many dendrites each dendritic layer has, by name, layers without any left out."""
     return {name: layer.dendrites for name, layer in dendritic_layers(model).items() if layer.dendrites}
@@ -99,9 +112,8 @@ def allocate(model: nn.Module, dendrites: Mapping[str, int]) -> None:
         DendriteError: a name that is no dendritic layer of this model, or a negative number.
     """
     layers = dendritic_layers(model)
+    named_layers(model, dendrites)
     for name, count in dendrites.items():
-        if name not in layers:
-            raise DendriteError(f"no dendritic layer {name!r}: this model has {_listed(list(layers))}")
         if count < 0:
             raise DendriteError(f"layer {name!r} cannot have {count} dendrites")
     for name, layer in layers.items():

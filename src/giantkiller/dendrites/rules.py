@@ -1,36 +1,15 @@
 """How new dendrites come to be, and how training treats them afterwards."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from giantkiller.dendrites.errors import Errors
 from giantkiller.dendrites.linear import DendriteError
-from giantkiller.dendrites.perforate import dendritic_layers
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Where a rule can see what error remains at each neuron.
-
-    Attributes:
-        batches: the data, in an order that is the same every time it is gone through; an iterable that
-            can be gone through again (a list, a DataLoader), or a function that makes one.
-        loss: the training loss of a batch, a scalar that depends on the model's output.
-        mask: tells which positions of a batch count: a boolean tensor of the shape that a layer's output
-            has without its neuron axis, such as (batch, tokens). None if all do. Layers that have one
-            position a sample, such as a pooler, count every sample.
-    """
-
-    batches: Iterable[Any] | Callable[[], Iterable[Any]]
-    loss: Callable[[nn.Module, Any], Tensor]
-    mask: Callable[[Any], Tensor] | None = None
-
-    def passes(self) -> Iterable[Any]:
-        """Go through the data once more."""
-        return self.batches() if callable(self.batches) else self.batches
+from giantkiller.dendrites.perforate import named_layers
 
 
 @dataclass(frozen=True)
@@ -48,6 +27,11 @@ class Growth:
 
 class Rule(Protocol):
     """Something that grows dendrites on a model, in place and without changing its outputs."""
+
+    @property
+    def dendrites(self) -> int:
+        """How many dendrites each neuron gets in one attempt."""
+        ...
 
     def grow(
         self, model: nn.Module, layers: Sequence[str], *, errors: Errors | None = None, seed: int = 0
@@ -70,6 +54,10 @@ class GradientRule:
     dendrites: int = 1
     scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.dendrites < 1:
+            raise DendriteError("GradientRule needs dendrites of at least 1")
+
     def grow(
         self, model: nn.Module, layers: Sequence[str], *, errors: Errors | None = None, seed: int = 0
     ) -> Growth:
@@ -84,13 +72,9 @@ class GradientRule:
         Raises:
             DendriteError: a name that is no dendritic layer of the model.
         """
-        there = dendritic_layers(model)
-        for name in layers:
-            if name not in there:
-                raise DendriteError(f"no dendritic layer {name!r} in this model: perforate it first")
+        there = named_layers(model, layers)
         generator = torch.Generator().manual_seed(seed)
-        for name in layers:
-            layer = there[name]
+        for layer in there.values():
             layer.grow(self.dendrites, scale=self.scale, generator=generator)
             # Whatever grew these dendrites before, from now on they all learn as everything else does.
             layer.detached = False
