@@ -95,7 +95,7 @@ def load(model: str) -> tuple["Screen", str]:
 
     def screen(texts: list[str]) -> tuple[Any, Sequence[str]]:
         scores = screener.scores(texts)
-        return scores, bundle.policy.actions(scores)
+        return scores, bundle.policy.actions(scores).tolist()
 
     return screen, f"{bundle.name} {bundle.version} ({bundle.files['model.onnx'].sha256[:12]})"
 
@@ -107,9 +107,7 @@ def _print(source: Path, output: Path, summary: "Summary") -> None:
     click.echo(", ".join(f"{name} {count:,}" for name, count in _counts(summary).items()))
     click.echo(f"{printable(str(source))} -> {printable(str(output))}")
     if summary.errors:
-        click.echo(
-            f"giantkiller: {summary.errors:,} rows could not be screened; see the column error", err=True
-        )
+        click.echo(f"not screened: {summary.errors:,}, for the reasons in the column 'error'", err=True)
 
 
 def _counts(summary: "Summary") -> dict[str, int]:

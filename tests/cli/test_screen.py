@@ -1,0 +1,151 @@
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from giantkiller import Screener
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import DEFAULT
+from giantkiller.cli.screen import command, printable, table
+from giantkiller.errors import UserError
+from giantkiller.files.screening import Row
+
+MAIN = "from giantkiller.cli.main import main; main()"
+TEXTS = ["You are stupid, idiot", "Thanks, that helped", "That was stupid", "damn", ""]
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def comments(tmp_path):
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "body"], *enumerate(TEXTS)])
+    return tmp_path / "in.csv"
+
+
+def test_scores_and_actions_are_those_of_the_screener(tmp_path, comments, tiny_bundle):
+    result = run(comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle)
+    assert result.exit_code == 0
+    screener = Screener(tiny_bundle)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["body"] for row in rows] == TEXTS
+    expected = screener.scores(TEXTS[:4])
+    for row, scores, text in zip(rows, expected, TEXTS, strict=False):
+        assert [float(row[name]) for name in ATTRIBUTES] == pytest.approx(scores.tolist(), abs=1e-6)
+        assert row["action"] == screener.judge(text).action
+    assert [row["action"] for row in rows] == ["remove", "allow", "review", "allow", ""]
+    assert rows[4]["error"] == "no text"
+    assert "5 comments screened" in result.stdout
+    assert "allow 2, monitor 0, review 1, remove 1, error 1" in result.stdout
+    assert "not screened: 1" in result.stderr
+
+
+def test_json_summary_is_all_that_standard_output_has(tmp_path, comments, tiny_bundle):
+    result = run(comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle, "--json", "--show", "2")
+    found = json.loads(result.stdout)
+    assert (found["rows"], found["errors"], found["resumed"], found["text_column"]) == (5, 1, 0, "body")
+    assert found["actions"] == {"allow": 2, "monitor": 0, "review": 1, "remove": 1}
+    assert [row["text"] for row in found["preview"]] == TEXTS[:2]
+
+
+def test_show_prints_the_first_rows(tmp_path, comments, tiny_bundle):
+    shown = run(
+        comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle, "--show", "3"
+    ).stdout.splitlines()
+    assert shown[0].split() == [
+        "comment", "toxic", "severe", "obscene", "threat", "insult", "identity", "sexual", "action"
+    ]  # fmt: skip
+    assert shown[1].endswith("remove")
+    assert shown[3].endswith("review")
+    assert shown[4] == ""
+    everything = run(comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle, "--show").stdout
+    assert "error: no text" in everything
+
+
+def test_hostile_text_reaches_the_terminal_escaped():
+    hostile = "\x1b]0;owned\x07\x1b[31m\rred \u202egnp \u200b\x9b\ud800 " + "x" * 5000
+    shown = table([Row(hostile, None, None, "\x1b[2J"), Row(hostile, [0.5] * 7, "allow", None)], width=120)
+    assert all(c.isprintable() or c == "\n" for c in shown)
+    assert "\\x1b]0;owned\\x07" in shown
+    assert len({len(line) for line in shown.splitlines()[::2]}) <= 2
+    assert max(map(len, shown.splitlines())) <= 121
+    assert printable("plain, naïve 日本") == "plain, naïve 日本"
+
+
+@pytest.mark.parametrize("text", ["short", "x" * 300, "日本語" * 40, "\u0301" * 60, ""])
+def test_the_columns_line_up(text):
+    head, line = table([Row(text, [0.25] * 7, "allow", None)], width=100).splitlines()
+    wide = sum("\u2e80" < c < "\uffff" for c in line)
+    assert len(line) + wide - len("allow") == len(head) - len("action")
+
+
+def test_errors_of_users_are_one_sentence(tmp_path, comments, tiny_bundle):
+    for arguments, sentence in [
+        ((tmp_path / "nowhere.csv", "-o", tmp_path / "out.csv"), "no such file"),
+        ((comments, "-o", comments), "is the input itself"),
+        ((comments, "-o", tmp_path / "out.csv", "--text-column", "said"), "has no column 'said'"),
+    ]:
+        with pytest.raises(UserError, match=sentence):
+            run(*arguments, "--model", tiny_bundle)
+    command_line = [
+        sys.executable,
+        "-c",
+        MAIN,
+        "screen",
+        str(tmp_path / "x.csv"),
+        "-o",
+        str(tmp_path / "y.csv"),
+    ]
+    result = subprocess.run([*command_line, "--model", str(tiny_bundle)], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"giantkiller: {tmp_path / 'x.csv'}: there is no such file\n"
+
+
+def test_interrupt_and_resume(tmp_path, tiny_bundle):
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    with source.open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "text"], *((i, f"you {i} " * 5) for i in range(40_000))])
+    command_line = [
+        sys.executable,
+        "-c",
+        MAIN,
+        "screen",
+        str(source),
+        "-o",
+        str(target),
+        "--model",
+        str(tiny_bundle),
+    ]
+    process = subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    record = tmp_path / ".out.csv.progress"
+    while not record.exists() and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "the same command with --resume goes on" in err
+    assert not target.exists()
+    found = json.loads(run(source, "-o", target, "--model", tiny_bundle, "--resume", "--json").stdout)
+    assert 0 < found["resumed"] < found["rows"] == 40_000
+    with target.open(newline="") as file:
+        assert [int(row["id"]) for row in csv.DictReader(file)] == list(range(40_000))
+
+
+@pytest.mark.skipif(not (DEFAULT / "bundle.json").is_file(), reason="no bundle is shipped in this tree")
+def test_the_shipped_model_screens_the_sample_comments(tmp_path):
+    samples = Path(__file__).parents[2] / "examples" / "comments.csv"
+    found = json.loads(run(samples, "-o", tmp_path / "out.csv", "--json", "--show").stdout)
+    assert (found["rows"], found["errors"]) == (24, 0)
+    scores = {row["text"]: row["scores"][0] for row in found["preview"]}
+    insult = next(text for text in scores if text.startswith("You are an idiot"))
+    thanks = next(text for text in scores if text.startswith("Thanks for explaining"))
+    assert scores[insult] > 0.5 > scores[thanks]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
