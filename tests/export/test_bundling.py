@@ -1,0 +1,227 @@
+import csv
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from bundles import tokenizer, vocabulary
+from click.testing import CliRunner
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+
+from giantkiller import Screener
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cli.export import command
+from giantkiller.data.sources import read_labelled
+from giantkiller.errors import UserError
+from giantkiller.export.bundling import export_bundle, export_huggingface
+from giantkiller.export.checkpoint import read_checkpoint
+from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
+from giantkiller.text import clean_text
+
+COUNTS = {"encoder.layer.0.intermediate.dense": 1, "encoder.layer.1.attention.self.key": 2, "classifier": 1}
+
+
+def write_checkpoint(folder, **changes):
+    torch.manual_seed(0)
+    settings = {
+        "vocab_size": len(vocabulary()),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "max_position_embeddings": 64,
+        "dendrites": COUNTS,
+    }
+    model = DendriticBertForSequenceClassification(tiny_config(**{**settings, **changes}))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)
+    model.save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer(),
+        model_max_length=48,
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        unk_token="[UNK]",
+    ).save_pretrained(folder)
+    return folder
+
+
+def reference_logits(folder, texts):
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenize = AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        return np.concatenate(
+            [
+                model(**tokenize([clean_text(t)], truncation=True, return_tensors="pt")).logits.numpy()
+                for t in texts
+            ]
+        )
+
+
+def texts(count=120):
+    rng = np.random.default_rng(5)
+    words = [w for w in vocabulary() if w.isalpha()]
+    return [" ".join(rng.choice(words, size)) for size in rng.integers(1, 70, count)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A model that calls three comments in ten toxic."""
+    folder = write_checkpoint(tmp_path_factory.mktemp("made") / "small")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.classifier.weight.mul_(4)
+        model.classifier.bias.zero_()
+        model.save_pretrained(folder)
+        model.classifier.bias.copy_(
+            -torch.tensor(np.quantile(reference_logits(folder, texts()), 0.7, axis=0))
+        )
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labelled(checkpoint, tmp_path_factory):
+    """Comments whose labels the model gets right more often than not, for two attributes."""
+    path = tmp_path_factory.mktemp("data") / "validation.csv"
+    logits = reference_logits(checkpoint, texts())
+    noisy = logits + np.random.default_rng(1).normal(0, 0.3 * logits.std(0), logits.shape)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "toxicity", "insult"])
+        for text, row in zip(texts(), noisy > np.quantile(noisy, 0.7, axis=0), strict=True):
+            writer.writerow([text, int(row[0]), int(row[ATTRIBUTES.index("insult")])])
+    return path
+
+
+def test_the_bundle_scores_as_the_checkpoint_does(checkpoint, labelled, tmp_path):
+    bundle = export_bundle(checkpoint, tmp_path / "out", validation=read_labelled(labelled), quantize="none")
+    assert (bundle.name, bundle.max_length) == ("small", 48)
+    got = Screener(bundle.folder).logits(texts())
+    np.testing.assert_allclose(got, reference_logits(checkpoint, texts()), atol=1e-4)
+
+
+def test_validation_data_sets_calibration_thresholds_and_figures(checkpoint, labelled, tmp_path):
+    bundle = export_bundle(checkpoint, tmp_path / "out", validation=read_labelled(labelled))
+    assert bundle.calibration["toxicity"].slope != 1
+    assert (bundle.calibration["threat"].slope, bundle.calibration["threat"].intercept) == (1, 0)
+    assert set(bundle.figures["validation"]) == {"toxicity", "insult"}
+    toxicity = bundle.figures["validation"]["toxicity"]
+    assert toxicity["rows"] == 120
+    assert toxicity["average_precision"] > 0.5
+    # Calibrated: the mean score is the share of toxic rows.
+    scores = Screener(bundle.folder).scores(texts())
+    assert abs(scores[:, 0].mean() - toxicity["positives"] / 120) < 0.05
+    assert bundle.policy["toxicity"]["monitor"] <= bundle.policy["toxicity"]["review"]
+    assert bundle.threshold["threat"] == 0.5
+    assert bundle.provenance["dendrites"] == COUNTS
+    card = (bundle.folder / "README.md").read_text()
+    assert f"{toxicity['average_precision']:.4f}" in card
+    assert "encoder.layer.1.attention.self.key | 2" in card
+    assert card.startswith("---\nlicense: apache-2.0\n")
+
+
+def test_without_validation_data_scores_are_plain_sigmoids(checkpoint, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        bundle = export_bundle(checkpoint, tmp_path / "out")
+    assert "not calibrated" in caplog.text
+    screener = Screener(bundle.folder)
+    logits = screener.logits(texts())
+    np.testing.assert_allclose(screener.scores(texts()), 1 / (1 + np.exp(-logits)), atol=1e-6)
+    # Ranges from random words still serve, if less well.
+    assert np.abs(logits - reference_logits(checkpoint, texts())).mean() < 0.15 * logits.std()
+    assert dict(bundle.policy) == {}
+    assert "not calibrated" in (bundle.folder / "README.md").read_text()
+
+
+def test_scores_do_not_depend_on_order_batch_size_or_threads(checkpoint, tmp_path):
+    bundle = export_bundle(checkpoint, tmp_path / "out")
+    some = [*texts(40), "", "x", "[SEP] [SEP]", "word " * 400, "\u202e\u05d0\u05d1", "\x00\x07", "🙂"]
+    first = Screener(bundle.folder, threads=1).logits(some)
+    other = Screener(bundle.folder, threads=3, batch_tokens=64, window=7).logits(some[::-1])[::-1]
+    assert np.array_equal(first, other)
+
+
+def test_two_labels_for_transformers(checkpoint, tmp_path):
+    folder = export_huggingface(checkpoint, tmp_path / "two", labels="two")
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenize = AutoTokenizer.from_pretrained(folder)
+    inputs = tokenize("you are stupid", truncation=True, padding=True, max_length=48, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**inputs).logits
+    assert logits.shape == (1, 2)
+    expected = 1 / (1 + np.exp(-reference_logits(checkpoint, ["you are stupid"])[0, 0]))
+    assert abs(torch.softmax(logits, -1)[0, 1].item() - expected) < 1e-6
+    assert model.config.id2label == {0: "non-toxic", 1: "toxic"}
+    assert "trust_remote_code=True" in (folder / "README.md").read_text()
+    assert {p.name for p in folder.iterdir()} >= {"modeling_dendritic_bert.py", "dendritic_linear.py"}
+    with pytest.raises(UserError, match="not empty"):
+        export_huggingface(checkpoint, folder)
+
+
+def test_a_plain_bert_with_our_labels_is_a_checkpoint(tmp_path):
+    from transformers import BertConfig, BertForSequenceClassification
+
+    write_checkpoint(tmp_path / "plain", dendrites={})
+    labels = dict(enumerate(ATTRIBUTES))
+    config = BertConfig(
+        vocab_size=len(vocabulary()), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=64, id2label=labels,
+        label2id={name: i for i, name in labels.items()},
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(tmp_path / "plain")
+    bundle = export_bundle(tmp_path / "plain", tmp_path / "out", quantize="none")
+    expected = reference_logits(tmp_path / "plain", texts(5))
+    np.testing.assert_allclose(Screener(bundle.folder).logits(texts(5)), expected, atol=1e-4)
+
+
+def test_unfit_checkpoints_are_refused_in_one_sentence(checkpoint, tmp_path):
+    with pytest.raises(UserError, match=r"no config\.json"):
+        read_checkpoint(tmp_path)
+    export_bundle(checkpoint, tmp_path / "bundle")
+    with pytest.raises(UserError, match="bundle already"):
+        read_checkpoint(tmp_path / "bundle")
+    other = write_checkpoint(tmp_path / "other", attributes=["a", "b"])
+    with pytest.raises(UserError, match="labels a, b"):
+        read_checkpoint(other)
+    cut = write_checkpoint(tmp_path / "cut")
+    with (cut / "model.safetensors").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(UserError, match="can't be read"):
+        read_checkpoint(cut)
+    broken = write_checkpoint(tmp_path / "nan")
+    model = AutoModelForSequenceClassification.from_pretrained(broken)
+    with torch.no_grad():
+        model.classifier.weight[0, 0] = float("nan")
+    model.save_pretrained(broken)
+    with pytest.raises(UserError, match="no numbers"):
+        read_checkpoint(broken)
+    with pytest.raises(UserError, match="max length"):
+        export_bundle(checkpoint, tmp_path / "long", max_length=100)
+    with pytest.raises(UserError, match="quantization"):
+        export_bundle(checkpoint, tmp_path / "odd", quantize="int1")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("keep")
+    with pytest.raises(UserError, match="other than a bundle"):
+        export_bundle(checkpoint, tmp_path / "full")
+
+
+def test_the_command(checkpoint, labelled, tmp_path):
+    run = CliRunner().invoke
+    out = str(tmp_path / "bundle")
+    done = run(command, [str(checkpoint), "-o", out, "-c", str(labelled), "--name", "mine", "--json"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert report["name"] == "mine"
+    assert report["figures"]["validation"]["insult"]["rows"] == 120
+    assert Screener(out).bundle.name == "mine"
+    plain = run(command, [str(checkpoint), "-o", out, "-c", str(labelled)])
+    assert "ROC-AUC" in plain.stdout
+    two = run(
+        command, [str(checkpoint), "-o", str(tmp_path / "two"), "--format", "huggingface", "--labels", "two"]
+    )
+    assert two.exit_code == 0, two.output
+    assert (tmp_path / "two" / "model.safetensors").exists()
+    refused = run(command, [str(checkpoint), "-o", out, "--labels", "two"])
+    assert isinstance(refused.exception, UserError)
