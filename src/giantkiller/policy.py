@@ -119,8 +119,10 @@ class Policy(Mapping[str, Mapping[str, float]]):
         # Sternest action first; within it, the attribute that is furthest beyond its threshold.
         best: tuple[int, float, str] | None = None
         for attribute, steps in self.items():
+            if not steps:
+                continue
             score = scores[attribute]
-            level, cut = 0, min(steps.values(), default=1.0)
+            level, cut = 0, min(steps.values())
             for action, value in steps.items():
                 if score >= value:
                     level, cut = ACTIONS.index(action), value

@@ -158,7 +158,7 @@ def _read(path: Path, column: str | None, count: int) -> list[str]:
 
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
-    table = _open(path, format_of(path)[0], column, "")
+    table = _open(path, format_of(path)[0], column, "bench_")
     texts: dict[str, None] = {}
     try:
         for chunk in table.chunks():

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import click
@@ -20,6 +20,7 @@ _SHORT = {
 }
 _COLOURS = {"allow": "green", "monitor": "cyan", "review": "yellow", "remove": "red"}
 _TOGETHER = 4096
+_LONGEST = 1 << 20
 
 
 @click.command(
@@ -64,9 +65,15 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
 
 
 def _lines() -> Iterator[str]:
-    """Read standard input, one comment a line; bytes that are not UTF-8 become replacement characters."""
-    stream: Iterable[bytes] = sys.stdin.buffer
-    for raw in stream:
+    """Read standard input, one comment a line; bytes that are not UTF-8 become replacement characters.
+
+    Of a line of megabytes only the beginning is kept: the model reads no more of it.
+    """
+    stream = sys.stdin.buffer
+    while raw := stream.readline(_LONGEST):
+        ended = raw.endswith(b"\n")
+        while not ended and (rest := stream.readline(_LONGEST)):
+            ended = rest.endswith(b"\n")
         yield raw.decode("utf-8", errors="replace").rstrip("\r\n")
 
 

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from bundles import tokenizer
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from giantkiller._tokens import ID, Encoder
+from giantkiller.errors import UserError
+from giantkiller.text import clean_text
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    tokenizer().save(str(path))
+    return path
+
+
+def whole(text, max_length):
+    """What the `tokenizers` package gives for the whole text, special tokens in it taken as text."""
+    reference = tokenizer()
+    reference.encode_special_tokens = True
+    reference.enable_truncation(max_length)
+    return reference.encode(clean_text(text)).ids
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from([8, 32]))
+@example(["You are an idiot.", "", "don't_do-that"], 32)
+@example(["[SEP] [MASK] [PAD]"], 32)
+@example(["İstanbul ß ﬀ 日本語 한국어 مرحبا e\u0301 \u0301x"], 32)
+@example(["a" * 200 + " " + "b" * 41, "\x1cx\x1dy"], 32)
+def test_words_one_by_one_equal_the_whole_text(made, texts, max_length):
+    encoder = Encoder(made, max_length)
+    for _ in range(2):  # the second time from memory
+        rows = encoder.encode(texts)
+        assert [np.frombuffer(row, ID).tolist() for row in rows] == [
+            whole(text, max_length) for text in texts
+        ]
+
+
+def test_memory_is_bounded(made, monkeypatch):
+    monkeypatch.setattr("giantkiller._tokens._REMEMBERED", 10)
+    encoder = Encoder(made, 32)
+    encoder.encode([f"word{i} ümlaut{i}" for i in range(100)])
+    assert len(encoder._chunks) <= 10
+    assert len(encoder._chunks._words) <= 10
+    encoder.encode(["x" * 1000])
+    assert "x" * 1000 not in encoder._chunks
+
+
+def test_another_kind_of_tokenizer_reads_whole_texts(tmp_path):
+    from tokenizers import normalizers
+
+    cased = tokenizer()
+    cased.normalizer = normalizers.BertNormalizer(lowercase=False)
+    cased.save(str(tmp_path / "tokenizer.json"))
+    encoder = Encoder(tmp_path / "tokenizer.json", 16)
+    assert not encoder._by_words
+    assert (
+        np.frombuffer(encoder.encode(["you are IDIOT"])[0], ID).tolist() == cased.encode("you are IDIOT").ids
+    )
+
+
+def test_refusals(tmp_path, made):
+    broken = tmp_path / "tokenizer.json"
+    broken.write_text("{}")
+    with pytest.raises(UserError, match=r"tokenizer\.json"):
+        Encoder(broken, 32)
+    with pytest.raises(UserError, match="room"):
+        Encoder(made, 2)
