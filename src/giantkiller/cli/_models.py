@@ -5,6 +5,8 @@ Private to the commands that judge. Imports what a kind of model needs only when
 
 import json
 import math
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -31,6 +33,8 @@ attributes), or column:NAME, a column of the judged file itself that holds toxic
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 BATCH_TOKENS = 4096
 MAX_LENGTH = 512
+CHUNK = 2048
+"""Comments scored between two steps of the progress bar."""
 RESPONSE_BYTES = 64 << 20
 HTTP_BATCH = 64
 HTTP_SECONDS = 60
@@ -47,17 +51,25 @@ class Model:
     policy: dict[str, dict[str, float]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
 
+    def scores(self, texts: Sequence[str]) -> NDArray[Any]:
+        """Score texts, with a progress bar on a terminal."""
+        if self.kind == "scores" or len(texts) <= CHUNK:
+            return np.asarray(self.score(texts))
+        parts = []
+        with tqdm(total=len(texts), desc=f"scoring with {self.name}", unit="comment", disable=None) as bar:
+            for begin in range(0, len(texts), CHUNK):
+                parts.append(np.asarray(self.score(texts[begin : begin + CHUNK])))
+                bar.update(len(parts[-1]))
+        return np.concatenate(parts)
 
-def load(
-    name: str, data: "Labelled | None" = None, *, max_length: int | None = None, quiet: bool = False
-) -> Model:
+
+def load(name: str, data: "Labelled | None" = None, *, max_length: int | None = None) -> Model:
     """Find out what a MODEL is and load it.
 
     Args:
         name: see HELP.
         data: the judged rows; stored scores are taken from them or must match them.
         max_length: tokens a comment is cut at, for a Hugging Face classifier; its own limit if not given.
-        quiet: show no progress bar.
 
     Raises:
         UserError: there is no such model, or it gives no score that is one of ours.
@@ -65,7 +77,7 @@ def load(
     if name == "default":
         return _bundle(None)
     if name.startswith(("http://", "https://")):
-        return _endpoint(name, quiet)
+        return _endpoint(name)
     if name.startswith("column:"):
         return _stored_column(name, data)
     path = Path(name)
@@ -73,13 +85,13 @@ def load(
         if (path / "bundle.json").exists():
             return _bundle(path)
         if (path / "config.json").exists():
-            return _checkpoint(name, max_length, quiet)
+            return _checkpoint(name, max_length)
         raise UserError(f"{name} is neither a bundle (bundle.json) nor a checkpoint (config.json): name one")
     if path.name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS):
         return _stored_file(path, data)
     if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
         raise UserError(f"there is no model at {name}: name a folder, a hub model or a file of scores")
-    return _checkpoint(name, max_length, quiet)
+    return _checkpoint(name, max_length)
 
 
 def _bundle(folder: Path | None) -> Model:
@@ -87,17 +99,20 @@ def _bundle(folder: Path | None) -> Model:
 
     screener = Screener(folder)
     bundle = screener.bundle
+    about: dict[str, Any] = {"max_length": bundle.max_length, "disk": bundle.bytes, "fine_tuned": True}
+    about |= {key: bundle.provenance[key] for key in ("parameters", "trained_on") if key in bundle.provenance}
+    about["calibration"] = {name: [line.slope, line.intercept] for name, line in bundle.calibration.items()}
     return Model(
         name=f"{bundle.name} {bundle.version}",
         kind="bundle",
         score=screener.scores,
         thresholds=dict(bundle.threshold),
-        policy={attribute: dict(actions) for attribute, actions in bundle.policy.items()},
-        about={"max_length": bundle.max_length, "provenance": bundle.provenance},
+        policy=bundle.policy.to_dict(),
+        about=about | {"provenance": dict(bundle.provenance)},
     )
 
 
-def _checkpoint(name: str, max_length: int | None, quiet: bool) -> Model:
+def _checkpoint(name: str, max_length: int | None) -> Model:
     try:
         import torch
         import transformers
@@ -105,8 +120,8 @@ def _checkpoint(name: str, max_length: int | None, quiet: bool) -> Model:
         raise MissingExtraError(error.name or "transformers", "train") from error
     import giantkiller.models  # noqa: F401  (registers the dendritic model)
 
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)
         model, loading = transformers.AutoModelForSequenceClassification.from_pretrained(
@@ -130,24 +145,18 @@ def _checkpoint(name: str, max_length: int | None, quiet: bool) -> Model:
         result = np.full((len(prepared), len(ATTRIBUTES)), np.nan, dtype=np.float32)
         encoded = tokenizer(prepared, truncation=True, max_length=limit)["input_ids"] if prepared else []
         order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row]))
-        with (
-            tqdm(total=len(order), unit="comment", disable=quiet, leave=False) as bar,
-            torch.inference_mode(),
-        ):
-            begin = 0
-            while begin < len(order):
-                longest = max(len(encoded[order[begin]]), 1)
-                rows = order[begin : begin + max(1, BATCH_TOKENS // longest)]
-                batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
+        begin = 0
+        while begin < len(order):
+            longest = max(len(encoded[order[begin]]), 1)
+            rows = order[begin : begin + max(1, BATCH_TOKENS // longest)]
+            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
+            with torch.inference_mode():
                 logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-                if softmax:
-                    probabilities = torch.softmax(logits.float(), dim=-1)
-                else:
-                    probabilities = torch.sigmoid(logits.float())
-                for attribute, column in columns.items():
-                    result[rows, ATTRIBUTES.index(attribute)] = probabilities[:, column].numpy()
-                begin += len(rows)
-                bar.update(len(rows))
+            logits = logits.float()
+            probabilities = torch.softmax(logits, dim=-1) if softmax else torch.sigmoid(logits)
+            for attribute, column in columns.items():
+                result[rows, ATTRIBUTES.index(attribute)] = probabilities[:, column].numpy()
+            begin += len(rows)
         return result
 
     missing = sorted(loading.get("missing_keys", []))
@@ -159,13 +168,45 @@ def _checkpoint(name: str, max_length: int | None, quiet: bool) -> Model:
         about={
             "max_length": limit,
             "parameters": int(parameters),
-            "memory_bytes": int(sum(p.numel() * p.element_size() for p in model.parameters())),
+            "disk": _disk(name),
             # A head that was not in the file is random: its scores say nothing about the model.
             "fine_tuned": not any("classifier" in key or "score" in key for key in missing),
             "missing_weights": missing,
             "labels": list(config.id2label.values()),
         },
     )
+
+
+def _disk(name: str) -> int | None:
+    """Size of what a checkpoint loads; None for a hub model whose files are not in one folder."""
+    folder = Path(name)
+    if not folder.is_dir():
+        try:
+            from transformers.utils.hub import cached_file
+
+            folder = Path(str(cached_file(name, "config.json"))).parent
+        except (OSError, ValueError):
+            return None
+    found = [file for file in folder.iterdir() if file.is_file()]
+    kept = {".safetensors", ".json", ".txt"}
+    if not any(file.suffix == ".safetensors" for file in found):
+        kept.add(".bin")
+    return sum(file.stat().st_size for file in found if file.suffix in kept)
+
+
+def weigh(name: str) -> int | None:
+    """Measure the peak memory, in bytes, of a fresh process that loads a model and scores 64 comments.
+
+    None for a model that is no more than stored scores or an address, or where the system does not tell.
+    """
+    # Linux: the high-water mark of this very program; ru_maxrss would count its parent's memory, too.
+    program = (
+        "import sys; from giantkiller.cli import _models; "
+        "_models.load(sys.argv[1]).score(['One comment of a usual length, to be scored.'] * 64); "
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=False)
+    return None if done.returncode else int(done.stdout.split()[-1]) * 1024
 
 
 def _cleaner(model_type: str) -> Callable[[str], str]:
@@ -233,25 +274,33 @@ def _stored_column(name: str, data: "Labelled | None") -> Model:
 
 
 def _stored_file(path: Path, data: "Labelled | None") -> Model:
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.sources import read_columns
 
     if data is None:
         raise UserError(f"{path} holds scores, so the rows they belong to are needed: name them with --data")
-    held = read_labelled(path)
-    scores: NDArray[Any] = held.targets.astype(np.float64)
-    if np.isnan(scores).all():
-        column = next((each for each in ("score", "probability", "prediction") if each in held.extra), None)
-        if column is None:
+    held = read_columns(path)
+    columns: dict[str, str] = {}
+    for name in held:
+        attribute = name if name in ATTRIBUTES else OTHER_NAMES.get(name)
+        if attribute:
+            columns.setdefault(attribute, name)
+    if not columns:
+        found = next((each for each in ("score", "probability", "prediction") if each in held), None)
+        if found is None:
             raise UserError(
                 f"{path} has no column of scores: name columns like the attributes, "
                 "or one 'score' for toxicity"
             )
-        scores[:, 0] = _numbers(held.extra[column], column)
-    if "id" in held.extra and "id" in data.extra:
-        scores = scores[_join(path, list(data.extra["id"]), list(held.extra["id"]))]
-    elif len(scores) != len(data):
+        columns["toxicity"] = found
+    rows = len(held[next(iter(columns.values()))])
+    scores = np.full((rows, len(ATTRIBUTES)), np.nan)
+    for attribute, name in columns.items():
+        scores[:, ATTRIBUTES.index(attribute)] = _numbers(held[name], name)
+    if "id" in held and "id" in data.extra:
+        scores = scores[_join(path, list(data.extra["id"]), list(held["id"]))]
+    elif rows != len(data):
         raise UserError(
-            f"{path} has {len(scores)} rows of scores for {len(data)} comments: give one row each, "
+            f"{path} has {rows} rows of scores for {len(data)} comments: give one row each, "
             "in the same order, or an 'id' column in both files"
         )
     return stored(path.name, scores)
@@ -274,7 +323,7 @@ def _numbers(values: NDArray[Any], column: str) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def _endpoint(url: str, quiet: bool) -> Model:
+def _endpoint(url: str) -> Model:
     """A service. Perspective's `comments:analyze` is asked one comment at a time; any other address gets
     {"texts": [...]} and must answer {"scores": {attribute: [...]}}."""
     perspective = urlsplit(url).path.endswith("comments:analyze")
@@ -282,7 +331,7 @@ def _endpoint(url: str, quiet: bool) -> Model:
     def score(texts: Sequence[str]) -> NDArray[Any]:
         result = np.full((len(texts), len(ATTRIBUTES)), np.nan)
         size = 1 if perspective else HTTP_BATCH
-        for begin in tqdm(range(0, len(texts), size), unit="request", disable=quiet, leave=False):
+        for begin in range(0, len(texts), size):
             batch = list(texts[begin : begin + size])
             if perspective:
                 answer = _post(url, {"comment": {"text": batch[0]}, "requestedAttributes": {"TOXICITY": {}}})

@@ -40,8 +40,8 @@ def command(
         raise click.UsageError("name the labelled comments with --data FILE")
     data = read_labelled(data_path, text_column=text_column)
     quiet = not sys.stderr.isatty()
-    loaded = _models.load(model, data, max_length=max_length, quiet=quiet)
-    scores = np.asarray(loaded.score(data.texts))
+    loaded = _models.load(model, data, max_length=max_length)
+    scores = loaded.scores(data.texts)
     thresholds = {loaded.kind: loaded.thresholds} if loaded.thresholds else None
 
     def progress(attribute: str) -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("train", "Train a model from a recipe."),
     "soft-labels": ("soft_labels", "Write a teacher's logits for any texts."),
     "evaluate": ("evaluate", "Judge a model on labelled comments."),
+    "compare": ("compare", "Compare two models on the same rows and the same clock."),
     "bench": ("bench", "Measure speed and memory on this machine."),
     "export": ("export", "Turn a checkpoint into a bundle."),
 }
