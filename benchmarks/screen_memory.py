@@ -1,0 +1,123 @@
+"""How much memory does screening a file take, and does its cost grow in step with the file?
+
+Writes synthetic files, screens each in a process of its own and reads that process's peak memory.
+
+    python benchmarks/screen_memory.py [--model BUNDLE] [--rows 200000] [--formats csv jsonl parquet]
+
+Prints a table, then one JSON line. Exits with 1 if a run took more than the limit.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LIMIT_MB = 400
+WORDS = """
+the of and to in a is that for it was on are as with they be at this have from or one had by but not
+what all were we when your can said there use an each which she do how their if will up other about
+out many then them these so some her would make like him into time has look two more write go see
+number no way could people my than first water been call who oil its now find long down day did get
+come made may part idiot stupid damn brilliant mayor school library neighbour rent council recipe
+article vote bus report
+"""
+
+
+def texts(rows, seed=0):
+    """Comments of the length of real ones (median about 155 characters), all different."""
+    rng, words = random.Random(seed), WORDS.split()
+    for _ in range(rows):
+        yield " ".join(rng.choices(words, k=max(3, int(rng.lognormvariate(3.4, 0.9)))))
+
+
+def write(path, rows):
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.schema([("id", pa.int64()), ("text", pa.string())])
+        with pq.ParquetWriter(path, schema) as writer:
+            made = enumerate(texts(rows))
+            # One row group, as data frames are saved.
+            writer.write_table(pa.Table.from_pylist([{"id": i, "text": text} for i, text in made], schema))
+        return
+    with path.open("w", encoding="utf-8") as file:
+        if path.suffix == ".csv":
+            file.write("id,text\n")
+        for i, text in enumerate(texts(rows)):
+            file.write(
+                f"{i},{text}\n" if path.suffix == ".csv" else json.dumps({"id": i, "text": text}) + "\n"
+            )
+
+
+def screen(path, model):
+    """Screen one file in a fresh process: its summary, and peak memory in MB."""
+    target = path.with_name(f"screened-{path.name}")
+    code = "from giantkiller.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "screen", path, "-o", target, "--model", model, "--json"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"screening {path.name} failed")
+    target.unlink()
+    peak = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return json.loads(out), peak
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--formats", nargs="+", default=["csv", "jsonl", "parquet"])
+    options = parser.parse_args()
+    runs = []
+    print(f"{'format':<8} {'rows':>9} {'input MB':>9} {'seconds':>8} {'comments/s':>11} {'peak MB':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in options.formats:
+            # Small and large in turn, so that a busy machine slows both.
+            for rows in (options.rows // 8, options.rows, options.rows // 8, options.rows):
+                path = Path(folder) / f"{rows}.{kind}"
+                if not path.exists():
+                    # In a process of its own: what a process once used would count for its children.
+                    writer = multiprocessing.get_context("spawn").Process(target=write, args=(path, rows))
+                    writer.start()
+                    writer.join()
+                summary, peak = screen(path, options.model)
+                assert summary["rows"] == rows
+                run = {
+                    "format": kind,
+                    "rows": rows,
+                    "input_mb": round(path.stat().st_size / 1e6, 1),
+                    "seconds": summary["seconds"],
+                    "comments_per_second": summary["comments_per_second"],
+                    "peak_mb": round(peak),
+                }
+                runs.append(run)
+                print(
+                    f"{kind:<8} {rows:>9,} {run['input_mb']:>9} {run['seconds']:>8.1f} "
+                    f"{run['comments_per_second']:>11,.0f} {run['peak_mb']:>8}",
+                    flush=True,
+                )
+    growth = {}
+    for kind in options.formats:
+        cost = {
+            rows: min(r["seconds"] / r["rows"] for r in runs if (r["format"], r["rows"]) == (kind, rows))
+            for rows in (options.rows // 8, options.rows)
+        }
+        growth[kind] = round(cost[options.rows] / cost[options.rows // 8], 3)
+    highest = max(run["peak_mb"] for run in runs)
+    print(f"seconds a comment, large file against one of an eighth: {growth}")
+    print(f"highest peak: {highest} MB (limit {LIMIT_MB})")
+    print(json.dumps({"limit_mb": LIMIT_MB, "peak_mb": highest, "cost_ratio": growth, "runs": runs}))
+    return int(highest > LIMIT_MB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
