@@ -181,6 +181,16 @@ def test_columns_of_the_same_name_are_not_overwritten(tmp_path, ending):
     with pytest.raises(UserError, match=r"already has a column 'toxicity'.*--prefix"):
         screen_file(source, target, by_length)
     screen_file(source, target, by_length, prefix="new_")
+    if ending == "jsonl":
+        assert json.loads(read(target)) == {
+            "text": "a",
+            "toxicity": 0.5,
+            **{f"new_{name}": 0.001 for name in ATTRIBUTES},
+            "new_action": "allow",
+            "new_error": None,
+        }
+        screen_file(source, target, by_length, prefix='100% "new" ')
+        assert json.loads(read(target))['100% "new" insult'] == 0.001
     if ending == "csv":
         row = read_csv(target)[0]
         assert (row["toxicity"], row["new_toxicity"]) == ("0.5", "0.001000")

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 from giantkiller.files.formats import (
     CHUNK_BYTES,
@@ -20,6 +19,7 @@ from giantkiller.files.formats import (
     choose_text_column,
 )
 
+_BLANK = [""] * len(ATTRIBUTES)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -103,7 +103,7 @@ class DelimitedTable:
         """Encode the rows of a chunk with their results; scores with six decimals."""
         added = zip(chunk.rows, results.scores.tolist(), results.actions, results.errors, strict=True)
         return self._encode(
-            [*row, *("" if np.isnan(s) else f"{s:.6f}" for s in scores), action or "", error or ""]
+            [*row, *(_BLANK if error else [f"{score:.6f}" for score in scores]), action or "", error or ""]
             for row, scores, action, error in added
         )
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from giantkiller.errors import UserError
 from giantkiller.files.formats import (
     CHUNK_BYTES,
@@ -95,18 +93,24 @@ class JsonLinesTable:
 
     def encode(self, chunk: Chunk, results: Results) -> bytes:
         """Encode the rows of a chunk with their results; scores with six decimals."""
+        # Templates for all rows: json.dumps for each would cost as much as reading the file.
+        names = [json.dumps(name, ensure_ascii=False).replace("%", "%%") for name in self._added]
+        scored = ", ".join(
+            [*(f"{name}: %.6f" for name in names[:-2]), f"{names[-2]}: %s", f"{names[-1]}: null"]
+        )
+        failed = ", ".join([*(f"{name}: null" for name in names[:-1]), f"{names[-1]}: %s"])
         lines = []
         added = zip(chunk.rows, results.scores.tolist(), results.actions, results.errors, strict=True)
         for (is_object, written), scores, action, error in added:
-            values = [None if np.isnan(score) else round(score, 6) for score in scores]
-            extra = json.dumps(
-                dict(zip(self._added, [*values, action, error], strict=True)), ensure_ascii=False
-            )
+            if error is None:
+                extra = scored % (*scores, json.dumps(action))
+            else:
+                extra = failed % json.dumps(error)
             if not is_object:
                 written = json.dumps({self.text_column: written}, ensure_ascii=False)
             # Spliced, not written anew: numbers and escapes stay as they were.
             body = written[:-1].rstrip()
-            lines.append(f"{body}{'' if body == '{' else ', '}{extra[1:]}\n")
+            lines.append(f"{body}{'' if body == '{' else ', '}{extra}}}\n")
         return "".join(lines).encode()
 
     def finish(self, partial: Path, finished: Path) -> bool:
