@@ -39,11 +39,54 @@ def test_words_one_by_one_equal_the_whole_text(made, texts, max_length):
         ]
 
 
+chunk = st.one_of(
+    st.sampled_from(
+        [
+            "you",
+            "are",
+            "idiot",
+            "loser5",
+            "1d10t",
+            "m=bi2Q",
+            "U.S.A.",
+            "a",
+            "I",
+            "x",
+            ".",
+            ",",
+            "f*ck",
+            "sooo",
+            "......",
+            "4re",
+            "th3",
+            "аss",
+            "ıs",
+            "d\xa0e",
+        ]
+    ),
+    st.text(st.sampled_from("aik01$@*.-! \u0301\u00a0\u200bа…ﬁ"), min_size=1, max_size=5),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(chunk, st.sampled_from([" ", " ", "  ", "\n", "\x1c", "\u2003"])), max_size=12))
+@example([("loser5", " "), ("m=bi2Q", " ")])
+@example([("i", " "), ("d", " "), ("i", " "), ("o", " "), ("t", " ")])
+@example([("i", "\u2003"), ("d", "\u2003"), ("i", "\u2003"), ("o", "\u2003"), ("t", "")])
+@example([("аs", " "), ("if", " ")])
+def test_the_way_around_cleaning_gives_the_same(made, parts):
+    """Where memory says that a text needs no cleaning, cleaning it changes nothing."""
+    text = "".join(word + blank for word, blank in parts)
+    encoder = Encoder(made, 32)
+    assert encoder._clean_ids(text) == encoder.ids(clean_text(text))
+
+
 def test_memory_is_bounded(made, monkeypatch):
     monkeypatch.setattr("giantkiller._tokens._REMEMBERED", 10)
     encoder = Encoder(made, 32)
     encoder.encode([f"word{i} ümlaut{i}" for i in range(100)])
     assert len(encoder._chunks) <= 10
+    assert len(encoder._innocent) <= 10
     assert len(encoder._chunks._words) <= 10
     encoder.encode(["x" * 1000])
     assert "x" * 1000 not in encoder._chunks

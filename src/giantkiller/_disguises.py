@@ -34,8 +34,11 @@ _SPACED = re.compile(
 # Each search begins with a small set of characters, which the regex engine skips to quickly.
 SPACED = re.compile(rf"[ \n\r\t.\-_*~,/·]{_L}[ \n\r\t.\-_*~,/·]+{_L}(?!\w)")
 
-_LEET_TOKEN = re.compile(rf"[A-Za-z{re.escape(_SIGNS)}]{{2,40}}")
-LEET = re.compile(rf"[{re.escape(_SIGNS)}][A-Za-z]|[$@](?<=[A-Za-z].)")
+# A run of letters and signs with at least one sign.
+_LEET_TOKEN = re.compile(
+    rf"(?<![A-Za-z{re.escape(_SIGNS)}])[A-Za-z]*[{re.escape(_SIGNS)}][A-Za-z{re.escape(_SIGNS)}]*"
+)
+LEET = re.compile(rf"[{re.escape(_SIGNS)}](?:[A-Za-z]|(?<=[A-Za-z].))")
 
 _MASKED_TOKEN = re.compile(r"(?<![\w*@#./])[A-Za-z]{1,6}[*#%]{1,5}[A-Za-z]{0,8}(?![\w*#%@])")
 MASKED = re.compile(r"[*#%](?<=[A-Za-z].)")
@@ -129,7 +132,7 @@ def undo_leet(text: str) -> Iterator[Edit]:
     for match in tokens:
         begin, end = _core(match[0], match.start())
         core = text[begin:end]
-        if len(core) < 2 or core.isalpha() or not _LATIN.search(core):
+        if not 2 <= len(core) <= 40 or core.isalpha() or not _LATIN.search(core):
             continue
         word = _read(core)
         if word is not None:

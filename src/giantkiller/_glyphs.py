@@ -36,10 +36,11 @@ INVISIBLE = re.compile(
 
 # Marks made to be put on Latin, Greek and Cyrillic letters; more than two on one letter is a disguise.
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-PILED_MARKS = re.compile(f"(?<![{_MARKS}])[{_MARKS}]{{3,}}")
+PILED_MARKS = re.compile(f"[{_MARKS}]{{3,}}")
 
-# A letter and what composes with it: marks, and the vowels and finals of Hangul.
-CLUSTER = re.compile(f"(?s).[{_MARKS}\u1160-\u11ff\u3099\u309a]*")
+# A letter and what composes with it (marks, the vowels and finals of Hangul), unless all of it is ASCII.
+_JOINING = f"{_MARKS}\u1160-\u11ff\u3099\u309a"
+CLUSTER = re.compile(f"(?:[^\x00-\x7f]|[\x00-\x7f](?=[{_JOINING}]))[{_JOINING}]*")
 
 # Normalisation would tear "don´t" into "don" and a mark on a blank, "5½" into 51/2, "Inc™" into IncTM.
 _ACUTE = "´"

@@ -59,11 +59,9 @@ def _remove_invisible(text: str) -> Iterable[Edit]:
 
 def _normalise(text: str) -> Iterable[Edit]:
     for match in _glyphs.CLUSTER.finditer(text):
-        cluster = match[0]
-        if not cluster.isascii():
-            composed = _glyphs.compose(cluster)
-            if composed != cluster:
-                yield match.start(), match.end(), composed
+        composed = _glyphs.compose(match[0])
+        if composed != match[0]:
+            yield match.start(), match.end(), composed
 
 
 def _unpile(text: str) -> Iterable[Edit]:
