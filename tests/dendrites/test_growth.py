@@ -80,7 +80,7 @@ def test_growth_keeps_what_helps_and_the_model_ends_as_the_best_one():
     assert counts(model) == ledger.best.grown
     assert ledger.attempts[1].grown == {"0": 1, "3": 1}
     assert ledger.attempts[1].dendrite_parameters == 3 * (2 + 2) + 1 * (3 + 2)
-    assert ledger.reason == "every layer has 2 dendrites"
+    assert ledger.reason == "no layer may have more than 2 dendrites"
 
 
 def test_a_rejected_attempt_gives_the_best_model_back_bit_for_bit():

@@ -3,6 +3,7 @@
 This package needs torch and nothing of the rest of the project.
 """
 
+from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
 from giantkiller.dendrites.correlation import Chosen, CorrelationRule
 from giantkiller.dendrites.errors import Errors
 from giantkiller.dendrites.growth import Grower, Phase
@@ -16,7 +17,19 @@ from giantkiller.dendrites.perforate import (
     parameters,
     perforate,
 )
+from giantkiller.dendrites.placement import Placement
+from giantkiller.dendrites.prune import Pruned, prune
 from giantkiller.dendrites.rules import GradientRule, Growth, Rule
+from giantkiller.dendrites.sparse import (
+    SparseDendritic,
+    SparseDendriticConv1d,
+    SparseDendriticConv2d,
+    SparseDendriticLinear,
+    allocate_sparse,
+    compact,
+    sparse_layers,
+    sparse_layout,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -25,6 +38,8 @@ __all__ = [
     "CorrelationRule",
     "DendriteError",
     "Dendritic",
+    "DendriticConv1d",
+    "DendriticConv2d",
     "DendriticLinear",
     "Errors",
     "GradientRule",
@@ -33,11 +48,22 @@ __all__ = [
     "Ledger",
     "Parameters",
     "Phase",
+    "Placement",
+    "Pruned",
     "Rule",
+    "SparseDendritic",
+    "SparseDendriticConv1d",
+    "SparseDendriticConv2d",
+    "SparseDendriticLinear",
     "allocate",
+    "allocate_sparse",
+    "compact",
     "counts",
     "dendritic_layers",
     "parameters",
     "perforate",
+    "prune",
     "read_ledger",
+    "sparse_layers",
+    "sparse_layout",
 ]

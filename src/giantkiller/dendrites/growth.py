@@ -10,7 +10,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from giantkiller.dendrites.errors import Errors
 from giantkiller.dendrites.ledger import FILE, Attempt, Ledger, read_ledger
 from giantkiller.dendrites.linear import DendriteError
 from giantkiller.dendrites.perforate import dendritic_layers, parameters
+from giantkiller.dendrites.placement import Placement, affordable
 from giantkiller.dendrites.rules import GradientRule, Growth, Rule
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,11 @@ class Grower:
         max_dendrites: no neuron gets more.
         min_gain: what an attempt must add to the best score so far to be kept.
         tries: growth ends after so many attempts in a row that were not kept.
-        errors: where `CorrelationRule` sees the remaining error.
+        errors: where `CorrelationRule` and `placement` see the remaining error.
+        placement: choose the layers that grow in each attempt by the error that remains at them; without
+            it all layers grow that have room.
+        budget: most parameters that all dendrites together may have; layers that would not fit do not
+            grow.
         folder: where the ledger and the states go, so that a killed growth resumes; no files without it.
         recipe: whatever else decides the result, in JSON types; a resumed growth must be given the same.
         seed: decides the dendrites drawn and the random numbers of each phase.
@@ -93,6 +98,8 @@ class Grower:
         min_gain: float = 0.0,
         tries: int = 1,
         errors: Errors | None = None,
+        placement: Placement | None = None,
+        budget: int | None = None,
         folder: Path | str | None = None,
         recipe: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -112,10 +119,12 @@ class Grower:
         self.min_gain = min_gain
         self.tries = tries
         self.errors = errors
+        self.placement = placement
+        self.budget = budget
         self.folder = Path(folder) if folder is not None else None
         self.seed = seed
         self.trained = trained
-        self._told = dict(recipe or {})
+        self._own = dict(recipe or {})
         self._wants_phase = "phase" in inspect.signature(fit).parameters
 
     def run(self) -> Ledger:
@@ -150,23 +159,47 @@ class Grower:
         """Tell why growth is over, or None."""
         if not ledger.attempts:
             return None
+        if not self._with_room():
+            return f"no layer may have more than {self.max_dendrites} dendrites"
         if not self._open_layers():
-            return f"every layer has {self.max_dendrites} dendrites"
+            return f"the budget of {self.budget:,} parameters is used up"
         if ledger.failures >= self.tries:
             return f"{ledger.failures} attempts in a row did not add {self.min_gain:g} to the score"
         return None
 
+    def _with_room(self) -> list[str]:
+        """Name the layers that may have more dendrites."""
+        most = self.max_dendrites - self.rule.dendrites
+        return [name for name, layer in dendritic_layers(self.model).items() if layer.dendrites <= most]
+
+    def _affordable(self, names: Sequence[str]) -> list[str]:
+        """Take the layers that fit into the budget together, in the order given."""
+        if self.budget is None:
+            return list(names)
+        left = self.budget - parameters(self.model).dendrites
+        return affordable(dendritic_layers(self.model), names, self.rule.dendrites, left)
+
     def _open_layers(self) -> list[str]:
-        return [
-            n for n, layer in dendritic_layers(self.model).items() if layer.dendrites < self.max_dendrites
-        ]
+        """Name the layers that could grow now."""
+        return self._affordable(self._with_room())
+
+    def _grow(self, ledger: Ledger, seed: int) -> Growth:
+        """Choose the layers of an attempt and grow them."""
+        if self.placement is None:
+            return self.rule.grow(self.model, self._open_layers(), errors=self.errors, seed=seed)
+        single = [name for name in self._with_room() if self._affordable([name])]
+        ranked = self.placement.rank(self.model, single, errors=self.errors, seed=seed)
+        failed = ledger.attempts[len(ledger.attempts) - ledger.failures :]
+        picked = self.placement.pick(list(ranked), {name for attempt in failed for name in attempt.grown})
+        growth = self.rule.grow(self.model, self._affordable(picked), errors=self.errors, seed=seed)
+        return Growth(growth.grown, ranked | growth.correlations)
 
     def _attempt(self, ledger: Ledger) -> Attempt:
         """Grow, train and score once; leaves the model as trained."""
         number = len(ledger.attempts)
         seed = self.seed + 1_000_003 * number
         work = None if self.folder is None else self.folder / f"phase-{number:03d}"
-        growth, grow_seconds = self._grown(number, seed, work)
+        growth, grow_seconds = self._grown(ledger, seed, work)
         phase = Phase(number, growth.grown, None if work is None else work / "fit", seed)
         if phase.folder is not None:
             phase.folder.mkdir(parents=True, exist_ok=True)
@@ -197,7 +230,7 @@ class Grower:
             curve=phase.curve,
         )
 
-    def _grown(self, number: int, seed: int, work: Path | None) -> tuple[Growth, float]:
+    def _grown(self, ledger: Ledger, seed: int, work: Path | None) -> tuple[Growth, float]:
         """Make the dendrites of an attempt, or take them from where a killed run left them."""
         start = None if work is None else work / "start.safetensors"
         if start is not None and start.exists():
@@ -206,9 +239,9 @@ class Grower:
             return Growth(note["grown"], note["correlations"]), note["seconds"]
         began = time.perf_counter()
         growth = Growth({})
-        if number > 0:
+        if ledger.attempts:
             with seeded(seed + _rank()):
-                growth = self.rule.grow(self.model, self._open_layers(), errors=self.errors, seed=seed)
+                growth = self._grow(ledger, seed)
         seconds = time.perf_counter() - began
         if start is not None and _rank() == 0:
             start.parent.mkdir(parents=True, exist_ok=True)
@@ -272,18 +305,16 @@ class Grower:
             if not name.rpartition(".")[2].startswith("dendrite_")
         ]
         shape = hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
-        own_rule: Any = self.rule
-        rule: dict[str, Any] = {"type": type(own_rule).__name__}
-        if dataclasses.is_dataclass(own_rule):
-            rule |= {field.name: getattr(own_rule, field.name) for field in dataclasses.fields(own_rule)}
         recipe = {
             "model": f"{type(self.model).__name__} {shape}",
             "layers": {name: layer.activation for name, layer in dendritic_layers(self.model).items()},
-            "rule": rule,
+            "rule": _told(self.rule),
+            "placement": _told(self.placement),
+            "budget": self.budget,
             "min_gain": self.min_gain,
             "seed": self.seed,
             "trained": self.trained,
-            "own": self._told,
+            "own": self._own,
         }
         try:
             told: dict[str, Any] = json.loads(json.dumps(recipe))
@@ -310,6 +341,16 @@ def seeded(seed: int) -> Iterator[None]:
             random.setstate(before_python)
             if numpy:
                 numpy.random.set_state(before_numpy)
+
+
+def _told(settings: Any) -> dict[str, Any] | None:
+    """Tell the settings of a rule or placement by name."""
+    if settings is None:
+        return None
+    told = {"type": type(settings).__name__}
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        told |= dataclasses.asdict(settings)
+    return told
 
 
 def _short(value: Any) -> str:

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
 from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
 
 Where = str | type[nn.Module] | tuple[type[nn.Module], ...] | Callable[[str, nn.Module], bool]
 
 # Exact types only: a subclass may read `weight` on its own and so walk past the dendrites.
-DENDRITIC: dict[type[nn.Module], type[Dendritic]] = {nn.Linear: DendriticLinear}
+DENDRITIC: dict[type[nn.Module], type[Dendritic]] = {
+    nn.Linear: DendriticLinear,
+    nn.Conv1d: DendriticConv1d,
+    nn.Conv2d: DendriticConv2d,
+}
 
 
 def perforate(model: nn.Module, where: Where = nn.Linear, *, activation: str = "tanh") -> list[str]:
@@ -42,7 +47,7 @@ def perforate(model: nn.Module, where: Where = nn.Linear, *, activation: str = "
     for name, module in model.named_modules(remove_duplicate=False):
         if not name or not asked(name, module):
             continue
-        if isinstance(module, Dendritic):
+        if isinstance(module, Dendritic) or any(key.startswith("dendrite_") for key in module._parameters):
             already.append(name)
         elif type(module) in DENDRITIC:
             chosen[name] = module
@@ -145,9 +150,13 @@ class Parameters:
 def parameters(model: nn.Module) -> Parameters:
     """Count the parameters of a model; one that several modules share counts once."""
     total = sum(p.numel() for p in model.parameters())
-    layers = dendritic_layers(model).values()
-    dendrites = sum(layer.dendrite_parameters() for layer in layers)
-    return Parameters(total - dendrites, dendrites, sum(layer.unused_parameters() for layer in layers))
+    dendrites = sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if name.rpartition(".")[2].startswith("dendrite_")
+    )
+    unused = sum(layer.unused_parameters() for layer in dendritic_layers(model).values())
+    return Parameters(total - dendrites, dendrites, unused)
 
 
 def _matcher(where: Where) -> Callable[[str, nn.Module], bool]:
@@ -181,10 +190,11 @@ def _refuse_shared(model: nn.Module, chosen: Mapping[str, nn.Module]) -> None:
 def _leave_fast_path(model: nn.Module) -> None:
     """Keep PyTorch's fused transformer inference, which reads plain weights, off dendritic layers."""
     for module in model.modules():
-        if isinstance(module, nn.TransformerEncoderLayer) and any(
-            isinstance(child, Dendritic) for child in module.modules()
-        ):
-            module.activation_relu_or_gelu = 0
+        if any(isinstance(child, Dendritic) for child in module.modules()):
+            if isinstance(module, nn.TransformerEncoderLayer):
+                module.activation_relu_or_gelu = 0
+            elif isinstance(module, nn.TransformerEncoder):
+                module.use_nested_tensor = False
 
 
 def _kinds() -> str:

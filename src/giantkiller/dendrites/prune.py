@@ -1,0 +1,158 @@
+"""Take away the dendrites that validation does not miss."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from giantkiller.dendrites import state as states
+from giantkiller.dendrites.linear import DendriteError, Dendritic
+from giantkiller.dendrites.perforate import Parameters, dendritic_layers, parameters
+from giantkiller.dendrites.sparse import compact
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning did.
+
+    Attributes:
+        dropped: dendrites taken away, counted neuron by neuron.
+        kept: dendrites that stayed.
+        before: the model's parameters before.
+        after: the model's parameters after.
+        score_before: validation score before.
+        score_after: validation score after.
+        scored: how many times the model was scored.
+    """
+
+    dropped: int
+    kept: int
+    before: Parameters
+    after: Parameters
+    score_before: float
+    score_after: float
+    scored: int
+
+
+def prune(
+    model: nn.Module,
+    score: Callable[[nn.Module], float],
+    *,
+    tolerance: float = 0.0,
+    most_scores: int = 200,
+) -> Pruned:
+    """Drop, in place, the dendrites of single neurons whose removal costs nothing on validation.
+
+    The weakest dendrites (by |strength|, within all layers) are tried first. A group whose removal keeps
+    the score is dropped whole; one that does not is halved and tried again, down to single dendrites or
+    until `most_scores` is spent, after which what is untried stays. The layers become sparse then: see
+    `compact`.
+
+    Args:
+        model: with dendritic layers.
+        score: tells how good the model is on validation data; higher is better.
+        tolerance: how much the score may fall in all, compared with the unpruned model.
+        most_scores: how many times the model may be scored.
+
+    Raises:
+        DendriteError: nothing to prune, a score that is not a number, or a limit out of its range.
+    """
+    if not tolerance >= 0 or most_scores < 2:
+        raise DendriteError("pruning needs tolerance >= 0 and most_scores >= 2")
+    layers = [layer for layer in dendritic_layers(model).values() if layer.dendrites]
+    if not layers:
+        raise DendriteError("there are no dendrites to prune")
+    size = parameters(model)
+    whole = states.take(model)
+    score_before = float(score(model))
+    if not math.isfinite(score_before):
+        raise DendriteError(
+            f"the score of the unpruned model is {score_before}: nothing can be compared with it"
+        )
+    units = _units(layers)
+    search = _Search(model, layers, units, score, score_before - tolerance, most_scores - 1)
+    try:
+        search.drop(torch.arange(len(units)))
+    except BaseException:
+        states.put(model, whole)
+        raise
+    search.apply()
+    compact(model)
+    score_after = float(score(model))
+    dropped = int(search.gone.sum())
+    log.info("%d of %d dendrites dropped", dropped, len(units))
+    return Pruned(
+        dropped, len(units) - dropped, size, parameters(model), score_before, score_after, search.scored + 2
+    )
+
+
+def _units(layers: list[Dendritic]) -> Tensor:
+    """List every dendrite of every neuron (layer, dendrite, neuron), the weakest first."""
+    found, strengths = [], []
+    for number, layer in enumerate(layers):
+        assert layer.dendrite_strength is not None
+        strength = layer.dendrite_strength.detach().abs().cpu()
+        places = torch.cartesian_prod(*(torch.arange(size) for size in strength.shape)).reshape(-1, 2)
+        found.append(torch.cat((torch.full((len(places), 1), number), places), 1))
+        strengths.append(strength.flatten())
+    return torch.cat(found)[torch.cat(strengths).argsort(stable=True)]
+
+
+class _Search:
+    """Group testing: which dendrites can go with the score staying at its floor."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: list[Dendritic],
+        units: Tensor,
+        score: Callable[[nn.Module], float],
+        floor: float,
+        budget: int,
+    ) -> None:
+        self.model, self.layers, self.units = model, layers, units
+        self.score, self.floor, self.budget = score, floor, budget
+        self.gone = torch.zeros(len(units), dtype=torch.bool)
+        self.scored = 0
+        self.full = [
+            (
+                layer.dendrite_strength.detach().clone() if layer.dendrite_strength is not None else None,
+                layer.dendrite_cascade.detach().clone() if layer.dendrite_cascade is not None else None,
+            )
+            for layer in layers
+        ]
+
+    def drop(self, group: Tensor) -> None:
+        """Drop a group of units if the score allows, else what of its halves can go."""
+        if self.scored >= self.budget or not len(group):
+            return
+        self.gone[group] = True
+        self.apply()
+        self.scored += 1
+        if float(self.score(self.model)) >= self.floor:
+            return
+        self.gone[group] = False
+        self.apply()
+        if len(group) > 1:
+            half = len(group) // 2
+            self.drop(group[:half])
+            self.drop(group[half:])
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Silence what is gone: its strength, and its links into later dendrites."""
+        for number, (layer, (strength, cascade)) in enumerate(zip(self.layers, self.full, strict=True)):
+            if layer.dendrite_strength is None or strength is None:
+                continue
+            mine = self.units[self.gone & (self.units[:, 0] == number)]
+            stays = torch.ones_like(strength)
+            stays[mine[:, 1], mine[:, 2]] = 0
+            layer.dendrite_strength.copy_(strength * stays)
+            if layer.dendrite_cascade is not None and cascade is not None:
+                source = [earlier for later in range(layer.dendrites) for earlier in range(later)]
+                layer.dendrite_cascade.copy_(cascade * stays[source])

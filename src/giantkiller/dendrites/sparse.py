@@ -1,0 +1,268 @@
+"""Layers on which only some neurons have dendrites, and nothing is stored or computed for the others."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
+from giantkiller.dendrites.linear import (
+    ACTIVATIONS,
+    DENDRITE_TENSORS,
+    DendriteError,
+    Dendritic,
+    DendriticLinear,
+)
+
+SPARSE_TENSORS = ("dendrite_weight", "dendrite_bias", "dendrite_strength", "dendrite_link")
+
+
+class SparseDendritic(nn.Module):
+    """What sparse dendritic layers of any kind share. A mix-in, as `Dendritic` is; made by `compact`.
+
+    Dendrites are rows, ordered by their depth d in the cascade, then by neuron.
+
+    Attributes:
+        dendrite_weight: (rows, ...) input weights V.
+        dendrite_bias: (rows,) biases c.
+        dendrite_strength: (rows,) output weights s.
+        dendrite_link: (links,) cascade weights U, ordered by the depth of the later dendrite.
+        dendrite_neuron: (rows,) the neuron of each dendrite.
+        dendrite_ends: (2, links) the later dendrite, counted within its depth, and the earlier one.
+        rows: number of dendrites at each depth.
+        links: number of links into each depth.
+        activation: name of f, one of `ACTIVATIONS`.
+        detached: True while no error may pass through the dendrites to earlier layers.
+    """
+
+    neuron_axis = -1
+    weight: Tensor
+    bias: Any
+    dendrite_weight: nn.Parameter
+    dendrite_bias: nn.Parameter
+    dendrite_strength: nn.Parameter
+    dendrite_link: nn.Parameter
+    dendrite_neuron: Tensor
+    dendrite_ends: Tensor
+    rows: tuple[int, ...]
+    links: tuple[int, ...]
+    activation: str
+    detached: bool
+
+    def allocate(self, rows: Sequence[int], links: Sequence[int]) -> None:
+        """Make room for dendrites whose values arrive later, as a loaded state does.
+
+        Raises:
+            DendriteError: the numbers cannot be those of a layer of this size.
+        """
+        neurons = self.weight.shape[0]
+        fits = len(rows) == len(links) and all(1 <= count <= neurons for count in rows)
+        if not fits or any(not 0 <= count <= neurons * depth for depth, count in enumerate(links)):
+            raise DendriteError(
+                f"rows {list(rows)} and links {list(links)} cannot be those of {neurons} neurons"
+            )
+        self.rows, self.links = tuple(rows), tuple(links)
+        whole = {
+            "dendrite_weight": (sum(rows), *self.weight.shape[1:]),
+            "dendrite_bias": (sum(rows),),
+            "dendrite_strength": (sum(rows),),
+            "dendrite_link": (sum(links),),
+        }
+        for name, shape in whole.items():
+            self.register_parameter(name, nn.Parameter(self.weight.new_zeros(shape)))
+        here = self.weight.device
+        self.register_buffer("dendrite_neuron", torch.zeros(sum(rows), dtype=torch.int64, device=here))
+        self.register_buffer("dendrite_ends", torch.zeros(2, sum(links), dtype=torch.int64, device=here))
+
+    def extra_repr(self) -> str:
+        """Tell the number of dendrites beside what the plain layer tells."""
+        return f"{super().extra_repr()}, sparse dendrites={sum(self.rows)}, activation={self.activation}"
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Apply the layer's linear map with other weights."""
+        raise NotImplementedError
+
+    def _branched(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the dendrites' activations for input x to the plain output y."""
+        axis = self.neuron_axis
+        x = x.detach() if self.detached else x
+        fired: list[Tensor] = []
+        row = link = 0
+        for rows, links in zip(self.rows, self.links, strict=True):
+            here, into = slice(row, row + rows), slice(link, link + links)
+            row, link = row + rows, link + links
+            net = self._product(x, self.dendrite_weight[here], self.dendrite_bias[here])
+            if links:
+                later, earlier = self.dendrite_ends[:, into]
+                fed = torch.cat(fired, axis).index_select(axis, earlier)
+                net = net.index_add(axis, later, fed * self._along(self.dendrite_link[into], net.dtype))
+            fired.append(ACTIVATIONS[self.activation](net))
+            share = fired[-1] * self._along(self.dendrite_strength[here], y.dtype)
+            y = y.index_add(axis, self.dendrite_neuron[here], share)
+        return y
+
+    def _along(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+        return values.to(dtype).reshape(-1, *(1,) * (-self.neuron_axis - 1))
+
+
+class SparseDendriticLinear(SparseDendritic, nn.Linear):
+    """An `nn.Linear` on which some neurons have dendrites."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        return self._branched(input, F.linear(input, self.weight, self.bias))
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+
+class SparseDendriticConv1d(SparseDendritic, nn.Conv1d):
+    """An `nn.Conv1d` on which some channels have dendrites."""
+
+    neuron_axis = -2
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in channels, length) to (..., out channels, length)."""
+        return self._branched(input, self._product(input, self.weight, self.bias))
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = self._conv_forward(x, weight, bias)
+        return y
+
+
+class SparseDendriticConv2d(SparseDendritic, nn.Conv2d):
+    """An `nn.Conv2d` on which some channels have dendrites."""
+
+    neuron_axis = -3
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in channels, height, width) to (..., out channels, height, width)."""
+        return self._branched(input, self._product(input, self.weight, self.bias))
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = self._conv_forward(x, weight, bias)
+        return y
+
+
+SPARSE: dict[type[nn.Module], type[SparseDendritic]] = {
+    nn.Linear: SparseDendriticLinear,
+    nn.Conv1d: SparseDendriticConv1d,
+    nn.Conv2d: SparseDendriticConv2d,
+    DendriticLinear: SparseDendriticLinear,
+    DendriticConv1d: SparseDendriticConv1d,
+    DendriticConv2d: SparseDendriticConv2d,
+}
+
+
+@torch.no_grad()
+def compact(model: nn.Module) -> None:
+    """Drop, in place, every dendrite that cannot change an output, and the room it takes.
+
+    Outputs stay the same up to rounding. A layer on which all dendrites have an effect stays dense, and
+    so does a grouped convolution that keeps any; a layer without such dendrites becomes bare. Parameters
+    are renewed, so optimizers must be built anew.
+    """
+    for module in list(model.modules()):
+        if not isinstance(module, Dendritic) or type(module) not in SPARSE:
+            continue
+        used = module.used()
+        if not used.any():
+            module.allocate(0)
+        elif not used.all() and getattr(module, "groups", 1) == 1:
+            _compact_layer(module, used)
+
+
+def sparse_layers(model: nn.Module) -> dict[str, SparseDendritic]:
+    """Name the sparse dendritic layers of a model, in the order of `model.named_modules()`."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, SparseDendritic)}
+
+
+def sparse_layout(model: nn.Module) -> dict[str, dict[str, Any]]:
+    """Tell the shape of each sparse layer in JSON types, as `allocate_sparse` needs it to load a state."""
+    return {
+        name: {"rows": list(layer.rows), "links": list(layer.links), "activation": layer.activation}
+        for name, layer in sparse_layers(model).items()
+    }
+
+
+def allocate_sparse(model: nn.Module, layout: Mapping[str, Mapping[str, Any]]) -> None:
+    """Turn plain or dendritic layers into sparse ones whose values arrive with a loaded state.
+
+    Raises:
+        DendriteError: a name, a kind of layer or a number that cannot be.
+    """
+    modules = dict(model.named_modules())
+    for name, told in layout.items():
+        module = modules.get(name)
+        if module is None or type(module) not in SPARSE:
+            raise DendriteError(f"there is no layer {name!r} that can carry sparse dendrites")
+        if told["activation"] not in ACTIVATIONS:
+            raise DendriteError(f"unknown activation {told['activation']!r} of layer {name!r}")
+        _become_sparse(module, told["activation"], told["rows"], told["links"])
+
+
+def _become_sparse(
+    module: nn.Module, activation: str, rows: Sequence[int], links: Sequence[int]
+) -> SparseDendritic:
+    for name in DENDRITE_TENSORS:
+        module._parameters.pop(name, None)
+    module.__class__ = SPARSE[type(module)]
+    assert isinstance(module, SparseDendritic)
+    module.activation = activation
+    module.detached = getattr(module, "detached", False)
+    module.allocate(rows, links)
+    return module
+
+
+def _compact_layer(layer: Dendritic, used: Tensor) -> None:
+    """Keep the used dendrites (D, out) of a dense layer, and the links between them.
+
+    A depth at which no dendrite is used goes as well.
+    """
+    weight, bias, strength = layer.dendrite_weight, layer.dendrite_bias, layer.dendrite_strength
+    if weight is None or bias is None or strength is None:
+        return
+    cascade = layer.dendrite_cascade
+    neurons = used.shape[1]
+    flat = used.reshape(-1)
+    # Row of each kept dendrite among the kept ones.
+    place = (flat.cumsum(0) - 1).reshape(used.shape)
+    starts = [0, *used.sum(1).cumsum(0).tolist()]
+    links: list[int] = []
+    ends: list[Tensor] = []
+    values: list[Tensor] = []
+    pair = 0
+    for later in range(used.shape[0]):
+        count = 0
+        for earlier in range(later):
+            assert cascade is not None
+            both = (used[later] & used[earlier] & (cascade[pair] != 0)).nonzero().squeeze(1)
+            ends.append(torch.stack((place[later, both] - starts[later], place[earlier, both])))
+            values.append(cascade[pair, both])
+            count += len(both)
+            pair += 1
+        links.append(count)
+    kept = {
+        "dendrite_weight": weight[flat],
+        "dendrite_bias": bias[flat],
+        "dendrite_strength": strength[used],
+        "dendrite_link": torch.cat(values) if values else weight.new_zeros(0),
+    }
+    learns = {
+        "dendrite_weight": weight.requires_grad,
+        "dendrite_bias": bias.requires_grad,
+        "dendrite_strength": strength.requires_grad,
+        "dendrite_link": cascade is None or cascade.requires_grad,
+    }
+    rows = used.sum(1).tolist()
+    links = [count for count, kept_rows in zip(links, rows, strict=True) if kept_rows]
+    sparse = _become_sparse(layer, layer.activation, [count for count in rows if count], links)
+    for name, tensor in kept.items():
+        parameter = getattr(sparse, name)
+        parameter.copy_(tensor)
+        parameter.requires_grad_(learns[name])
+    sparse.dendrite_neuron.copy_(torch.arange(neurons, device=flat.device).repeat(used.shape[0])[flat])
+    if ends:
+        sparse.dendrite_ends.copy_(torch.cat(ends, 1))
