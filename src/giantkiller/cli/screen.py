@@ -22,8 +22,8 @@ WIDTH = 120  # of the table where there is no terminal
 
 
 @click.command(name="screen")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path),
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path, readable=False))
+@click.option("-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path, readable=False),
               help="Where the rows go with their scores; the format is that of IN.")  # fmt: skip
 @click.option("--text-column", help="The column with the comments, if its name is unusual.")
 @click.option("--prefix", default="", help="Put before the names of the nine new columns.")
