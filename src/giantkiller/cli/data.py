@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+# What is wrong with a path is said by the function that opens it.
+PATH = click.Path(path_type=Path, readable=False)
+
 
 @click.group(name="data")
 def command() -> None:
@@ -16,10 +19,10 @@ def command() -> None:
 
 
 @command.command("civil-comments")
-@click.option("-o", "--output", metavar="DIR", required=True, type=click.Path(path_type=Path, readable=False),
+@click.option("-o", "--output", metavar="DIR", required=True, type=PATH,
               help="Folder for civil_train, civil_val and civil_test.parquet.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N rows of each split.")
-@click.option("--from", "folder", metavar="FOLDER", type=click.Path(path_type=Path, readable=False),
+@click.option("--from", "folder", metavar="FOLDER", type=PATH,
               help="A folder with the data set's Parquet files, instead of the hub.")  # fmt: skip
 def civil_comments(output: Path, limit: int | None, folder: Path | None) -> None:
     """Fetch google/civil_comments (CC0, two million comments) and write Parquet.
@@ -42,8 +45,8 @@ def civil_comments(output: Path, limit: int | None, folder: Path | None) -> None
 
 
 @command.command("convert")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, readable=False))
-@click.option("-o", "--output", metavar="OUT.parquet", required=True, type=click.Path(path_type=Path, readable=False),
+@click.argument("file", metavar="FILE", type=PATH)
+@click.option("-o", "--output", metavar="OUT.parquet", required=True, type=PATH,
               help="The Parquet file to write.")  # fmt: skip
 @click.option("--text-column", help="The column with the comments, if its name is unusual.")
 def convert(file: Path, output: Path, text_column: str | None) -> None:
@@ -66,7 +69,7 @@ def convert(file: Path, output: Path, text_column: str | None) -> None:
 
 
 @command.command("describe")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", metavar="FILE", type=PATH)
 @click.option("--text-column", help="The column with the comments, if its name is unusual.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def describe(file: Path, text_column: str | None, as_json: bool) -> None:

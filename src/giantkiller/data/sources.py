@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,9 +167,11 @@ def _load(path: Path) -> pa.Table:
             )
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         # Arrow's messages quote the data, which may be any text: only their kind is passed on.
-        kind = (
-            "its text is not UTF-8" if "UTF8" in str(error) else "it is damaged or not what its ending says"
-        )
+        kind = "it is damaged or not what its ending says"
+        if isinstance(error, OSError) and error.errno:
+            kind = os.strerror(error.errno)
+        elif "UTF8" in str(error):
+            kind = "its text is not UTF-8"
         raise UserError(f"{path} can't be read: {kind}") from error
     if len(set(table.column_names)) < table.num_columns:
         raise UserError(f"{path}: two columns have the same name; rename one")
