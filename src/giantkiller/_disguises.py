@@ -13,8 +13,6 @@ from giantkiller._glyphs import LOOK_ALIKES
 
 Edit = tuple[int, int, str]
 
-_FOREIGN = "".join(LOOK_ALIKES)
-FOREIGN = re.compile(f"[{_FOREIGN}]")
 _WORD = re.compile(r"\w+")
 _LATIN = re.compile("[A-Za-z]")
 
@@ -31,20 +29,19 @@ _SPACED = re.compile(
     rf"(?<![\w@$'’])(?=\S?\S?\W{{0,8}}[A-Za-z\d@$!|+])"
     rf"{_L}(?:(?P<gap>\s{{1,4}}|\s?[.\-_*~,/·]\s?){_L}(?:(?P=gap){_L})+)(?![\w@$'’])"
 )
-# Each search begins with a small set of characters, which the regex engine skips to quickly.
-SPACED = re.compile(rf"[ \n\r\t.\-_*~,/·]{_L}[ \n\r\t.\-_*~,/·]+{_L}(?!\w)")
+
+# Whether a text needs a step at all; each begins with few characters, to which the search skips quickly.
+LEET = re.compile(rf"[{re.escape(_SIGNS)}](?:[A-Za-z]|(?<=[A-Za-z].))")
+MASKED = re.compile(r"[*#%](?<=[A-Za-z].)")
+DRAWN = re.compile(r"([A-Za-z])\1\1|([^\w\s])\2{5}")
 
 # A run of letters and signs with at least one sign.
 _LEET_TOKEN = re.compile(
     rf"(?<![A-Za-z{re.escape(_SIGNS)}])[A-Za-z]*[{re.escape(_SIGNS)}][A-Za-z{re.escape(_SIGNS)}]*"
 )
-LEET = re.compile(rf"[{re.escape(_SIGNS)}](?:[A-Za-z]|(?<=[A-Za-z].))")
 
 _MASKED_TOKEN = re.compile(r"(?<![\w*@#./])[A-Za-z]{1,6}[*#%]{1,5}[A-Za-z]{0,8}(?![\w*#%@])")
-MASKED = re.compile(r"[*#%](?<=[A-Za-z].)")
 
-DRAWN = re.compile(r"([A-Za-z])\1\1|([^\w\s])\2{5}")
-TRIPLE = re.compile(r"([^. ])\1\1|\.{6}")
 _DRAWN_WORD = re.compile(r"(?<![\w./@])[A-Za-z]*([A-Za-z])\1\1[A-Za-z]*(?![\w/@])")
 _RUN = re.compile(r"([A-Za-z])\1\1+")
 _SIGN_RUN = re.compile(r"([^\w\s])\1{5,}")

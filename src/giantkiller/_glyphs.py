@@ -23,8 +23,12 @@ LOOK_ALIKES = {
 }
 """Letters of other scripts and the Latin letters that they pass for, inside words that mix both."""
 
+FOREIGN = re.compile(f"[{''.join(LOOK_ALIKES)}]")
+
 BADGES = {chr(first + i): chr(ord("A") + i) for first in (0x1F150, 0x1F170) for i in range(26)}
 """Letters in black circles and squares, which compatibility normalisation leaves alone."""
+
+BADGE = re.compile("[\U0001f150-\U0001f189]")
 
 # Controls (but not white space), soft hyphen, joiners, bidirectional marks and isolates, fillers,
 # variation selectors, lone surrogates, private use, tags.

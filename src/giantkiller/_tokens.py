@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from giantkiller._disguises import FOREIGN, SPACED
 from giantkiller.errors import UserError
-from giantkiller.text import MAX_CHARS, clean_text
+from giantkiller.text import MAX_CHARS, SPACED, clean_text
 
 ID = np.dtype(np.int32)
 """Ids travel as the bytes of such integers: joining, cutting and comparing bytes is fast."""
@@ -78,8 +77,11 @@ class _Innocent(dict[str, bytes]):
         self._chunks = chunks
 
     def __missing__(self, chunk: str) -> bytes:
-        if not chunk.isascii() and (FOREIGN.search(chunk) or unicodedata.combining(chunk[0])):
-            raise KeyError(chunk)
+        if not chunk.isascii():
+            from giantkiller._glyphs import FOREIGN
+
+            if FOREIGN.search(chunk) or unicodedata.combining(chunk[0]):
+                raise KeyError(chunk)
         if clean_text(chunk) != chunk:
             raise KeyError(chunk)
         packed = self._chunks[chunk]

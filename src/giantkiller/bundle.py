@@ -5,8 +5,6 @@ import json
 import math
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -175,6 +173,9 @@ def write_bundle(
     named (default: the logit's sigmoid, an empty policy, 0.5).
     Raises UserError for a place that can't be written or values that a reader would refuse.
     """
+    import shutil  # here, not above: scoring must not pay for what only writing needs
+    import tempfile
+
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise UserError(f"{target} is a file; a bundle is a folder")

@@ -4,7 +4,6 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -19,6 +18,8 @@ from giantkiller.errors import UserError
 from giantkiller.policy import Verdict
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from giantkiller.explain import Span
 
 WINDOW = 4096
@@ -163,8 +164,10 @@ class Screener:
         logits: NDArray[np.float32] = self._session.run(["logits"], feeds)[0]
         return logits
 
-    def _workers(self) -> ThreadPoolExecutor:
-        # A forked child has none of its parent's threads.
+    def _workers(self) -> "ThreadPoolExecutor":
+        # Imported here: one comment needs no pool. A forked child has none of its parent's threads.
+        from concurrent.futures import ThreadPoolExecutor
+
         if self._pool is None or self._pool[0] != os.getpid():
             self._pool = (os.getpid(), ThreadPoolExecutor(self.threads, "giantkiller"))
         return self._pool[1]

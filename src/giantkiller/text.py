@@ -7,10 +7,11 @@ original it came from, so that explanations can point at what the author wrote.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from giantkiller import _disguises, _glyphs
-from giantkiller._disguises import Edit
+if TYPE_CHECKING:
+    from giantkiller._disguises import Edit
 
 MAX_CHARS = 10_000
 """Characters read of one comment. 256 tokens never reach that far into ordinary text."""
@@ -53,71 +54,91 @@ def clean(text: str, *, max_chars: int = MAX_CHARS) -> Cleaned:
     return Cleaned(cleaned, offsets)
 
 
-def _remove_invisible(text: str) -> Iterable[Edit]:
-    return ((match.start(), match.end(), "") for match in _glyphs.INVISIBLE.finditer(text))
+def _remove_invisible(text: str) -> "Iterable[Edit]":
+    from giantkiller._glyphs import INVISIBLE
+
+    return ((match.start(), match.end(), "") for match in INVISIBLE.finditer(text))
 
 
-def _normalise(text: str) -> Iterable[Edit]:
-    for match in _glyphs.CLUSTER.finditer(text):
-        composed = _glyphs.compose(match[0])
+def _normalise(text: str) -> "Iterable[Edit]":
+    from giantkiller._glyphs import CLUSTER, compose
+
+    for match in CLUSTER.finditer(text):
+        composed = compose(match[0])
         if composed != match[0]:
             yield match.start(), match.end(), composed
 
 
-def _unpile(text: str) -> Iterable[Edit]:
-    return ((match.start(), match.end(), "") for match in _glyphs.PILED_MARKS.finditer(text))
+def _unpile(text: str) -> "Iterable[Edit]":
+    from giantkiller._glyphs import PILED_MARKS
+
+    return ((match.start(), match.end(), "") for match in PILED_MARKS.finditer(text))
 
 
 _BLANKS = re.compile(r"\s+")
-_GAPS = re.compile(r"\s\s|[^\S ]|^\s|\s\Z")
 
 
-def _fold_blanks(text: str) -> Iterable[Edit]:
+def _fold_blanks(text: str) -> "Iterable[Edit]":
     for match in _BLANKS.finditer(text):
         edge = match.start() == 0 or match.end() == len(text)
         if edge or match[0] != " ":
             yield match.start(), match.end(), "" if edge else " "
 
 
-Step = tuple[Callable[[str], object], Callable[[str], Iterable[Edit]]]
-
-
 def _abnormal(text: str) -> bool:
-    return not unicodedata.is_normalized("NFKC", text) or _BADGE.search(text) is not None
+    from giantkiller._glyphs import BADGE
+
+    return not unicodedata.is_normalized("NFKC", text) or BADGE.search(text) is not None
 
 
-_BADGE = re.compile("[\U0001f150-\U0001f189]")
-
-# (does the text need this step?, the edits). The questions are cheap: most comments need no step.
-_UNICODE: tuple[Step, ...] = (
-    (_glyphs.INVISIBLE.search, _remove_invisible),
-    (_glyphs.PILED_MARKS.search, _unpile),
-    (_abnormal, _normalise),
-    (_glyphs.INVISIBLE.search, _remove_invisible),
-    (_disguises.FOREIGN.search, _disguises.fold_look_alikes),
-)
-_PLAIN: tuple[Step, ...] = (
-    (_disguises.MASKED.search, _disguises.unmask),
-    (_disguises.SPACED.search, _disguises.join_spaced),
-    (_disguises.LEET.search, _disguises.undo_leet),
-    (_disguises.DRAWN.search, _disguises.shorten_drawn),
-)
-
-
-# One quick search that clears most comments of masks and leetspeak, and one of drawn-out letters.
+# Three quick searches clear most comments of every disguise: of masks and leetspeak, of drawn-out letters
+# and repeated signs, of spaced letters. Each begins with few characters, to which the search skips quickly.
 _SIGNS = re.compile(r"[0-9@$!|+*#%£](?:(?<=[A-Za-z].)|(?=[A-Za-z]))")
+_TRIPLE = re.compile(r"([^. ])\1\1|\.{6}")
+_LONE = "[A-Za-z013-9@$!|+£]"
+SPACED = re.compile(rf"[ \n\r\t.\-_*~,/·]{_LONE}[ \n\r\t.\-_*~,/·]+{_LONE}(?!\w)")
+"""Where letters may be spaced out: the only disguise that reaches over blanks."""
+
+Step = tuple[Callable[[str], object], Callable[[str], "Iterable[Edit]"]]
+
+
+@cache
+def _for_unicode() -> tuple[Step, ...]:
+    """Give the steps beyond ASCII: (does the text need it?, its edits)."""
+    from giantkiller import _disguises, _glyphs
+
+    return (
+        (_glyphs.INVISIBLE.search, _remove_invisible),
+        (_glyphs.PILED_MARKS.search, _unpile),
+        (_abnormal, _normalise),
+        (_glyphs.INVISIBLE.search, _remove_invisible),  # what normalisation has uncovered
+        (_glyphs.FOREIGN.search, _disguises.fold_look_alikes),
+    )
+
+
+@cache
+def _for_disguises() -> tuple[Step, ...]:
+    """Give the steps for any text. Loaded when first needed: an ordinary first comment does without."""
+    from giantkiller import _disguises
+
+    return (
+        (_disguises.MASKED.search, _disguises.unmask),
+        (SPACED.search, _disguises.join_spaced),
+        (_disguises.LEET.search, _disguises.undo_leet),
+        (_disguises.DRAWN.search, _disguises.shorten_drawn),
+    )
 
 
 def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] | None]:
     printable = text.isprintable()
     if not text.isascii():
-        for needed, edits in _UNICODE:
+        for needed, edits in _for_unicode():
             if needed(text):
                 text, offsets = _apply(text, offsets, edits(text))
     elif not printable:
         text, offsets = _apply(text, offsets, _remove_invisible(text))
-    if _SIGNS.search(text) or _disguises.TRIPLE.search(text) or _disguises.SPACED.search(text):
-        for needed, edits in _PLAIN:
+    if _SIGNS.search(text) or _TRIPLE.search(text) or SPACED.search(text):
+        for needed, edits in _for_disguises():
             if needed(text):
                 text, offsets = _apply(text, offsets, edits(text))
     if printable and "  " not in text and text[:1] != " " != text[-1:]:
@@ -128,7 +149,7 @@ def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] |
 
 
 def _apply(
-    text: str, offsets: Sequence[int] | None, edits: Iterable[Edit]
+    text: str, offsets: Sequence[int] | None, edits: "Iterable[Edit]"
 ) -> tuple[str, Sequence[int] | None]:
     """Carry out edits on a text and, where they are kept, on its offsets."""
     pieces: list[str] = []

@@ -1,0 +1,56 @@
+"""How long does it take until something has happened? Imports and the first score, in fresh processes.
+
+Example: python benchmarks/startup.py
+The candidates take turns, so their ratios hold on a busy machine. A table, then one JSON line.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+CANDIDATES = {
+    "python": ["-c", "pass"],
+    "import numpy": ["-c", "import numpy"],
+    "import giantkiller": ["-c", "import giantkiller"],
+    "giantkiller --help": ["-c", "from giantkiller.cli.main import main; main()", "--help"],
+    "giantkiller score hi": ["-c", "from giantkiller.cli.main import main; main()", "score", "hi"],
+}
+
+
+def run(arguments):
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return 1000 * (time.perf_counter() - began)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    taken = {name: [] for name in CANDIDATES}
+    for arguments in CANDIDATES.values():  # files into the cache, bytecode written
+        run(arguments)
+    for _ in range(rounds):
+        for name, arguments in CANDIDATES.items():
+            taken[name].append(run(arguments))
+    result = {name: round(statistics.median(times), 1) for name, times in taken.items()}
+    print(f"{'':<24}{'median ms':>12}{'best ms':>10}")
+    for name, times in taken.items():
+        print(f"{name:<24}{result[name]:>12.1f}{min(times):>10.1f}")
+    result = {
+        "median_ms": result,
+        "best_ms": {name: round(min(times), 1) for name, times in taken.items()},
+        "first score / import numpy": round(result["giantkiller score hi"] / result["import numpy"], 2),
+        "import giantkiller itself, ms": round(result["import giantkiller"] - result["python"], 1),
+        "rounds": rounds,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The walls of the design: what may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import giantkiller
+
+PACKAGE = Path(giantkiller.__file__).parent
+WORKSHOP = ("training", "judging", "export", "models", "dendrites", "data")
+HOUSE = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.relative_to(PACKAGE).parts[0] not in (*WORKSHOP, "cli", "cluster.py", "desk")
+)
+CORE = {"numpy", "onnxruntime", "tokenizers", "click", "tqdm"}
+OPTIONAL = {"huggingface_hub", "pyarrow"}  # imported where needed, and missed in one sentence
+
+
+def imports(path):
+    """Every module that a file names in an import, wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            if node.module == "giantkiller":
+                yield from (f"giantkiller.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=[str(path.relative_to(PACKAGE)) for path in HOUSE])
+def test_the_house_imports_neither_workshop_nor_torch(path):
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "giantkiller":
+            assert not rest or rest[0] not in WORKSHOP, name
+        else:
+            assert top in CORE | OPTIONAL | sys.stdlib_module_names, name
+
+
+def test_dendrites_know_nothing_of_us():
+    for path in (PACKAGE / "dendrites").rglob("*.py"):
+        for name in imports(path):
+            assert not name.startswith("giantkiller") or name.startswith("giantkiller.dendrites"), (
+                path,
+                name,
+            )
+            assert name.split(".")[0] not in ("transformers", "datasets", "sklearn"), (path, name)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = "import sys, giantkiller; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert not {"numpy", "onnxruntime", "tokenizers", "torch", "click"} & set(loaded.split())
+
+
+def test_scoring_loads_neither_torch_nor_the_hub(tiny_bundle):
+    program = (
+        "import sys; from giantkiller import Screener; "
+        f"Screener({str(tiny_bundle)!r}).predict('hi'); print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    heavy = {"torch", "transformers", "huggingface_hub", "pyarrow", "pandas", "sklearn", "requests", "httpx"}
+    assert not heavy & set(loaded.split())
