@@ -13,6 +13,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
+from giantkiller.data.templates import identity_sentences
 from giantkiller.errors import UserError
 from giantkiller.text import clean_text
 from giantkiller.training.distill import read_soft_labels
@@ -100,6 +101,9 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
         if name in data.limit and data.limit[name] < len(part):
             part = part.take(np.sort(rng.choice(len(part), data.limit[name], replace=False)))
         parts.append(part)
+    if data.identity_sentences:
+        texts, targets = identity_sentences(data.identity_sentences, recipe.seed)
+        parts.append(Corpus(texts, targets, np.ones(len(texts), np.float32), np.full_like(targets, np.nan)))
     for name in data.soft_labels:
         texts, logits = read_soft_labels(folder / name)
         empty = np.full_like(logits, np.nan)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
+from giantkiller.training.recipe import LossSettings
 
 COLUMNS = [f"logit_{name}" for name in ATTRIBUTES]
 
@@ -76,46 +77,39 @@ def write_soft_labels(
         unfinished.unlink(missing_ok=True)
 
 
-def masked_loss(
+def label_loss(
     logits: torch.Tensor,
     targets: torch.Tensor,
     weights: torch.Tensor,
-    positive_weight: float = 1.0,
-    attribute_weights: torch.Tensor | None = None,
+    soft: torch.Tensor,
+    settings: LossSettings,
 ) -> torch.Tensor:
-    """Weighted mean of the binary cross-entropy over the targets that are there.
+    """Weighted mean over all labels that are there, raters' and teacher's.
 
-    With hard targets and a positive weight this is the class-weighted cross-entropy of a two-logit
-    model whose first logit is 0.
-
-    :param logits: (b, 7).
-    :param targets: (b, 7) fractions, NaN where missing.
-    :param weights: (b,) weight of each row.
-    :param positive_weight: Weight of a target of 1 against one of 0.
-    :param attribute_weights: (7,) weight of each attribute.
-    :return: A scalar; 0 where no target is there.
-    """
-    there = ~torch.isnan(targets)
-    known = torch.where(there, targets, 0.0)
-    scale = there * weights[:, None] * (1 + (positive_weight - 1) * known)
-    if attribute_weights is not None:
-        scale = scale * attribute_weights
-    each = F.binary_cross_entropy_with_logits(logits, known, reduction="none")
-    return (each * scale).sum() / scale.sum().clamp_min(1e-12)
-
-
-def soft_loss(logits: torch.Tensor, soft: torch.Tensor, kind: str) -> torch.Tensor:
-    """Distance to the teacher, over the soft labels that are there.
+    Where a text has both for an attribute, the teacher's counts `soft_share` and the raters' the rest; where
+    it has one, that one counts fully. With hard targets alone and a positive weight this is the
+    class-weighted cross-entropy of a two-logit model whose first logit is 0.
 
     :param logits: (b, 7).
+    :param targets: (b, 7) fractions of raters, NaN where missing.
+    :param weights: (b,) weight of each row's targets.
     :param soft: (b, 7) teacher logits, NaN where missing.
-    :param kind: `mse` between logits, or `bce` with the teacher's probabilities.
-    :return: A scalar; 0 where no soft label is there.
+    :param settings: Share and kind of the soft loss, positive weight, attribute weights.
+    :return: A scalar; 0 where no label is there.
     """
-    there = ~torch.isnan(soft)
-    known = torch.where(there, soft, 0.0)
-    if kind == "mse":
-        each = (logits - known) ** 2
+    rated, taught = ~torch.isnan(targets), ~torch.isnan(soft)
+    target, teacher = torch.where(rated, targets, 0.0), torch.where(taught, soft, 0.0)
+    attributes = torch.tensor(
+        [settings.attribute_weights.get(name, 1.0) for name in ATTRIBUTES], device=logits.device
+    )
+    share = settings.soft_share
+    hard_scale = rated * torch.where(taught, 1 - share, 1.0) * attributes * weights[:, None]
+    hard_scale = hard_scale * (1 + (settings.positive_weight - 1) * target)
+    soft_scale = taught * torch.where(rated, share, 1.0) * attributes
+    hard = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    if settings.soft_loss == "mse":
+        near = (logits - teacher) ** 2
     else:
-        each = F.binary_cross_entropy_with_logits(logits, torch.sigmoid(known), reduction="none")
-    return (each * there).sum() / there.sum().clamp_min(1)
+        near = F.binary_cross_entropy_with_logits(logits, torch.sigmoid(teacher), reduction="none")
+    total = (hard * hard_scale + near * soft_scale).sum()
+    return total / (hard_scale + soft_scale).sum().clamp_min(1e-12)

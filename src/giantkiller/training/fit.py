@@ -18,7 +18,7 @@ from transformers import get_linear_schedule_with_warmup
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import Corpus, Tokens, plan_batches
-from giantkiller.training.distill import masked_loss, soft_loss
+from giantkiller.training.distill import label_loss
 from giantkiller.training.recipe import LossSettings, OptimSettings
 
 log = logging.getLogger(__name__)
@@ -248,17 +248,8 @@ def batch_loss(logits: torch.Tensor, corpus: Corpus, rows: np.ndarray, loss: Los
     :param loss: The settings.
     :return: A scalar.
     """
-    attributes = torch.tensor(
-        [loss.attribute_weights.get(name, 1.0) for name in ATTRIBUTES], device=logits.device
-    )
-    targets = torch.from_numpy(corpus.targets[rows]).to(logits.device)
-    weights = torch.from_numpy(corpus.weights[rows]).to(logits.device)
-    hard = masked_loss(logits, targets, weights, loss.positive_weight, attributes)
-    soft = corpus.soft[rows]
-    if np.isnan(soft).all():
-        return hard
-    near = soft_loss(logits, torch.from_numpy(soft).to(logits.device), loss.soft_loss)
-    return loss.soft_share * near + (1 - loss.soft_share) * hard
+    arrays = (corpus.targets[rows], corpus.weights[rows], corpus.soft[rows])
+    return label_loss(logits, *(torch.from_numpy(array).to(logits.device) for array in arrays), loss)
 
 
 def _optimizer(model: torch.nn.Module, optim: OptimSettings) -> torch.optim.AdamW:

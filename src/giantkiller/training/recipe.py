@@ -39,6 +39,8 @@ class DataSettings:
     """Attributes that train; the others are masked."""
     require: list[str] = field(default_factory=list)
     """Attributes that a training row must have a target for; other rows are left out."""
+    identity_sentences: int = 0
+    """Made-up sentences about identities to add, half of them hostile (`giantkiller.data.templates`)."""
     protocol: Literal["files", "published"] = "files"
     """`published` draws the published card's 5,000 / 1,000 / 1,000 comments from the one file in `train`."""
     limit: dict[str, int] = field(default_factory=dict)
