@@ -185,36 +185,36 @@ def test_named_text_column_is_no_label(tmp_path):
     assert np.isnan(found.targets).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("empty.csv", b"", "is empty"),
-        ("header.csv", b"text,toxicity\n", "no rows"),
-        ("none.jsonl", b"\n\n", "no rows"),
-        ("wide.csv", b"text,toxicity\na,0\nb,1,2\n", "row 2 has 3 fields where the header has 2"),
-        ("quote.csv", b'text,toxicity\na,0\n"b,1\nc,0\n', "row 2"),
-        ("open.csv", b'toxicity,text\n0,a\n1,"b\n0,c\n', "never closed in row 2"),
-        ("latin.csv", "text\ncafé\n".encode("latin-1"), "not UTF-8"),
-        ("latin.jsonl", '{"text": "café"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
-        ("broken.jsonl", b'{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
-        ("deep.jsonl", b"[" * 200_000, "line 1 is not JSON"),
-        ("list.jsonl", b'["a"]\n', "line 1 is JSON but not an object"),
-        ("other.csv", b"a,b\n1,2\n", "usual name for text"),
-        (
-            "word.csv",
-            b"text,toxicity\na,0\nb,high\n",
-            "row 2 has something in 'toxicity' that is not a number",
-        ),
-        ("range.csv", b"text,toxicity\na,0\nb,1.5\n", "row 2 has 1.5 in 'toxicity'"),
-        ("inf.jsonl", b'{"text": "a", "threat": Infinity}\n', "row 1 has inf in 'threat'"),
-        ("number.jsonl", b'{"text": 3, "threat": 0}\n', "not text"),
-        ("twice.csv", b"text,text\na,b\n", "same name"),
-        ("what.xlsx", b"PK", "ends in no way known"),
-        ("fake.parquet", b"PAR1 and nothing", "damaged"),
-        ("fake.csv.gz", b"text\na\n", "damaged"),
-        ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:-12], "damaged"),
-    ],
-)
+BAD_FILES = [
+    ("empty.csv", b"", "is empty"),
+    ("header.csv", b"text,toxicity\n", "no rows"),
+    ("none.jsonl", b"\n\n", "no rows"),
+    ("wide.csv", b"text,toxicity\na,0\nb,1,2\n", "row 2 has 3 fields where the header has 2"),
+    ("quote.csv", b'text,toxicity\na,0\n"b,1\nc,0\n', "row 2"),
+    ("open.csv", b'toxicity,text\n0,a\n1,"b\n0,c\n', "never closed in row 2"),
+    ("latin.csv", "text\ncafé\n".encode("latin-1"), "not UTF-8"),
+    ("latin.jsonl", '{"text": "café"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
+    ("broken.jsonl", b'{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
+    ("deep.jsonl", b"[" * 200_000, "line 1 is not JSON"),
+    ("list.jsonl", b'["a"]\n', "line 1 is JSON but not an object"),
+    ("other.csv", b"a,b\n1,2\n", "usual name for text"),
+    (
+        "word.csv",
+        b"text,toxicity\na,0\nb,high\n",
+        "row 2 has something in 'toxicity' that is not a number",
+    ),
+    ("range.csv", b"text,toxicity\na,0\nb,1.5\n", "row 2 has 1.5 in 'toxicity'"),
+    ("inf.jsonl", b'{"text": "a", "threat": Infinity}\n', "row 1 has inf in 'threat'"),
+    ("number.jsonl", b'{"text": 3, "threat": 0}\n', "not text"),
+    ("twice.csv", b"text,text\na,b\n", "same name"),
+    ("what.xlsx", b"PK", "ends in no way known"),
+    ("fake.parquet", b"PAR1 and nothing", "damaged"),
+    ("fake.csv.gz", b"text\na\n", "damaged"),
+    ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:-12], "damaged"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), BAD_FILES, ids=[case[0] for case in BAD_FILES])
 def test_bad_files_are_refused_in_one_sentence(tmp_path, name, content, sentence):
     path = tmp_path / name
     path.write_bytes(content)

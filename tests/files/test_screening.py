@@ -197,42 +197,42 @@ def test_columns_of_the_same_name_are_not_overwritten(tmp_path, ending):
 
 
 # One bad row: it comes out with its reason, the rest is screened.
-@pytest.mark.parametrize(
-    ("name", "content", "errors", "texts"),
-    [
-        ("null.csv", "text,n\na,1\n,2\n  ,3\n", ["", "no text", "no text"], ["a", "", "  "]),
-        (
-            "wide.csv",
-            "text,n\na,1\nb,c,d\ne,2\n",
-            ["", "3 fields where the header has 2", ""],
-            ["a", "b,c,d", "e"],
-        ),
-        ("short.csv", "text,n\na,1\nb\ne,2\n", ["", "1 fields where the header has 2", ""], ["a", "b", "e"]),
-        ("quote.csv", 'text,n\na,1\n"b"c,2\ne,2\n', ["", "broken quoting", ""], ["a", '"b"c,2', "e"]),
-        ("latin.csv", b"text,n\na,1\ncaf\xe9,2\ne,2\n", ["", "not UTF-8", ""], ["a", "caf\ufffd", "e"]),
-        ("latin.tsv", b"n\ttext\n\xe9\ta\n2\te\n", ["not UTF-8", ""], ["a", "e"]),
-        (
-            "cut.jsonl",
-            '{"text": "a"}\n{"text": \n{"text": "e"}',
-            [None, "not JSON", None],
-            ["a", '{"text":', "e"],
-        ),
-        (
-            "latin.jsonl",
-            b'{"text": "a"}\n{"text": "\xe9"}\n',
-            [None, "not UTF-8"],
-            ["a", '{"text": "\ufffd"}'],
-        ),
-        ("list.jsonl", '{"text": "a"}\n["b"]\n', [None, "JSON, but not an object"], ["a", '["b"]']),
-        ("deep.jsonl", '{"text": "a"}\n' + "[" * 100_000, [None, "not JSON"], ["a", "[" * 100_000]),
-        (
-            "kinds.jsonl",
-            '{"text": null}\n{"text": 7}\n{"text": true}\n{"text": ["a"]}\n{"other": 1}\n{"text": "a"}\n',
-            ["no text", "a number, not text", "true or false, not text", "a list, not text", "no text", None],
-            [None, 7, True, ["a"], None, "a"],
-        ),
-    ],
-)
+BAD_ROWS = [
+    ("null.csv", "text,n\na,1\n,2\n  ,3\n", ["", "no text", "no text"], ["a", "", "  "]),
+    (
+        "wide.csv",
+        "text,n\na,1\nb,c,d\ne,2\n",
+        ["", "3 fields where the header has 2", ""],
+        ["a", "b,c,d", "e"],
+    ),
+    ("short.csv", "text,n\na,1\nb\ne,2\n", ["", "1 fields where the header has 2", ""], ["a", "b", "e"]),
+    ("quote.csv", 'text,n\na,1\n"b"c,2\ne,2\n', ["", "broken quoting", ""], ["a", '"b"c,2', "e"]),
+    ("latin.csv", b"text,n\na,1\ncaf\xe9,2\ne,2\n", ["", "not UTF-8", ""], ["a", "caf\ufffd", "e"]),
+    ("latin.tsv", b"n\ttext\n\xe9\ta\n2\te\n", ["not UTF-8", ""], ["a", "e"]),
+    (
+        "cut.jsonl",
+        '{"text": "a"}\n{"text": \n{"text": "e"}',
+        [None, "not JSON", None],
+        ["a", '{"text":', "e"],
+    ),
+    (
+        "latin.jsonl",
+        b'{"text": "a"}\n{"text": "\xe9"}\n',
+        [None, "not UTF-8"],
+        ["a", '{"text": "\ufffd"}'],
+    ),
+    ("list.jsonl", '{"text": "a"}\n["b"]\n', [None, "JSON, but not an object"], ["a", '["b"]']),
+    ("deep.jsonl", '{"text": "a"}\n' + "[" * 100_000, [None, "not JSON"], ["a", "[" * 100_000]),
+    (
+        "kinds.jsonl",
+        '{"text": null}\n{"text": 7}\n{"text": true}\n{"text": ["a"]}\n{"other": 1}\n{"text": "a"}\n',
+        ["no text", "a number, not text", "true or false, not text", "a list, not text", "no text", None],
+        [None, 7, True, ["a"], None, "a"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "errors", "texts"), BAD_ROWS, ids=[case[0] for case in BAD_ROWS])
 def test_one_bad_row_does_not_stop_the_rest(tmp_path, name, content, errors, texts):
     source = write(tmp_path / name, content)
     target = tmp_path / f"out.{name}"
@@ -260,31 +260,31 @@ def test_a_comment_of_megabytes_and_a_million_blank_lines(tmp_path):
 
 
 # What can't be mended row by row: one sentence, and nothing under the target's name.
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("empty.csv", "", "is empty"),
-        ("empty.csv.gz", "", "only blank lines"),
-        ("blank.csv", "\n" * 1_000_000, "has no header, only blank lines"),
-        ("blank.jsonl", "\n" * 1_000_000, "has no rows, only blank lines"),
-        ("other.csv", "a,b\n1,2\n", "none of its columns"),
-        ("other.jsonl", '{"a": 1}\n', "none of its columns"),
-        ("array.jsonl", '[{"text": "a"}]\n', "no JSON objects"),
-        ("twice.csv", "text,text\na,b\n", "two columns called 'text'"),
-        ("open.csv", 'text,n\na,1\n"b,2\nc,3\n' + "d,4\n" * 100, "a quote is opened in the row of line 3"),
-        ("head.csv", 'te"xt,"n\n', "quote is opened"),
-        ("head.tsv", b"t\xe9xt\ttext\na\tb\n", "header can't be read: not UTF-8"),
-        ("wide.csv", "text\na\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
-        (
-            "late.jsonl",
-            '{"text": "a"}\n' * 5000 + '{"text": "a", "action": 1}\n',
-            "already has a column 'action'",
-        ),
-        ("fake.parquet", "PAR1 or not", "damaged or not Parquet"),
-        ("what.txt", "text\na\n", "its ending is not known"),
-        ("what.parquet.gz", "text\na\n", "leave out the .gz"),
-    ],
-)
+BAD_FILES = [
+    ("empty.csv", "", "is empty"),
+    ("empty.csv.gz", "", "only blank lines"),
+    ("blank.csv", "\n" * 1_000_000, "has no header, only blank lines"),
+    ("blank.jsonl", "\n" * 1_000_000, "has no rows, only blank lines"),
+    ("other.csv", "a,b\n1,2\n", "none of its columns"),
+    ("other.jsonl", '{"a": 1}\n', "none of its columns"),
+    ("array.jsonl", '[{"text": "a"}]\n', "no JSON objects"),
+    ("twice.csv", "text,text\na,b\n", "two columns called 'text'"),
+    ("open.csv", 'text,n\na,1\n"b,2\nc,3\n' + "d,4\n" * 100, "a quote is opened in the row of line 3"),
+    ("head.csv", 'te"xt,"n\n', "quote is opened"),
+    ("head.tsv", b"t\xe9xt\ttext\na\tb\n", "header can't be read: not UTF-8"),
+    ("wide.csv", "text\na\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+    (
+        "late.jsonl",
+        '{"text": "a"}\n' * 5000 + '{"text": "a", "action": 1}\n',
+        "already has a column 'action'",
+    ),
+    ("fake.parquet", "PAR1 or not", "damaged or not Parquet"),
+    ("what.txt", "text\na\n", "its ending is not known"),
+    ("what.parquet.gz", "text\na\n", "leave out the .gz"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), BAD_FILES, ids=[case[0] for case in BAD_FILES])
 def test_bad_files_are_refused_in_one_sentence(tmp_path, name, content, sentence):
     source = write(tmp_path / name, content)
     target = tmp_path / "to" / f"out.{name}"
