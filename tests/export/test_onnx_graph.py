@@ -36,11 +36,12 @@ WORDS, LONGEST = 50, 40
 SHAPE = {"max_length": LONGEST, "attributes": 7}
 
 
-def make(counts, layers=2, activation="tanh", hidden=32, heads=2):
+def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="gelu"):
     torch.manual_seed(3)
     config = tiny_config(
         dendrites={name: count for name, count in counts.items() if f"layer.{layers}" not in name},
         dendrite_activation=activation,
+        hidden_act=hidden_act,
         vocab_size=WORDS,
         hidden_size=hidden,
         num_hidden_layers=layers,
@@ -118,6 +119,29 @@ def test_every_dendrite_activation(activation):
     texts = rows()
     graph = build(weights_of(model), Float(), **SHAPE)
     np.testing.assert_allclose(run(open_session(graph, 1), texts), torch_logits(model, texts), atol=5e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_relu_inside_is_exported(kind):
+    model = make(dict.fromkeys(NAMES, 1), hidden_act="relu")
+    texts = rows(30)
+    graph = build(weights_of(model), kernel(kind, observed(model, texts)), **SHAPE)
+    # Where inputs of products are clipped to their range, zero at its lower end, the ReLU is left out.
+    assert any(node.op_type == "Relu" for node in graph.graph.node) == (kind != "static")
+    expected = torch_logits(model, texts)
+    got = run(open_session(graph, 1), texts)
+    assert np.abs(got - expected).max() < 0.12 * expected.std()
+
+
+def test_every_constant_is_used_and_every_name_unique():
+    for counts in ({}, dict.fromkeys(NAMES, 2)):
+        model = make(counts)
+        for kind in KINDS:
+            graph = build(weights_of(model), kernel(kind, observed(model, rows())), **SHAPE).graph
+            read = {name for node in graph.node for name in node.input}
+            assert {constant.name for constant in graph.initializer} <= read
+            written = [name for node in graph.node for name in node.output]
+            assert len(written) == len(set(written))
 
 
 def test_other_widths_and_heads():

@@ -1,8 +1,8 @@
 """The ONNX graph of a dendritic BERT, built by hand from its weights.
 
 What is notable about the graph:
-- One matrix product a step: queries, keys and values with all their dendrites are one; so is every other
-  layer with its own.
+- Queries, keys, values and dendrites are products of their own. One wider product would have to be split
+  again, and splitting copies: at this size that costs more than the wider product saves.
 - The classifier reads nothing but the first token, so the last layer computes its query, and everything
   after its attention, for that token only. Its keys and values are never computed either, as far as they
   are linear: q . (W_k x) = (W_k' q) . x, and sum p (W_v x) = W_v (sum p x). Only what dendrites add to them
@@ -110,7 +110,13 @@ class Weights:
 
 
 class Kernel(Protocol):
-    """How matrix products with constant weights, and the embedding table, go into a graph."""
+    """How matrix products with constant weights, and the embedding table, go into a graph.
+
+    clips: True where products clip their input to the range it was observed in, so that a ReLU before one
+        would do nothing.
+    """
+
+    clips: bool
 
     def product(self, graph: "Graph", x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias, with weight (in, out), and return the output's name."""
@@ -125,21 +131,13 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
+        self.made: set[str] = set()
 
     def node(self, op: str, inputs: Sequence[str], name: str, *, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output, called `name`, and return that name."""
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, domain=domain, **attributes))
+        self.made.add(name)
         return name
-
-    def split(self, x: str, sizes: Sequence[int], names: Sequence[str]) -> list[str]:
-        """Split the last axis; a single part is the input itself."""
-        if len(sizes) == 1:
-            return [x]
-        lengths = self.constant(f"{names[0]}_sizes", np.asarray(sizes, np.int64))
-        self.nodes.append(
-            helper.make_node("Split", [x, lengths], list(names), name=f"{names[0]}_split", axis=-1)
-        )
-        return list(names)
 
     def constant(self, name: str, value: np.ndarray[Any, Any]) -> str:
         """Add a constant once, and return its name."""
@@ -176,9 +174,9 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
     last = weights.layers - 1
     first = _last_layer(g, weights, kernel, x, mask, f"bert.encoder.layer.{last}", f"layer{last}")  # (B, H)
     pooled = g.node(
-        "Tanh", [_linear(g, kernel, first, [weights.linear("bert.pooler.dense")], "pooler")[0]], "pooled"
+        "Tanh", [_linear(g, kernel, first, weights.linear("bert.pooler.dense"), "pooler")], "pooled"
     )
-    logits = _linear(g, kernel, pooled, [weights.linear("classifier")], "classifier")[0]
+    logits = _linear(g, kernel, pooled, weights.linear("classifier"), "classifier")
     g.node("Identity", [logits], "logits")
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
@@ -214,8 +212,11 @@ def _layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix
     )
     hidden, heads = query.out, weights.heads
     size = hidden // heads
-    q, k, v = _linear(g, kernel, x, [query.scaled(size**-0.5), key, value], f"{name}_qkv")
-    q, k, v = (_heads(g, part, heads, size) for part in (q, k, v))  # (B, h, T, d)
+    parts = {"query": query.scaled(size**-0.5), "key": key, "value": value}
+    q, k, v = (  # (B, h, T, d)
+        _heads(g, _linear(g, kernel, x, layer, f"{name}_{part}"), heads, size)
+        for part, layer in parts.items()
+    )
     scores = g.node("FusedMatMul", [q, k], f"{name}_scores", domain=MICROSOFT, transB=1)  # (B, h, T, T)
     rows = g.node("Unsqueeze", [mask, g.constant("axis_1", np.asarray([1], np.int64))], f"{name}_mask")
     scores = g.node("Add", [scores, rows], f"{name}_masked")
@@ -242,7 +243,7 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     first = g.node(
         "Gather", [x, g.constant("zero", np.asarray(0, np.int64))], f"{name}_first", axis=1
     )  # (B, H)
-    q = _linear(g, kernel, first, [query.scaled(size**-0.5)], f"{name}_query")[0]  # (B, H)
+    q = _linear(g, kernel, first, query.scaled(size**-0.5), f"{name}_query")  # (B, H)
     # (B, h * d) @ (h * d, h * H): block (h, h) is W_k of that head, the rest is zero.
     look = np.zeros((hidden, heads * hidden), np.float32)
     for head in range(heads):
@@ -251,23 +252,13 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     looked = g.node("MatMul", [q, g.constant(f"{name}_look", look)], f"{name}_looked")
     looked = g.node("Reshape", [looked, g.shape(-1, heads, hidden)], f"{name}_look_for")  # (B, h, H)
     scores = g.node("FusedMatMul", [looked, x], f"{name}_scores", domain=MICROSOFT, transB=1)  # (B, h, T)
-    grown = [part.without_soma() for part in (key, value) if part.dendrites]
-    added = dict(
-        zip(
-            [n for n, part in (("key", key), ("value", value)) if part.dendrites],
-            _linear(g, kernel, x, grown, f"{name}_grown") if grown else [],
-            strict=True,
-        )
-    )
-    one_row = g.shape(-1, heads, 1, size)
-    if "key" in added:
-        part = _heads(g, added["key"], heads, size)  # (B, h, T, d)
-        row = g.node("Reshape", [q, one_row], f"{name}_query_row")
-        extra = g.node("FusedMatMul", [row, part], f"{name}_more", domain=MICROSOFT, transB=1)  # (B, h, 1, T)
-        extra = g.node(
-            "Squeeze", [extra, g.constant("axis_2", np.asarray([2], np.int64))], f"{name}_more_row"
-        )
-        scores = g.node("Add", [scores, extra], f"{name}_scores_all")
+    if key.dendrites:
+        part = _linear(g, kernel, x, key.without_soma(), f"{name}_key")
+        part = _heads(g, part, heads, size)  # (B, h, T, d)
+        row = g.node("Reshape", [q, g.shape(-1, heads, 1, size)], f"{name}_query_row")
+        more = g.node("FusedMatMul", [row, part], f"{name}_more", domain=MICROSOFT, transB=1)  # (B, h, 1, T)
+        more = g.node("Squeeze", [more, g.constant("axis_2", np.asarray([2], np.int64))], f"{name}_more_row")
+        scores = g.node("Add", [scores, more], f"{name}_scores_all")
     scores = g.node("Add", [scores, mask], f"{name}_masked")
     shares = g.node("Softmax", [scores], f"{name}_shares", axis=-1)  # (B, h, T)
     seen = g.node("MatMul", [shares, x], f"{name}_seen")  # (B, h, H)
@@ -280,12 +271,13 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     context = g.node(
         "Add", [context, g.constant(f"{name}_value_bias", value.bias)], f"{name}_context"
     )  # (B, H)
-    if "value" in added:
-        part = _heads(g, added["value"], heads, size)
-        rows4 = g.node("Reshape", [shares, g.shape(0, heads, 1, -1)], f"{name}_shares_row")
-        extra = g.node("MatMul", [rows4, part], f"{name}_told_more")  # (B, h, 1, d)
-        extra = g.node("Reshape", [extra, g.shape(-1, hidden)], f"{name}_told_more_row")
-        context = g.node("Add", [context, extra], f"{name}_context_all")
+    if value.dendrites:
+        part = _linear(g, kernel, x, value.without_soma(), f"{name}_value")
+        part = _heads(g, part, heads, size)
+        row = g.node("Reshape", [shares, g.shape(0, heads, 1, -1)], f"{name}_shares_row")
+        more = g.node("MatMul", [row, part], f"{name}_told_more")  # (B, h, 1, d)
+        more = g.node("Reshape", [more, g.shape(-1, hidden)], f"{name}_told_more_row")
+        context = g.node("Add", [context, more], f"{name}_context_all")
     return _feed_forward(g, weights, kernel, context, first, prefix, name)
 
 
@@ -294,12 +286,13 @@ def _feed_forward(
 ) -> str:
     """What follows attention, on any leading axes: projection, norm, the wide layer, norm; with residuals."""
     projected = _linear(
-        g, kernel, context, [weights.linear(f"{prefix}.attention.output.dense")], f"{name}_project"
+        g, kernel, context, weights.linear(f"{prefix}.attention.output.dense"), f"{name}_project"
     )
-    x = _norm(g, weights, projected[0], x, f"{prefix}.attention.output.LayerNorm", f"{name}_attended")
-    wide = _linear(g, kernel, x, [weights.linear(f"{prefix}.intermediate.dense")], f"{name}_wide")[0]
-    wide = _activate(g, weights.hidden_activation, wide, f"{name}_active")
-    narrow = _linear(g, kernel, wide, [weights.linear(f"{prefix}.output.dense")], f"{name}_narrow")[0]
+    x = _norm(g, weights, projected, x, f"{prefix}.attention.output.LayerNorm", f"{name}_attended")
+    wide = _linear(g, kernel, x, weights.linear(f"{prefix}.intermediate.dense"), f"{name}_wide")
+    if not (kernel.clips and weights.hidden_activation == "relu"):
+        wide = _activate(g, weights.hidden_activation, wide, f"{name}_active")
+    narrow = _linear(g, kernel, wide, weights.linear(f"{prefix}.output.dense"), f"{name}_narrow")
     return _norm(g, weights, narrow, x, f"{prefix}.output.LayerNorm", f"{name}_out")
 
 
@@ -321,66 +314,24 @@ def _activate(g: Graph, activation: str, x: str, name: str) -> str:
     return g.node(operators[activation], [x], name)
 
 
-def _linear(g: Graph, kernel: Kernel, x: str, layers: Sequence[Layer], name: str) -> list[str]:
-    """Layers that read the same input, as one matrix product; their outputs in order.
-
-    The product's columns: for each number of dendrites D that occurs, the plain part of the layers with that
-    D, then their first dendrites, then their second, ...; so that dendrites of several layers are one block.
-    """
-    counts = sorted({layer.dendrites for layer in layers})
-    groups = [[i for i, layer in enumerate(layers) if layer.dendrites == count] for count in counts]
-    weight: list[Floats] = []
-    bias: list[Floats] = []
-    for group in groups:
-        weight += [layers[i].weight for i in group]
-        bias += [layers[i].bias for i in group]
-        for d in range(layers[group[0]].dendrites):
-            for i in group:
-                rows = _dendrite_rows(layers[i], d)
-                weight.append(layers[i].dendrite_weight[rows])
-                bias.append(layers[i].dendrite_bias[rows])
-    product = kernel.product(g, x, np.concatenate(weight).T, np.concatenate(bias), name)
-    widths = [sum(part.shape[0] for part in _columns(layers, group)) for group in groups]
-    blocks = g.split(product, widths, [f"{name}_group{i}" for i in range(len(groups))])
-    outputs: dict[int, str] = {}
-    for index, (group, block) in enumerate(zip(groups, blocks, strict=True)):
-        joined = _dendrites(g, [layers[i] for i in group], block, f"{name}_{index}")
-        sizes = [layers[i].strength.shape[1] for i in group]
-        parts = g.split(joined, sizes, [f"{name}_part{i}" for i in group])
-        outputs.update(zip(group, parts, strict=True))
-    return [outputs[i] for i in range(len(layers))]
-
-
-def _dendrite_rows(layer: Layer, d: int) -> slice:
+def _linear(g: Graph, kernel: Kernel, x: str, layer: Layer, name: str) -> str:
+    """One linear layer and its dendrites: the plain product, one product a dendrite, and the sum."""
+    total = kernel.product(g, x, layer.weight.T, layer.bias, name) if len(layer.weight) else ""
     size = layer.strength.shape[1]
-    return slice(d * size, (d + 1) * size)
-
-
-def _columns(layers: Sequence[Layer], group: Sequence[int]) -> list[Floats]:
-    return [part for i in group for part in (layers[i].weight, layers[i].dendrite_weight)]
-
-
-def _dendrites(g: Graph, layers: Sequence[Layer], block: str, name: str) -> str:
-    """Add to the plain part of a product what its dendrites contribute, for layers with equally many."""
-    count = layers[0].dendrites
-    if not count:
-        return block
-    size = sum(layer.strength.shape[1] for layer in layers)
-    soma = sum(layer.out for layer in layers)
-    sizes = ([soma] if soma else []) + [size] * count
-    parts = g.split(block, sizes, [f"{name}_column{i}" for i in range(len(sizes))])
-    total = parts[0] if soma else ""
     fired: list[str] = []
-    for d, net in enumerate(parts[1:] if soma else parts):
+    for d in range(layer.dendrites):
+        rows = slice(d * size, (d + 1) * size)
+        weight, bias = layer.dendrite_weight[rows].T, layer.dendrite_bias[rows]
+        net = kernel.product(g, x, weight, bias, f"{name}_dendrite{d}")
         for e, earlier in enumerate(fired):
-            link = np.concatenate([layer.cascade[d * (d - 1) // 2 + e] for layer in layers])
+            link = layer.cascade[d * (d - 1) // 2 + e]
             if link.any():
                 passed = g.node(
                     "Mul", [earlier, g.constant(f"{name}_link{d}_{e}", link)], f"{name}_passed{d}_{e}"
                 )
                 net = g.node("Add", [net, passed], f"{name}_net{d}_{e}")
-        fired.append(_activate(g, layers[0].activation, net, f"{name}_fired{d}"))
-        strength = np.concatenate([layer.strength[d] for layer in layers])
-        felt = g.node("Mul", [fired[-1], g.constant(f"{name}_strength{d}", strength)], f"{name}_felt{d}")
+        fired.append(_activate(g, layer.activation, net, f"{name}_fired{d}"))
+        strength = g.constant(f"{name}_strength{d}", layer.strength[d])
+        felt = g.node("Mul", [fired[-1], strength], f"{name}_felt{d}")
         total = g.node("Add", [total, felt], f"{name}_total{d}") if total else felt
     return total

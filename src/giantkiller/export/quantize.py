@@ -31,6 +31,8 @@ def by_row(table: Floats, levels: int = 127) -> tuple[np.ndarray[Any, np.dtype[n
 class Float:
     """Everything in float32."""
 
+    clips = False
+
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""
         y = graph.node("MatMul", [x, graph.constant(f"{name}_weight", weight)], f"{name}_product")
@@ -124,6 +126,8 @@ class Static(SmallTable):
     levels: 127, or 63 where a CPU without VNNI instructions would overflow its 16-bit sums.
     """
 
+    clips = True
+
     ranges: Ranges
     levels: int = 127
 
@@ -132,9 +136,11 @@ class Static(SmallTable):
         low, high = self.ranges[name]
         low, high = min(low, 0.0), max(high, 0.0)
         step = max((high - low) / 255, 1e-12)
-        zero = graph.constant(f"{name}_input_zero", np.asarray(round(-low / step), np.uint8))
-        scale = graph.constant(f"{name}_input_scale", np.asarray(step, np.float32))
-        quantized = graph.node("QuantizeLinear", [x, scale, zero], f"{name}_input")
+        zero = graph.constant(f"{x}_zero", np.asarray(round(-low / step), np.uint8))
+        scale = graph.constant(f"{x}_scale", np.asarray(step, np.float32))
+        quantized = f"{x}_quantized"
+        if quantized not in graph.made:  # several products may read one input
+            graph.node("QuantizeLinear", [x, scale, zero], quantized)
         values, scales = by_row(weight.T, self.levels)
         return graph.node(
             "MatMulIntegerToFloat",
