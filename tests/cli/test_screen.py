@@ -11,7 +11,6 @@ from click.testing import CliRunner
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import DEFAULT
 from giantkiller.cli.screen import command, printable, table
 from giantkiller.errors import UserError
 from giantkiller.files.screening import Row
@@ -140,7 +139,6 @@ def test_interrupt_and_resume(tmp_path, tiny_bundle):
         assert [int(row["id"]) for row in csv.DictReader(file)] == list(range(40_000))
 
 
-@pytest.mark.skipif(not (DEFAULT / "bundle.json").is_file(), reason="no bundle is shipped in this tree")
 def test_the_shipped_model_screens_the_sample_comments(tmp_path):
     samples = Path(__file__).parents[2] / "examples" / "comments.csv"
     found = json.loads(run(samples, "-o", tmp_path / "out.csv", "--json", "--show").stdout)
