@@ -21,7 +21,7 @@ from giantkiller.text import MAX_CHARS, SPACED, clean_text
 ID = np.dtype(np.int32)
 """Ids travel as the bytes of such integers: joining, cutting and comparing bytes is fast."""
 
-_REMEMBERED = 65_536  # words, and as many blank-separated chunks: some 15 MB each
+_REMEMBERED = 65_536  # words, and as many blank-separated chunks: some 10 MB each
 _LONGEST = 40  # characters of what is remembered
 _ASCII_WORDS = re.compile(r"[a-z0-9]+|[!-/:-@\[-`{-~]")
 _YIELD_EVERY = 16
@@ -53,11 +53,14 @@ class _Chunks(dict[str, bytes]):
         self._tokenizer = tokenizer
         self._words = _Words(tokenizer)
 
-    def __missing__(self, chunk: str) -> bytes:
+    def ids(self, chunk: str) -> bytes:
+        """Give a chunk's ids without remembering the chunk."""
         if chunk.isascii():
-            packed = b"".join(map(self._words.__getitem__, _ASCII_WORDS.findall(chunk.lower())))
-        else:
-            packed = np.array(self._tokenizer.encode(chunk, add_special_tokens=False).ids, ID).tobytes()
+            return b"".join(map(self._words.__getitem__, _ASCII_WORDS.findall(chunk.lower())))
+        return np.array(self._tokenizer.encode(chunk, add_special_tokens=False).ids, ID).tobytes()
+
+    def __missing__(self, chunk: str) -> bytes:
+        packed = self.ids(chunk)
         if len(chunk) <= _LONGEST:
             if len(self) >= _REMEMBERED:
                 self.clear()
@@ -84,7 +87,7 @@ class _Innocent(dict[str, bytes]):
                 raise KeyError(chunk)
         if clean_text(chunk) != chunk:
             raise KeyError(chunk)
-        packed = self._chunks[chunk]
+        packed = self._chunks.ids(chunk)
         if len(chunk) <= _LONGEST:
             if len(self) >= _REMEMBERED:
                 self.clear()
