@@ -21,10 +21,25 @@ Ranges = dict[str, tuple[float, float]]
 Batch = dict[str, np.ndarray[Any, np.dtype[np.int64]]]
 
 
-def by_row(table: Floats, levels: int = 127) -> tuple[np.ndarray[Any, np.dtype[np.int8]], Floats]:
-    """Quantize each row symmetrically: (rows, width) to int8 within +-levels, and float32 scales (rows)."""
-    scale = np.maximum(np.abs(table).max(axis=1), 1e-12) / levels
-    values = np.clip(np.rint(table / scale[:, None]), -levels, levels).astype(np.int8)
+def by_row(table: Floats) -> tuple[np.ndarray[Any, np.dtype[np.int8]], Floats]:
+    """Quantize each row symmetrically: (rows, width) to int8 within +-127, and float32 scales (rows)."""
+    scale = np.maximum(np.abs(table).max(axis=1), 1e-12) / 127
+    values = np.clip(np.rint(table / scale[:, None]), -127, 127).astype(np.int8)
+    return values, scale.astype(np.float32)
+
+
+def by_row_in_pairs(table: Floats) -> tuple[np.ndarray[Any, np.dtype[np.int8]], Floats]:
+    """Quantize each row like `by_row`, but so that two neighbours never add up to more than 128.
+
+    CPUs without VNNI instructions multiply unsigned by signed bytes in pairs and add the two products in 16
+    bits, where more than 32,767 is cut off: 255 * 128 just fits. Same scores on every CPU, at less loss than
+    7-bit weights, the usual remedy.
+    """
+    rows, width = table.shape
+    pairs = np.abs(np.pad(table, [(0, 0), (0, width % 2)])).reshape(rows, -1, 2).sum(axis=2).max(axis=1)
+    # Rounding adds at most half a step to each of the two.
+    scale = np.maximum(np.maximum(np.abs(table).max(axis=1), pairs), 1e-12) / 127
+    values = np.clip(np.rint(table / scale[:, None]), -127, 127).astype(np.int8)
     return values, scale.astype(np.float32)
 
 
@@ -99,11 +114,9 @@ class Blocks(SmallTable):
 class Dynamic(SmallTable):
     """DynamicQuantizeMatMul: one activation scale over the batch, for comparison only."""
 
-    levels: int = 127
-
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""
-        values, scale = by_row(weight.T, self.levels)
+        values, scale = by_row(weight.T)
         return graph.node(
             "DynamicQuantizeMatMul",
             [
@@ -123,13 +136,11 @@ class Static(SmallTable):
     """Activations in uint8 with scales fixed beforehand from training texts; weights int8 by column.
 
     ranges: (lowest, highest) value of each product's input, by the product's name.
-    levels: 127, or 63 where a CPU without VNNI instructions would overflow its 16-bit sums.
     """
 
     clips = True
 
     ranges: Ranges
-    levels: int = 127
 
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""
@@ -141,7 +152,7 @@ class Static(SmallTable):
         quantized = f"{x}_quantized"
         if quantized not in graph.made:  # several products may read one input
             graph.node("QuantizeLinear", [x, scale, zero], quantized)
-        values, scales = by_row(weight.T, self.levels)
+        values, scales = by_row_in_pairs(weight.T)
         return graph.node(
             "MatMulIntegerToFloat",
             [
