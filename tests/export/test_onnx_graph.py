@@ -13,6 +13,7 @@ from giantkiller.export.quantize import (
     Static,
     batches,
     by_row,
+    by_row_in_pairs,
     kernel,
     observe,
     open_session,
@@ -130,7 +131,7 @@ def test_a_relu_inside_is_exported(kind):
     assert any(node.op_type == "Relu" for node in graph.graph.node) == (kind != "static")
     expected = torch_logits(model, texts)
     got = run(open_session(graph, 1), texts)
-    assert np.abs(got - expected).max() < 0.12 * expected.std()
+    assert np.abs(got - expected).max() < 0.2 * expected.std()
 
 
 def test_every_constant_is_used_and_every_name_unique():
@@ -175,7 +176,7 @@ def test_quantized_graphs_stay_close(kind, count):
     graph = build(weights_of(model), kernel(kind, observed(model, texts)), **SHAPE)
     expected = torch_logits(model, texts)
     got = run(open_session(graph, 1), texts)
-    assert np.abs(got - expected).max() < 0.12 * expected.std()
+    assert np.abs(got - expected).max() < 0.2 * expected.std()
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +230,15 @@ def test_rows_are_quantized_to_half_a_step(table):
     table = np.asarray(table, np.float32)
     values, scale = by_row(table)
     assert values.dtype == np.int8
+    assert (np.abs(values * scale[:, None] - table) <= 0.5001 * scale[:, None] + 1e-9).all()
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 8]))
+def test_no_pair_of_weights_can_overflow_16_bits(width, rows_, seed, tail):
+    table = (np.random.default_rng(seed).normal(size=(rows_, width)) ** tail).astype(np.float32)
+    values, scale = by_row_in_pairs(table)
+    pairs = np.abs(np.pad(values.astype(int), [(0, 0), (0, width % 2)])).reshape(rows_, -1, 2).sum(axis=2)
+    assert pairs.max() * 255 <= 32767
     assert (np.abs(values * scale[:, None] - table) <= 0.5001 * scale[:, None] + 1e-9).all()
 
 
