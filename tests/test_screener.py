@@ -126,6 +126,36 @@ def test_a_score_depends_on_the_text_alone(tiny_bundle, texts, dice, threads, ba
         np.testing.assert_array_equal(got, np.array([alone[i] for i in order], np.float32).reshape(-1, 7))
 
 
+def test_the_shipped_model_too_gives_each_text_its_own_score():
+    """Bit for bit: a row of the shipped graph does not depend on its neighbours."""
+    from giantkiller.bundle import DEFAULT
+
+    if not (DEFAULT / "bundle.json").is_file():
+        pytest.skip("no shipped bundle here")
+    words = [
+        "you",
+        "the",
+        "mayor",
+        "lied",
+        "again",
+        "idiot",
+        "1d10t",
+        "why?",
+        "thanks",
+        "ünï",
+        "😀",
+        "taxes,",
+    ]
+    dice = np.random.default_rng(0)
+    texts = [" ".join(dice.choice(words, n % 37)) for n in range(120)] + STRANGE
+    alone = np.concatenate([Screener(threads=1).logits([text]) for text in texts[:3]])
+    reference = Screener(threads=1, batch_tokens=1).logits(texts)
+    np.testing.assert_array_equal(reference[:3], alone)
+    for threads, batch_tokens in ((1, 300), (2, 1024), (2, 100_000)):
+        other = Screener(threads=threads, batch_tokens=batch_tokens)
+        np.testing.assert_array_equal(other.logits(reversed(texts)), reference[::-1])
+
+
 def test_order_holds_over_many_windows(tiny_bundle):
     screener = Screener(tiny_bundle, threads=2, window=8, batch_tokens=16)
     texts = [("idiot " if i % 3 == 0 else "thanks ") + "x" * (i % 13) for i in range(500)]

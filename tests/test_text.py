@@ -42,6 +42,8 @@ DISGUISED = {
     "leetspeak in capitals": ("SH1T", "SHIT"),
     "spaced leetspeak": ("5 t u p 1 d", "stupid"),
     "masked": ("f**k this sh*t", "fuck this shit"),
+    "masked innocent": ("I th*nk so", "I think so"),
+    "dotted innocent": ("t.h.a.n.k.s", "thanks"),
     "drawn out": ("stuuuuupid", "stupid"),
     "drawn out double": ("gooooood", "good"),
     "drawn out ends": ("assholesss", "assholes"),

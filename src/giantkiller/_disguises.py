@@ -5,6 +5,7 @@ Each function takes a text and gives edits: (begin, end, replacement), in order,
 
 import itertools
 import re
+import string
 import unicodedata
 from collections.abc import Iterator
 
@@ -40,7 +41,7 @@ _LEET_TOKEN = re.compile(
     rf"(?<![A-Za-z{re.escape(_SIGNS)}])[A-Za-z]*[{re.escape(_SIGNS)}][A-Za-z{re.escape(_SIGNS)}]*"
 )
 
-_MASKED_TOKEN = re.compile(r"(?<![\w*@#./])[A-Za-z]{1,6}[*#%]{1,5}[A-Za-z]{0,8}(?![\w*#%@])")
+_MASKED_TOKEN = re.compile(r"(?<![\w*@#./])[A-Za-z]{1,12}[*#%]{1,5}[A-Za-z]{0,12}(?![\w*#%@])")
 
 _DRAWN_WORD = re.compile(r"(?<![\w./@])[A-Za-z]*([A-Za-z])\1\1[A-Za-z]*(?![\w/@])")
 _RUN = re.compile(r"([A-Za-z])\1\1+")
@@ -75,7 +76,7 @@ def fold_look_alikes(text: str) -> Iterator[Edit]:
 
 
 def join_spaced(text: str) -> Iterator[Edit]:
-    """Join letters that stand alone in a row: known words at blanks, abusive words at dots and dashes."""
+    """Join letters standing alone in a row: into known words at blanks, into one word at dots and dashes."""
     for match in _SPACED.finditer(text):
         run, gap = match[0], match["gap"]
         while run and run[-1] in "!|+":  # closing punctuation is no letter
@@ -94,7 +95,7 @@ def _join(signs: str, start: int, step: int, blank: bool) -> Iterator[Edit]:
     """Edit one run: drop the gaps inside words, leave one between them, read digits as letters."""
     pieces: list[str] | None = None
     for reading in _readings(signs):
-        if reading in _lexicon.abuse():
+        if reading in _lexicon.abuse() or (not blank and len(signs) > 3 and reading in _lexicon.words()):
             pieces = [reading]
             break
         # Two letters and a blank are "I a m" as often as a disguise, so a long word is asked for.
@@ -205,7 +206,7 @@ def _read(core: str) -> str | None:
 
 
 def unmask(text: str) -> Iterator[Edit]:
-    """Fill in masked letters where an abusive word fits: f**k, sh*t, b#tch."""
+    """Fill in masked letters: where an abusive word fits (f**k, sh*t), a lone star by any known word."""
     for match in _MASKED_TOKEN.finditer(text):
         masked = match[0].lower()
         if not masked[-1].isalpha() and not (masked.endswith("**") and len(masked) < 5):
@@ -213,9 +214,16 @@ def unmask(text: str) -> Iterator[Edit]:
         pattern = re.compile(re.sub("[*#%]", "[a-z]", masked))
         fitting = [word for word in _lexicon.abuse() if pattern.fullmatch(word)]
         told = sum(c.isalpha() for c in masked)
-        if not fitting or (len(fitting) > 1 and 2 * told < len(masked) and masked != "a**"):
+        if fitting and (len(fitting) == 1 or 2 * told >= len(masked) or masked == "a**"):
+            word = fitting[0]
+        elif told > 2 and masked.count("*") == len(masked) - told == 1:
+            known = _lexicon.words()
+            filled = (masked.replace("*", c) for c in string.ascii_lowercase)
+            word = min((w for w in filled if w in known), key=known.__getitem__, default="")
+        else:
             continue
-        word = fitting[0]
+        if not word:
+            continue
         for place, c in enumerate(masked):
             if not c.isalpha():
                 new = word[place].upper() if match[0].isupper() else word[place]
