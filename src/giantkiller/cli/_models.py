@@ -50,6 +50,7 @@ class Model:
     thresholds: dict[str, float] = field(default_factory=dict)
     policy: dict[str, dict[str, float]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    explain: Callable[[str], list[tuple[int, int, float]]] | None = None
 
     def scores(self, texts: Sequence[str]) -> NDArray[Any]:
         """Score texts, with a progress bar on a terminal."""
@@ -109,6 +110,7 @@ def _bundle(folder: Path | None) -> Model:
         thresholds=dict(bundle.threshold),
         policy=bundle.policy.to_dict(),
         about=about | {"provenance": dict(bundle.provenance)},
+        explain=lambda text: [(span.begin, span.end, span.contribution) for span in screener.explain(text)],
     )
 
 
@@ -226,15 +228,13 @@ def _label_columns(name: str, labels: dict[int, str]) -> tuple[dict[str, int], b
             for column, label in labels.items()
             if "tox" in label.lower() and not label.lower().startswith(("non", "not", "neutral"))
         ]
-        if len(toxic) == 1:
+        if len(toxic) == 1 and _attribute(labels[1 - toxic[0]]) is None:
             return {"toxicity": toxic[0]}, True
     found: dict[str, int] = {}
     for column, label in labels.items():
-        for spelling in (label, label.lower(), label.lower().replace(" ", "_").replace("-", "_")):
-            attribute = spelling if spelling in ATTRIBUTES else OTHER_NAMES.get(spelling)
-            if attribute:
-                found.setdefault(attribute, column)
-                break
+        attribute = _attribute(label)
+        if attribute:
+            found.setdefault(attribute, column)
     if found:
         return found, False
     if set(labels.values()) == {"LABEL_0", "LABEL_1"}:
@@ -243,6 +243,16 @@ def _label_columns(name: str, labels: dict[int, str]) -> tuple[dict[str, int], b
         f"{name} has the labels {', '.join(list(labels.values())[:8])}, none of which is one of ours: "
         f"rename one in its config.json ({', '.join(ATTRIBUTES)})"
     )
+
+
+def _attribute(label: str) -> str | None:
+    """Our name for a label, whatever its capitals and blanks."""
+    for spelling in (label, label.lower(), label.lower().replace(" ", "_").replace("-", "_")):
+        if spelling in ATTRIBUTES:
+            return spelling
+        if spelling in OTHER_NAMES:
+            return OTHER_NAMES[spelling]
+    return None
 
 
 def stored(name: str, scores: NDArray[Any]) -> Model:
@@ -281,7 +291,7 @@ def _stored_file(path: Path, data: "Labelled | None") -> Model:
     held = read_columns(path)
     columns: dict[str, str] = {}
     for name in held:
-        attribute = name if name in ATTRIBUTES else OTHER_NAMES.get(name)
+        attribute = _attribute(name)
         if attribute:
             columns.setdefault(attribute, name)
     if not columns:
@@ -326,6 +336,8 @@ def _numbers(values: NDArray[Any], column: str) -> NDArray[np.float64]:
 def _endpoint(url: str) -> Model:
     """A service. Perspective's `comments:analyze` is asked one comment at a time; any other address gets
     {"texts": [...]} and must answer {"scores": {attribute: [...]}}."""
+    # Messages leave out the query: it may hold a key.
+    shown = _without_query(url)
     perspective = urlsplit(url).path.endswith("comments:analyze")
 
     def score(texts: Sequence[str]) -> NDArray[Any]:
@@ -337,23 +349,23 @@ def _endpoint(url: str) -> Model:
                 answer = _post(url, {"comment": {"text": batch[0]}, "requestedAttributes": {"TOXICITY": {}}})
                 columns = {
                     name: [each.get("summaryScore", {}).get("value")]
-                    for name, each in _mapping(url, answer.get("attributeScores")).items()
+                    for name, each in _mapping(shown, answer.get("attributeScores")).items()
                     if isinstance(each, dict)
                 }
             else:
-                columns = _mapping(url, _post(url, {"texts": batch}).get("scores"))
+                columns = _mapping(shown, _post(url, {"texts": batch}).get("scores"))
             for name, values in columns.items():
-                attribute = name if name in ATTRIBUTES else OTHER_NAMES.get(name)
+                attribute = _attribute(name)
                 if attribute is None:
                     continue
                 if not isinstance(values, list) or len(values) != len(batch):
-                    raise UserError(f"{url} answered without one {name} score for each comment")
+                    raise UserError(f"{shown} answered without one {name} score for each comment")
                 if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
-                    raise UserError(f"{url} answered with a {name} score that is no number")
+                    raise UserError(f"{shown} answered with a {name} score that is no number")
                 result[begin : begin + len(batch), ATTRIBUTES.index(attribute)] = values
         return result
 
-    return Model(name=urlsplit(url).netloc, kind="endpoint", score=score)
+    return Model(name=str(urlsplit(url).hostname), kind="endpoint", score=score)
 
 
 def _mapping(url: str, thing: Any) -> dict[str, Any]:
@@ -362,7 +374,13 @@ def _mapping(url: str, thing: Any) -> dict[str, Any]:
     return thing
 
 
+def _without_query(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
 def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    shown = _without_query(url)
     request = urllib.request.Request(
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST"
     )
@@ -371,11 +389,11 @@ def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
             raw = response.read(RESPONSE_BYTES + 1)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
-        raise UserError(f"{url} can't be asked: {reason}") from error
+        raise UserError(f"{shown} can't be asked: {reason}") from error
     if len(raw) > RESPONSE_BYTES:
-        raise UserError(f"{url} answered with more than {RESPONSE_BYTES >> 20} MB for one batch")
+        raise UserError(f"{shown} answered with more than {RESPONSE_BYTES >> 20} MB for one batch")
     try:
         answer = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{url} answered with something that is not JSON") from error
-    return _mapping(url, answer)
+        raise UserError(f"{shown} answered with something that is not JSON") from error
+    return _mapping(shown, answer)
