@@ -12,9 +12,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.export import command
+from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
 from giantkiller.errors import UserError
-from giantkiller.export.bundling import export_bundle, export_huggingface
+from giantkiller.export.bundling import export_bundle, export_huggingface, first_labels, unseen
 from giantkiller.export.checkpoint import read_checkpoint
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
 from giantkiller.text import clean_text
@@ -96,14 +97,16 @@ def labelled(checkpoint, tmp_path_factory):
 
 
 def test_the_bundle_scores_as_the_checkpoint_does(checkpoint, labelled, tmp_path):
-    bundle = export_bundle(checkpoint, tmp_path / "out", validation=read_labelled(labelled), quantize="none")
+    bundle = export_bundle(
+        checkpoint, tmp_path / "out", validation={"v.csv": read_labelled(labelled)}, quantize="none"
+    )
     assert (bundle.name, bundle.max_length) == ("small", 48)
     got = Screener(bundle.folder).logits(texts())
     np.testing.assert_allclose(got, reference_logits(checkpoint, texts()), atol=1e-4)
 
 
 def test_validation_data_sets_calibration_thresholds_and_figures(checkpoint, labelled, tmp_path):
-    bundle = export_bundle(checkpoint, tmp_path / "out", validation=read_labelled(labelled))
+    bundle = export_bundle(checkpoint, tmp_path / "out", validation={"v.csv": read_labelled(labelled)})
     assert bundle.calibration["toxicity"].slope != 1
     assert (bundle.calibration["threat"].slope, bundle.calibration["threat"].intercept) == (1, 0)
     assert set(bundle.figures["validation"]) == {"toxicity", "insult"}
@@ -141,6 +144,31 @@ def test_scores_do_not_depend_on_order_batch_size_or_threads(checkpoint, tmp_pat
     first = Screener(bundle.folder, threads=1).logits(some)
     other = Screener(bundle.folder, threads=3, batch_tokens=64, window=7).logits(some[::-1])[::-1]
     assert np.array_equal(first, other)
+
+
+def test_each_attribute_takes_the_first_file_with_enough_labels(checkpoint, labelled):
+    whole = read_labelled(labelled)
+    small = whole.take(range(12))
+    blank = whole.take(range(len(whole)))
+    blank.targets[:, 0] = np.nan
+    targets, origin = first_labels({"small": small, "blank": blank, "whole": whole})
+    assert origin == {"toxicity": "whole", "insult": "blank"}
+    assert np.flatnonzero(~np.isnan(targets[:, 0])).tolist() == list(range(132, 252))
+    insult = ATTRIBUTES.index("insult")
+    assert np.flatnonzero(~np.isnan(targets[:, insult])).tolist() == list(range(12, 132))
+    assert np.isnan(targets[:, ATTRIBUTES.index("threat")]).all()
+
+
+def test_rows_that_training_saw_are_left_out(checkpoint, labelled):
+    source = read_checkpoint(checkpoint)
+    whole = read_labelled(labelled)
+    source.record = {"recipe": {"data": {"train": ["sub/train.csv"], "holdout_fraction": 0.3}}}
+    assert unseen(source, "other.csv", whole) is whole
+    kept = unseen(source, "train.csv", whole)
+    assert kept.texts == [text for text in whole.texts if is_held_out(text, 0.3)]
+    source.record["recipe"]["data"]["holdout_fraction"] = 0.0
+    with pytest.raises(UserError, match="trained on"):
+        unseen(source, "train.csv", whole)
 
 
 def test_two_labels_for_transformers(checkpoint, tmp_path):

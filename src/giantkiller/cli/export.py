@@ -15,9 +15,11 @@ import click
     "--calibration-data",
     "-c",
     type=click.Path(path_type=Path),
-    help="Labelled comments that calibration, thresholds and policy are fitted on; not training data.",
+    multiple=True,
+    help="Labelled comments that calibration, thresholds and policy are fitted on; the first file that "
+    "labels an attribute sets it, and of training files only held-out rows count.",
 )
-@click.option("--text-column", help="Its column of comments, if it has an uncommon name.")
+@click.option("--text-column", help="Their column of comments, if it has an uncommon name.")
 @click.option(
     "--format",
     "kind",
@@ -49,7 +51,7 @@ import click
 def command(
     checkpoint: Path,
     output: Path,
-    calibration_data: Path | None,
+    calibration_data: tuple[Path, ...],
     text_column: str | None,
     kind: str,
     labels: str,
@@ -78,12 +80,12 @@ def command(
         return
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; add --format huggingface for --labels two")
-    validation = None
-    if calibration_data is not None:
+    validation = {}
+    if calibration_data:
         need_extra("train", "pyarrow")
         from giantkiller.data.sources import read_labelled
 
-        validation = read_labelled(calibration_data, text_column=text_column)
+        validation = {path.name: read_labelled(path, text_column=text_column) for path in calibration_data}
     bundle = export_bundle(
         checkpoint,
         output,
@@ -101,5 +103,5 @@ def command(
     for attribute, row in bundle.figures.get("validation", {}).items():
         click.echo(
             f"  {attribute}: AP {row['average_precision']:.4f} (lost {row['average_precision_lost']:+.5f}), "
-            f"ROC-AUC {row['roc_auc']:.4f} on {row['rows']:,} validation rows"
+            f"ROC-AUC {row['roc_auc']:.4f} on {row['rows']:,} rows of {row['file']}"
         )

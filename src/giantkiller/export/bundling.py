@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from giantkiller import __version__
-from giantkiller.attributes import ATTRIBUTES
+from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.bundle import Bundle, Calibration, write_bundle
 from giantkiller.errors import UserError
 from giantkiller.export import card
@@ -20,7 +20,7 @@ from giantkiller.export.checkpoint import Checkpoint, read_checkpoint
 from giantkiller.export.onnx import build
 from giantkiller.export.quantize import KINDS, Float, batches, kernel, observe, open_session
 from giantkiller.judging import calibration, thresholds
-from giantkiller.judging.metrics import TooFewRowsError, measure
+from giantkiller.judging.metrics import MIN_CLASS, TooFewRowsError, measure
 from giantkiller.policy import Policy
 from giantkiller.text import clean_text
 
@@ -37,7 +37,7 @@ def export_bundle(
     checkpoint: str | Path,
     output: str | Path,
     *,
-    validation: "Labelled | None" = None,
+    validation: "Mapping[str, Labelled] | None" = None,
     quantize: str = "static",
     name: str | None = None,
     version: str | None = None,
@@ -48,9 +48,11 @@ def export_bundle(
     Args:
         checkpoint: a Hugging Face folder with the seven attributes.
         output: the bundle's folder; a bundle that is there is replaced, anything else refused.
-        validation: labelled comments at the rate at which they will come, not trained on: they set the scale
-            of activations, the calibration, the thresholds and the policy, and the figures on the card.
-            Without them scores are the plain sigmoid, thresholds 0.5 and the policy empty.
+        validation: labelled comments by file name. They set the scale of activations, the calibration,
+            thresholds and policy, and the figures on the card; each attribute takes the first file that has
+            enough labels for it, so the one at the rate at which comments will come belongs first. Of a file
+            that training used only the rows that it held out are taken. Without any, scores are the plain
+            sigmoid, thresholds 0.5 and the policy empty.
         quantize: one of `KINDS`.
         name: the bundle's name; the checkpoint folder's if not given.
         version: the bundle's version; the package's if not given.
@@ -66,12 +68,13 @@ def export_bundle(
     positions = source.model.config.max_position_embeddings
     if not 8 <= length <= positions:
         raise UserError(f"max length {length} does not fit the model: from 8 to {positions} tokens")
-    texts = None if validation is None else [clean_text(text) for text in validation.texts]
-    rows = None if texts is None else encode(source.tokenizer, texts, length)
+    parts = {file: unseen(source, file, part) for file, part in (validation or {}).items()}
+    texts = [clean_text(text) for part in parts.values() for text in part.texts]
+    rows = encode(source.tokenizer, texts, length)
     shape = {"max_length": length, "attributes": len(ATTRIBUTES)}
     ranges = None
     if quantize == "static":
-        seen = rows if rows is not None else _stand_in_rows(source.tokenizer, length)
+        seen = rows or _stand_in_rows(source.tokenizer, length)
         step = max(1, len(seen) // OBSERVED)
         ranges = observe(source.weights, [batch for _, batch in batches(seen[::step])], **shape)
     try:
@@ -80,11 +83,10 @@ def export_bundle(
         raise UserError(f"{checkpoint} can't be exported: {error}") from error
     settings: dict[str, Any] = {}
     figures: dict[str, Any] = {}
-    if validation is not None and rows is not None:
+    if rows:
         reference = build(source.weights, Float(), **shape).SerializeToString()
-        settings, figures = _fit(
-            logits(content, rows), logits(reference, rows), validation.targets.astype(np.float64)
-        )
+        targets, origin = first_labels(parts)
+        settings, figures = _fit(logits(content, rows), logits(reference, rows), targets, origin)
     bundle_name = name or Path(checkpoint).resolve().name
     provenance = _provenance(source, quantize)
     tokenizer = compact_tokenizer(source.tokenizer)
@@ -112,6 +114,44 @@ def export_bundle(
         provenance=provenance,
         figures=figures,
     )
+
+
+def unseen(source: Checkpoint, file: str, part: "Labelled") -> "Labelled":
+    """Leave out the rows of a file that the checkpoint's training, by its own record, has seen."""
+    from giantkiller.data.holdout import is_held_out
+
+    data = source.record.get("recipe", {}).get("data", {})
+    if file not in {Path(name).name for name in data.get("train", [])}:
+        return part
+    fraction = data.get("holdout_fraction", 0.0)
+    kept = part.take(np.asarray([is_held_out(text, fraction) for text in part.texts], bool))
+    if not len(kept):
+        raise UserError(f"{file} was trained on; calibration needs rows that training has not seen")
+    return kept
+
+
+def first_labels(parts: "Mapping[str, Labelled]") -> tuple[NDArray[np.float64], dict[str, str]]:
+    """Choose for each attribute the first file with enough labels for it.
+
+    Returns:
+        targets of all files' rows one after the other, (rows, 7), NaN where a row's file was not chosen; and
+        attribute to the chosen file's name.
+    """
+    targets = np.concatenate([part.targets for part in parts.values()]).astype(np.float64)
+    ends = np.cumsum([len(part) for part in parts.values()])
+    origin: dict[str, str] = {}
+    for place, attribute in enumerate(ATTRIBUTES):
+        for (file, part), end in zip(parts.items(), ends, strict=True):
+            column = part.targets[:, place]
+            positives = int((column >= POSITIVE).sum())
+            if min(positives, int((column < POSITIVE).sum())) >= MIN_CLASS:
+                origin[attribute] = file
+                targets[: end - len(part), place] = np.nan
+                targets[end:, place] = np.nan
+                break
+        else:
+            targets[:, place] = np.nan
+    return targets, origin
 
 
 def export_huggingface(checkpoint: str | Path, output: str | Path, *, labels: str = "two") -> Path:
@@ -192,21 +232,21 @@ def _stand_in_rows(tokenizer: Tokenizer, max_length: int) -> list[list[int]]:
 
 
 def _fit(
-    raw: NDArray[np.float32], reference: NDArray[np.float32], targets: NDArray[np.float64]
+    raw: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    targets: NDArray[np.float64],
+    origin: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fit calibration, thresholds and policy on the exported model's own logits; report what export cost."""
     try:
         lines, line_notes = calibration.fit_lines(raw, targets)
+        scores = calibration.apply_lines(raw, lines)
+        policy, policy_notes = thresholds.fit_policy(scores, targets)
+        decisions = thresholds.fit_decisions(scores, targets)
     except UserError as reason:
         log.warning("exported without calibration: %s", reason)
         return {}, {}
-    scores = calibration.apply_lines(raw, lines)
-    policy, policy_notes = thresholds.fit_policy(scores, targets)
-    settings = {
-        "calibration": lines,
-        "threshold": thresholds.fit_decisions(scores, targets),
-        "policy": policy,
-    }
+    settings = {"calibration": lines, "threshold": decisions, "policy": policy}
     figures: dict[str, Any] = {
         "validation": {},
         "calibration": line_notes,
@@ -222,6 +262,7 @@ def _fit(
         except TooFewRowsError:
             continue
         figures["validation"][attribute] = {
+            "file": origin[attribute],
             "rows": ours["rows"],
             "positives": ours["positives"],
             "roc_auc": round(ours["roc_auc"].value, 4),
