@@ -143,3 +143,14 @@ def test_data_with_one_class_cannot_choose(tiny, tmp_path):
     (tmp_path / "labelled.csv").write_text("text,toxicity\n" + "".join(f"word {i},0\n" for i in range(40)))
     with pytest.raises(UserError, match="both classes"):
         train(read_recipe(tiny / "recipe.toml"), tmp_path, tmp_path / "out")
+
+
+def test_growth_by_correlation(tiny, tmp_path):
+    text = (
+        tiny / "growing.toml"
+    ).read_text() + 'rule = "correlation"\ncandidates = 2\npasses = 2\nerror_batches = 3\n'
+    (tmp_path / "r.toml").write_text(text)
+    train(read_recipe(tmp_path / "r.toml"), tiny, tmp_path / "out")
+    attempt = read_ledger(tmp_path / "out" / "training" / "growth").attempts[1]
+    assert attempt.correlations
+    assert all(0 < value <= 1 for value in attempt.correlations.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from giantkiller.dendrites import GradientRule, Grower, perforate
+from giantkiller.dendrites import CorrelationRule, GradientRule, Grower, perforate
 from giantkiller.dendrites.growth import Phase as GrowthPhase
 from giantkiller.dendrites.ledger import Ledger
 from giantkiller.dendrites.rules import Errors
@@ -51,7 +51,11 @@ def grow(
     def score(model: Any) -> float:
         return choose_by(validate(predict(model, validation.tokens), validation.corpus.targets))
 
-    rule = GradientRule()
+    rule = (
+        CorrelationRule(candidates=settings.candidates, passes=settings.passes)
+        if settings.rule == "correlation"
+        else GradientRule()
+    )
     grower = Grower(
         model,
         fit=train_again,
@@ -60,7 +64,7 @@ def grow(
         max_dendrites=settings.max_dendrites,
         min_gain=settings.min_gain,
         tries=settings.tries,
-        errors=_errors(train, recipe),
+        errors=errors_of(train, recipe),
         folder=folder,
         recipe={"digest": base.digest},
         seed=recipe.seed,
@@ -69,15 +73,14 @@ def grow(
     return grower.run()
 
 
-def _errors(train: Examples, recipe: Recipe) -> Errors:
+def errors_of(train: Examples, recipe: Recipe) -> Errors:
     """Show the correlation rule the training batches, in one order, padding masked."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def batches() -> Iterator[Any]:
         optim = recipe.optim
-        for rows in plan_batches(
-            train.tokens.lengths, optim.batch_size, optim.batch_tokens, [recipe.seed, 0]
-        ):
+        plan = plan_batches(train.tokens.lengths, optim.batch_size, optim.batch_tokens, [recipe.seed, 0])
+        for rows in plan[: recipe.growth.error_batches]:
             ids, mask = train.tokens.batch(rows)
             yield rows, ids.to(device), mask.to(device)
 

