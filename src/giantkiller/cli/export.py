@@ -45,6 +45,27 @@ import click
 @click.option(
     "--max-length", type=click.IntRange(min=8), help="Tokens read of a comment.  [default: as trained]"
 )
+@click.option(
+    "--remove-precision",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Policy: share of removed comments that must be toxic.",
+)
+@click.option(
+    "--review-recall",
+    type=click.FloatRange(0, 1),
+    default=0.7,
+    show_default=True,
+    help="Policy: share of toxic comments that must be removed or reviewed.",
+)
+@click.option(
+    "--monitor-recall",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="Policy: share of toxic comments that must not be allowed without a trace.",
+)
 @click.option("--name", help="The bundle's name.  [default: the checkpoint folder's]")
 @click.option("--model-version", help="The bundle's version.  [default: giantkiller's]")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
@@ -57,6 +78,9 @@ def command(
     labels: str,
     quantize: str,
     max_length: int | None,
+    remove_precision: float,
+    review_recall: float,
+    monitor_recall: float,
     name: str | None,
     model_version: str | None,
     as_json: bool,
@@ -94,6 +118,9 @@ def command(
         name=name,
         version=model_version,
         max_length=max_length,
+        remove_precision=remove_precision,
+        review_recall=review_recall,
+        monitor_recall=monitor_recall,
     )
     if as_json:
         about = {"output": str(bundle.folder), "name": bundle.name, "bytes": bundle.bytes}

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 OBSERVED = 2000  # texts that activation ranges are taken from
 STAND_IN_TEXTS = 256
+REMOVE_PRECISION, REVIEW_RECALL, MONITOR_RECALL = 0.9, 0.7, 0.9
+"""What the policy aims at; review of nine toxic comments in ten would mean reading a third of all comments."""
 
 
 def export_bundle(
@@ -42,6 +44,9 @@ def export_bundle(
     name: str | None = None,
     version: str | None = None,
     max_length: int | None = None,
+    remove_precision: float = REMOVE_PRECISION,
+    review_recall: float = REVIEW_RECALL,
+    monitor_recall: float = MONITOR_RECALL,
 ) -> Bundle:
     """Write the bundle of a checkpoint.
 
@@ -57,6 +62,9 @@ def export_bundle(
         name: the bundle's name; the checkpoint folder's if not given.
         version: the bundle's version; the package's if not given.
         max_length: tokens read of a comment; what training used if not given.
+        remove_precision: share of the comments removed by an attribute that must be toxic.
+        review_recall: share of an attribute's toxic comments that must be removed or reviewed.
+        monitor_recall: share of them that must not be allowed without a trace.
 
     Raises:
         UserError: the checkpoint can't be read or exported, or the place can't be written.
@@ -86,7 +94,12 @@ def export_bundle(
     if rows:
         reference = build(source.weights, Float(), **shape).SerializeToString()
         targets, origin = first_labels(parts)
-        settings, figures = _fit(logits(content, rows), logits(reference, rows), targets, origin)
+        aims = {
+            "remove_precision": remove_precision,
+            "review_recall": review_recall,
+            "monitor_recall": monitor_recall,
+        }
+        settings, figures = _fit(logits(content, rows), logits(reference, rows), targets, origin, aims)
     bundle_name = name or Path(checkpoint).resolve().name
     provenance = _provenance(source, quantize)
     tokenizer = compact_tokenizer(source.tokenizer)
@@ -236,12 +249,13 @@ def _fit(
     reference: NDArray[np.float32],
     targets: NDArray[np.float64],
     origin: Mapping[str, str],
+    aims: Mapping[str, float],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fit calibration, thresholds and policy on the exported model's own logits; report what export cost."""
     try:
         lines, line_notes = calibration.fit_lines(raw, targets)
         scores = calibration.apply_lines(raw, lines)
-        policy, policy_notes = thresholds.fit_policy(scores, targets)
+        policy, policy_notes = thresholds.fit_policy(scores, targets, **aims)
         decisions = thresholds.fit_decisions(scores, targets)
     except UserError as reason:
         log.warning("exported without calibration: %s", reason)
@@ -251,6 +265,7 @@ def _fit(
         "validation": {},
         "calibration": line_notes,
         "policy": policy_notes,
+        "policy aims": dict(aims),
         "largest logit change": round(float(np.abs(raw - reference).max()), 4),
     }
     for place, attribute in enumerate(ATTRIBUTES):
