@@ -227,6 +227,8 @@ def test_unfit_checkpoints_are_refused_in_one_sentence(checkpoint, tmp_path):
         read_checkpoint(broken)
     with pytest.raises(UserError, match="max length"):
         export_bundle(checkpoint, tmp_path / "long", max_length=100)
+    with pytest.raises(UserError, match="review's recall"):
+        export_bundle(checkpoint, tmp_path / "odd", review_recall=0.95)
     with pytest.raises(UserError, match="quantization"):
         export_bundle(checkpoint, tmp_path / "odd", quantize="int1")
     (tmp_path / "full").mkdir()

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 OBSERVED = 2000  # texts that activation ranges are taken from
 STAND_IN_TEXTS = 256
 REMOVE_PRECISION, REVIEW_RECALL, MONITOR_RECALL = 0.9, 0.7, 0.9
-"""What the policy aims at; review of nine toxic comments in ten would mean reading a third of all comments."""
+"""What the policy aims at. To review nine toxic comments in ten would mean reading a third of all comments."""
 
 
 def export_bundle(
@@ -71,6 +71,8 @@ def export_bundle(
     """
     if quantize not in KINDS:
         raise UserError(f"quantization {quantize!r} is unknown; it must be one of {', '.join(KINDS)}")
+    if not 0 < review_recall <= monitor_recall <= 1 or not 0 < remove_precision <= 1:
+        raise UserError("the policy's aims are shares above 0, and review's recall is at most monitor's")
     source = read_checkpoint(checkpoint)
     length = max_length or source.max_length
     positions = source.model.config.max_position_embeddings
