@@ -18,10 +18,14 @@ def write_speed(folder, result, command):
 
 def batch(path, result):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-    left.plot(list(result["by_batch_tokens"]), list(result["by_batch_tokens"].values()), marker="o")
+    left.plot(
+        [int(each) for each in result["by_batch_tokens"]],
+        list(result["by_batch_tokens"].values()),
+        marker="o",
+    )
     left.set_xscale("log", base=2)
     left.set_xlabel("tokens a batch")
-    right.plot(list(result["by_length"]), list(result["by_length"].values()), marker="o")
+    right.plot([int(each) for each in result["by_length"]], list(result["by_length"].values()), marker="o")
     right.set_xscale("log", base=2)
     right.set_yscale("log")
     right.set_xlabel("words a comment")
@@ -47,7 +51,7 @@ def latency(path, result):
 
 def rows(path, result):
     figure, axes = plt.subplots(figsize=(6, 4))
-    axes.loglog(list(result["by_rows"]), list(result["by_rows"].values()), marker="o")
+    axes.loglog([int(count) for count in result["by_rows"]], list(result["by_rows"].values()), marker="o")
     axes.set_xlabel("comments")
     axes.set_ylabel("seconds")
     axes.grid(alpha=0.3)
@@ -108,11 +112,11 @@ def page(result, command):
         f"{result['checkpoint']}. Opponents have random weights, which is exact for speed.",
         bulk,
         "BERT-Base in PyTorch is padded to 128 tokens in batches of 32, as the published card does it. "
-        "\"Usual export\" is torch's traced ONNX with onnxruntime's dynamic int8, batches of 32 in file order, "
-        'padded to the longest; "sorted" means sorted by length and cut at 1,024 tokens, its best case. '
+        "\"Usual export\" is torch's traced ONNX with onnxruntime's dynamic int8, batches of 32 in file "
+        'order, padded to the longest; "sorted" means sorted by length and cut at 1,024 tokens, its best case. '
         "Opponents read 128 tokens of a comment; ours reads as many as its bundle says.",
-        f"Share of the roofline: {roof['share']}. That is the time which {roof['nominal_mflop_a_comment']} MFLOP "
-        "a comment (the plain two-layer model on real tokens) take at the cores' own fp32 matrix peak, "
+        f"Share of the roofline: {roof['share']}. That is the time which {roof['nominal_mflop_a_comment']} "
+        "MFLOP a comment (the plain two-layer model on real tokens) take at the cores' own fp32 matrix peak, "
         f"{roof['gemm_gflops']} GFLOP/s measured in the same rounds, over the time that we take.",
         "## One comment",
         single,
@@ -124,7 +128,7 @@ def page(result, command):
     if result["by_rows"]:
         parts += [
             "## Cost against the number of comments",
-            table(["comments", "seconds"], [[f"{k:,}", v] for k, v in result["by_rows"].items()]),
+            table(["comments", "seconds"], [[f"{int(k):,}", v] for k, v in result["by_rows"].items()]),
             "![rows](speed-rows.png)",
         ]
     if "accuracy" in result:
@@ -141,9 +145,9 @@ def page(result, command):
     parts += [
         "## Size",
         sizes,
-        "torch's dynamic quantization of linear layers, as the published card shows it, takes the weights from "
-        f"{small['float32_bytes']:,} to {small['dynamic_int8_bytes']:,} bytes ({saved:.0f} % less). "
-        f"{100 * small['share_of_embeddings']:.0f} % of the parameters are embeddings, which it leaves alone, "
-        "and so it does layers with dendrites.",
+        "torch's dynamic quantization of linear layers, as the published card shows it, takes weights "
+        f"from {small['float32_bytes']:,} to {small['dynamic_int8_bytes']:,} bytes ({saved:.0f} % less). "
+        f"{100 * small['share_of_embeddings']:.0f} % of the parameters are embeddings, which it leaves "
+        "alone, and so it does layers with dendrites.",
     ]
     return "\n\n".join(parts) + "\n"

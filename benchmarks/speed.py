@@ -206,7 +206,7 @@ def is_slow(name):
 
 
 def bulk(systems, texts, slow, rounds):
-    """Comments a second of each system in each round, and the cores' fp32 matrix peak, FLOP/s, beside them."""
+    """Comments a second of each system in each round, and the cores' fp32 matrix peak in FLOP/s."""
     rates, peaks = {name: [] for name in systems}, []
     samples = {name: slow if is_slow(name) else texts for name in systems}
     for name, score in systems.items():
