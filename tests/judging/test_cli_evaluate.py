@@ -192,3 +192,101 @@ def test_labels_of_other_peoples_models(labels, columns, softmax):
 def test_labels_that_are_none_of_ours():
     with pytest.raises(UserError, match="has the labels cat, dog, fish"):
         _models._label_columns("m", {0: "cat", 1: "dog", 2: "fish"})
+
+
+@pytest.fixture(scope="module")
+def insults(tmp_path_factory):
+    """Comments that the tiny bundle and the tiny checkpoint can read."""
+    lines = ["text,toxicity"] + [
+        f"you are {'an idiot' if n % 3 == 0 else 'here'} {n},{int(n % 3 == 0)}" for n in range(90)
+    ]
+    path = tmp_path_factory.mktemp("insults") / "insults.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_bundle_gets_its_card_from_the_report_and_stays_valid(tmp_path, insults):
+    pytest.importorskip("onnx")
+    from bundles import build
+
+    from giantkiller import Screener
+
+    bundle = build(tmp_path / "bundle")
+    before = Screener(bundle).predict("you are an idiot")
+    result = run(
+        evaluate.command, bundle, "--data", insults, "--samples", 20, "-o", tmp_path / "out", "--write-card"
+    )
+    assert result.exit_code == 0
+    assert "(bundle)" in result.stdout
+    after = Screener(bundle)  # verifies the checksum of every file
+    assert after.predict("you are an idiot") == before
+    assert after.bundle.figures["test"]["attributes"]["toxicity"]["roc_auc"]["value"] == 1
+    assert (bundle / "README.md").read_text() == (tmp_path / "out" / "card.md").read_text()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["policy"]["consequences"]["remove"]["comments"]["value"] == 0
+    refused = CliRunner().invoke(evaluate.command, ["column:x", "--data", str(insults), "--write-card"])
+    assert refused.exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A random BERT of a few thousand weights, saved as Hugging Face saves one."""
+    transformers = pytest.importorskip("transformers")
+    from bundles import tokenizer, vocabulary
+
+    root = tmp_path_factory.mktemp("checkpoint")
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary()), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=16, id2label={0: "non-toxic", 1: "toxic"},
+        label2id={"non-toxic": 0, "toxic": 1},
+    )  # fmt: skip
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer(),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(root / "tuned")
+    transformers.BertModel(config).save_pretrained(root / "untuned")
+    for folder in ("tuned", "untuned"):
+        fast.save_pretrained(root / folder)
+    return root
+
+
+def test_a_checkpoint_scores_as_it_does_by_hand_whatever_its_neighbours(checkpoint):
+    import torch
+    import transformers
+
+    name = str(checkpoint / "tuned")
+    model = _models.load(name)
+    texts = ["you are an idiot", "thanks", "", "you are " * 50]
+    scores = model.score(texts)
+    assert np.isnan(scores[:, 1:]).all()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+    plain = transformers.AutoModelForSequenceClassification.from_pretrained(name).eval()
+    for row, text in enumerate(texts):
+        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=16)
+        with torch.no_grad():
+            logits = plain(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        assert scores[row, 0] == pytest.approx(torch.softmax(logits, dim=-1)[0, 1].item(), abs=1e-5)
+    assert model.about["parameters"] == sum(p.numel() for p in plain.parameters())
+    assert model.about["fine_tuned"] is True
+
+
+def test_a_giant_that_nobody_fine_tuned_is_called_so(checkpoint, insults):
+    result = run(
+        compare.command, checkpoint / "tuned", checkpoint / "untuned", "--data", insults, "--samples", 20,
+        "--rounds", 1, "--batch", 8, "--json",
+    )  # fmt: skip
+    report = json.loads(result.stdout)
+    assert report["models"][1]["fine_tuned"] is False
+    assert "was not fine-tuned" in report["verdict"]
+    assert report["speed"]["models"][str(checkpoint / "untuned")]["times_slower"]["value"] > 0
+    assert report["models"][0]["memory"] > 10_000_000
+
+
+def test_a_folder_that_holds_no_classifier(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="can't be loaded as a text classifier"):
+        _models.load(str(tmp_path))

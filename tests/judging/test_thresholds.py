@@ -102,6 +102,7 @@ def test_consequences_by_hand():
     assert report["review"]["not_toxic"].value == pytest.approx(900)
     assert report["allow"]["toxic"].value == pytest.approx(200)
     assert report["monitor"]["comments"].value == 0
+    assert np.isnan(report["monitor"]["precision"].value)
     assert report["caught"].value == pytest.approx(0.8)
     assert report["removed_wrongly"].value == pytest.approx(1 / 90)
     elsewhere = consequences(taken, truth, base_rate=0.01, samples=0)

@@ -24,6 +24,7 @@ from giantkiller.errors import MissingExtraError, UserError
 from giantkiller.judging.metrics import Scorer
 
 if TYPE_CHECKING:
+    from giantkiller.bundle import Bundle
     from giantkiller.data.sources import Labelled
 
 HELP = """MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a Hugging Face hub name,
@@ -51,6 +52,7 @@ class Model:
     policy: dict[str, dict[str, float]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     explain: Callable[[str], list[tuple[int, int, float]]] | None = None
+    bundle: "Bundle | None" = None
 
     def scores(self, texts: Sequence[str]) -> NDArray[Any]:
         """Score texts, with a progress bar on a terminal."""
@@ -101,8 +103,13 @@ def _bundle(folder: Path | None) -> Model:
     screener = Screener(folder)
     bundle = screener.bundle
     about: dict[str, Any] = {"max_length": bundle.max_length, "disk": bundle.bytes, "fine_tuned": True}
-    about |= {key: bundle.provenance[key] for key in ("parameters", "trained_on") if key in bundle.provenance}
-    about["calibration"] = {name: [line.slope, line.intercept] for name, line in bundle.calibration.items()}
+    about |= {
+        key: bundle.provenance[key] for key in ("parameters", "quantization") if key in bundle.provenance
+    }
+    files = bundle.provenance.get("training", {}).get("data", {})
+    about["trained_on"] = ", ".join(files) or None
+    about["threshold"] = dict(bundle.threshold)
+    about["fitting"] = bundle.figures.get("policy", {})
     return Model(
         name=f"{bundle.name} {bundle.version}",
         kind="bundle",
@@ -110,6 +117,7 @@ def _bundle(folder: Path | None) -> Model:
         thresholds=dict(bundle.threshold),
         policy=bundle.policy.to_dict(),
         about=about | {"provenance": dict(bundle.provenance)},
+        bundle=bundle,
         explain=lambda text: [(span.begin, span.end, span.contribution) for span in screener.explain(text)],
     )
 

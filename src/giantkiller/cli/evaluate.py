@@ -12,6 +12,7 @@ from giantkiller.cli._extras import need_extra
 from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
+    from giantkiller.bundle import Bundle
     from giantkiller.judging.assess import Wishes
 
 MAIN = ("roc_auc", "average_precision", "best_f1", "best_f1_threshold", "recall_at_fpr_1", "recall_at_fpr_5",
@@ -52,6 +53,7 @@ Examples:
               help="Share of toxic comments at your site, for the counts per 10,000.")  # fmt: skip
 @click.option("--training", type=click.Path(path_type=Path),
               help="Folder of the training log, for the report. [default: the checkpoint's own]")  # fmt: skip
+@click.option("--write-card", is_flag=True, help="Make the model card the card of the judged bundle.")
 @click.option("--errors", type=click.IntRange(0, 1000), default=10, show_default=True,
               help="Hardest errors of each kind in the report; 0 for one without comments.")  # fmt: skip
 @click.option("--swaps/--no-swaps", default=True, show_default=True,
@@ -71,6 +73,7 @@ def command(
     choose: tuple[str, ...],
     base_rate: float | None,
     training: Path | None,
+    write_card: bool,
     errors: int,
     swaps: bool,
     max_length: int | None,
@@ -89,6 +92,8 @@ def command(
         raise click.UsageError(
             "--choose needs --validation FILE: thresholds are not chosen on what is reported"
         )
+    if write_card and not output:
+        raise click.UsageError("--write-card needs -o DIR: the card is part of the report")
     if data_path.is_dir() and not names:
         raise UserError(f"{data_path} is a folder: name a file in it, or a suite with --suite")
     wanted = tuple(suites.SUITES) if "all" in names else names
@@ -96,6 +101,8 @@ def command(
         suites.find(name, data_path if data_path.is_dir() else data_path.parent)
     data = None if data_path.is_dir() else read_labelled(data_path, text_column=text_column)
     loaded = _models.load(model, data, max_length=max_length)
+    if write_card and (loaded.bundle is None or validation):
+        raise UserError("only a bundle, judged as it is, has a card to write: leave --write-card out")
     if wanted and loaded.kind == "scores":
         raise UserError(f"{model} holds stored scores, which no suite can ask for more: leave --suite out")
 
@@ -150,12 +157,39 @@ def command(
         for path in report.write(result, output):
             if path.suffix in (".html", ".json"):
                 click.echo(f"wrote {path}", err=True)
+        if write_card and loaded.bundle:
+            _write_card(loaded.bundle, result, report.card(result))
+            click.echo(f"wrote {loaded.bundle.folder / 'README.md'}", err=True)
     elif output:
         raise UserError(f"a report needs a labelled file, and {data_path} is a folder: name one with --data")
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:
         _print(result)
+
+
+def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
+    """Write a bundle again with a new card, and with the figures on it in its manifest."""
+    from giantkiller.bundle import write_bundle
+
+    kept = ("rows", "positives", "roc_auc", "average_precision", "best_f1", "ece")
+    figures = {
+        attribute: {name: block[name] for name in kept} for attribute, block in result["attributes"].items()
+    }
+    write_bundle(
+        bundle.folder,
+        model=bundle.model,
+        tokenizer=bundle.tokenizer,
+        card=card,
+        name=bundle.name,
+        version=bundle.version,
+        max_length=bundle.max_length,
+        calibration=bundle.calibration,
+        policy=bundle.policy,
+        threshold=bundle.threshold,
+        provenance=bundle.provenance,
+        figures=dict(bundle.figures) | {"test": {"file": result["data"]["file"], "attributes": figures}},
+    )
 
 
 def _suites(
@@ -216,8 +250,10 @@ def _print_attributes(report: dict[str, Any]) -> None:
                 click.echo(f"    {name.replace('_', ' '):<20}{_figure(at[name])}")
             cells = "  ".join(f"{name} {_count(at[name])}" for name in ("tn", "fp", "fn", "tp"))
             click.echo(f"    {'confusion':<20}{cells}")
+    if report["skipped"]:
+        click.echo("\nnot judged:")
     for attribute, reason in report["skipped"].items():
-        click.echo(f"\n{attribute}: not judged: {reason}")
+        click.echo(f"  {attribute:<18}{reason}")
 
 
 def _print_suite(name: str, suite: dict[str, Any]) -> None:

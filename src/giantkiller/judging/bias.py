@@ -16,7 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 from giantkiller.errors import MissingExtraError, UserError
 from giantkiller.judging.calibration import wilson
 from giantkiller.judging.identities import SWAPS, WILDS, Identities, Mask, swap
-from giantkiller.judging.metrics import MIN_CLASS, SAMPLES, Figure, Ranked, Scorer, draws, interval, roc_auc
+from giantkiller.judging.metrics import (
+    MIN_CLASS,
+    SAMPLES,
+    Figure,
+    Ranked,
+    Scorer,
+    draws,
+    inner,
+    interval,
+    roc_auc,
+)
 
 Floats = NDArray[np.float64]
 KINDS = ("subgroup_auc", "bpsn_auc", "bnsp_auc")
@@ -62,9 +72,9 @@ class _Group:
         ups, downs = my_up.sum(), my_down.sum()
         if not ups or not downs:
             return float("nan"), float("nan"), float("nan")
-        subgroup = np.dot(my_down, above) / (ups * downs)
-        bpsn = np.dot(my_down, wins_up[self.down] - above) / ((up.sum() - ups) * downs)
-        bnsp = np.dot(my_up, wins_down[self.up] - below) / (ups * (down.sum() - downs))
+        subgroup = inner(my_down, above) / (ups * downs)
+        bpsn = inner(my_down, wins_up[self.down] - above) / ((up.sum() - ups) * downs)
+        bnsp = inner(my_up, wins_down[self.up] - below) / (ups * (down.sum() - downs))
         return float(subgroup), float(bpsn), float(bnsp)
 
 

@@ -233,7 +233,7 @@ def _fairness(report: Mapping[str, Any]) -> bytes:
 
 def _hatecheck(view: Mapping[str, Any]) -> bytes:
     cases = view["functionalities"]
-    figure, axes = _axes(height=0.9 + 0.22 * len(cases))
+    figure, axes = _axes(height=0.9 + 0.24 * len(cases))
     places = np.arange(len(cases))[::-1]
     values = np.array([each["accuracy"]["value"] for each in cases.values()])
     reach = np.array(
@@ -247,7 +247,7 @@ def _hatecheck(view: Mapping[str, Any]) -> bytes:
             places[kept], values[kept], xerr=np.maximum(reach[:, kept], 0), color=colour, alpha=0.8,
             error_kw={"elinewidth": 0.8}, label=label,
         )  # fmt: skip
-    axes.set_yticks(places, list(cases), fontsize=7)
+    axes.set_yticks(places, list(cases), fontsize=8)
     axes.set(xlabel=f"share passed, threshold {view['threshold']:.3f}", ylabel="functionality", xlim=(0, 1))
     axes.grid(axis="x", alpha=0.25)
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)

@@ -224,8 +224,8 @@ def consequences(
 
     Returns:
         `base_rate`; for each action `comments`, `toxic`, `not_toxic` (all per 10,000) and `precision` (share
-        of its comments that are toxic); `caught` (share of toxic comments removed or reviewed),
-        `removed_wrongly` (share of other comments removed).
+        of its comments that are toxic, NaN without comments); `caught` (share of toxic comments removed or
+        reviewed), `removed_wrongly` (share of other comments removed).
 
     Raises:
         UserError: lengths differ, one class only, or a base rate that is none.
@@ -254,7 +254,8 @@ def consequences(
     toxic, clean = shares[0] * rate * PER, shares[1] * (1 - rate) * PER
 
     def figure(values: NDArray[np.float64]) -> Figure:
-        return Figure(float(values[0]), *interval(values[1:]))
+        known = values[1:][~np.isnan(values[1:])]
+        return Figure(float(values[0]), *interval(known))
 
     report: dict[str, Any] = {"base_rate": rate}
     for level, name in enumerate(ACTIONS):
@@ -263,7 +264,9 @@ def consequences(
             "comments": figure(both),
             "toxic": figure(toxic[:, level]),
             "not_toxic": figure(clean[:, level]),
-            "precision": figure(np.divide(toxic[:, level], both, out=np.zeros_like(both), where=both > 0)),
+            "precision": figure(
+                np.divide(toxic[:, level], both, out=np.full_like(both, np.nan), where=both > 0)
+            ),
         }
     report["caught"] = figure(shares[0][:, 2] + shares[0][:, 3])
     report["removed_wrongly"] = figure(shares[1][:, 3])
