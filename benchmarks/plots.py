@@ -113,7 +113,7 @@ def page(result, command):
         bulk,
         "BERT-Base in PyTorch is padded to 128 tokens in batches of 32, as the published card does it. "
         "\"Usual export\" is torch's traced ONNX with onnxruntime's dynamic int8, batches of 32 in file "
-        'order, padded to the longest; "sorted" means sorted by length and cut at 1,024 tokens, its best case. '
+        'order, padded to the longest; "sorted" means sorted by length, 1,024 tokens a batch, its best case. '
         "Opponents read 128 tokens of a comment; ours reads as many as its bundle says.",
         f"Share of the roofline: {roof['share']}. That is the time which {roof['nominal_mflop_a_comment']} "
         "MFLOP a comment (the plain two-layer model on real tokens) take at the cores' own fp32 matrix peak, "

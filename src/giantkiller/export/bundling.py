@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 OBSERVED = 2000  # texts that activation ranges are taken from
 STAND_IN_TEXTS = 256
 REMOVE_PRECISION, REVIEW_RECALL, MONITOR_RECALL = 0.9, 0.7, 0.9
-"""What the policy aims at. To review nine toxic comments in ten would mean reading a third of all comments."""
+"""What the policy aims at. Reviewing nine toxic comments in ten would mean reading a third of all."""
 
 
 def export_bundle(
