@@ -51,11 +51,15 @@ def test_a_report_with_thresholds_chosen_on_validation(folder, tmp_path):
     result = run(
         evaluate.command, "column:theirs", "--data", folder / "test.csv", "--validation", folder / "val.csv",
         "--choose", "recall=0.8", "--samples", 20, "-o", tmp_path / "out",
+        "--beside", folder / "test_scores.csv",
     )  # fmt: skip
     assert result.exit_code == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert list(report["attributes"]["toxicity"]["at"]) == ["0.5", "validation", "recall=0.8"]
     assert report["validation"]["rows"] == 400
+    assert "worse ROC-AUC" in report["comparison"]["verdict"]
+    assert report["comparison"]["verdict"] in result.stdout
+    assert "Beside test_scores.csv" in (tmp_path / "out" / "report.html").read_text()
     assert report["policy"]["consequences"]["caught"]["value"] > 0.7
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
 
@@ -284,6 +288,13 @@ def test_a_giant_that_nobody_fine_tuned_is_called_so(checkpoint, insults):
     assert "was not fine-tuned" in report["verdict"]
     assert report["speed"]["models"][str(checkpoint / "untuned")]["times_slower"]["value"] > 0
     assert report["models"][0]["memory"] > 10_000_000
+
+
+def test_a_hub_that_cannot_be_reached_is_said_at_once(monkeypatch):
+    hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="the hub can't be reached"):
+        _models.load("nobody/has-this-model")
 
 
 def test_a_folder_that_holds_no_classifier(tmp_path):

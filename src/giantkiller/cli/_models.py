@@ -130,6 +130,8 @@ def _checkpoint(name: str, max_length: int | None) -> Model:
         raise MissingExtraError(error.name or "transformers", "train") from error
     import giantkiller.models  # noqa: F401  (registers the dendritic model)
 
+    if not Path(name).is_dir():
+        _reachable(name)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
@@ -185,6 +187,22 @@ def _checkpoint(name: str, max_length: int | None) -> Model:
             "labels": list(config.id2label.values()),
         },
     )
+
+
+def _reachable(name: str) -> None:
+    """Refuse at once where a model is neither cached nor fetchable, instead of a minute of retries."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    try:
+        urllib.request.urlopen(constants.ENDPOINT, timeout=10).close()
+    except urllib.error.HTTPError:
+        return
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"there is no folder {name}, and the hub can't be reached from here: name a folder with the model"
+        ) from error
 
 
 def _disk(name: str) -> int | None:

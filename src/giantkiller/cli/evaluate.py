@@ -12,7 +12,10 @@ from giantkiller.cli._extras import need_extra
 from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from giantkiller.bundle import Bundle
+    from giantkiller.data.sources import Labelled
     from giantkiller.judging.assess import Wishes
 
 MAIN = ("roc_auc", "average_precision", "best_f1", "best_f1_threshold", "recall_at_fpr_1", "recall_at_fpr_5",
@@ -49,6 +52,7 @@ Examples:
               help="One more threshold, chosen on --validation: precision=0.9, recall=0.9, cost=5 (a missed "
               "comment costs five false alarms), capacity=0.02 (200 of 10,000 can be read). "
               "May be repeated.")  # fmt: skip
+@click.option("--beside", metavar="GIANT", help="Compare toxicity with another model on the same rows.")
 @click.option("--base-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Share of toxic comments at your site, for the counts per 10,000.")  # fmt: skip
 @click.option("--training", type=click.Path(path_type=Path),
@@ -71,6 +75,7 @@ def command(
     output: Path | None,
     validation: Path | None,
     choose: tuple[str, ...],
+    beside: str | None,
     base_rate: float | None,
     training: Path | None,
     write_card: bool,
@@ -145,6 +150,10 @@ def command(
             result |= metrics.judge(
                 scores, data.targets, thresholds=thresholds, samples=samples, seed=seed, progress=say
             )
+        if beside:
+            giant = _models.load(beside, data, max_length=max_length)
+            say(f"comparing with {giant.name}")
+            result["comparison"] = _beside(result["model"]["name"], scores, giant, data, wishes)
     if fitted:
         result["validation"] = {"file": validation.name if validation else "", "rows": len(rows)} | fitted
     result |= _suites(wanted, data_path, loaded, wishes, say)
@@ -166,6 +175,25 @@ def command(
         click.echo(json.dumps(result, indent=2))
     else:
         _print(result)
+
+
+def _beside(
+    name: str, scores: "NDArray[Any]", giant: _models.Model, data: "Labelled", wishes: "Wishes"
+) -> dict[str, Any]:
+    from giantkiller.judging import compare
+
+    cuts = (wishes.decision, giant.thresholds.get("toxicity", 0.5))
+    report = compare.paired(
+        scores[:, 0],
+        giant.scores(data.texts)[:, 0],
+        data.targets[:, 0],
+        thresholds=cuts,
+        samples=wishes.samples,
+        seed=wishes.seed,
+    )
+    tuned = giant.about.get("fine_tuned")
+    verdict = compare.verdict(report, name, giant.name, fine_tuned=tuned)
+    return {"second": giant.name, "thresholds": list(cuts), "verdict": verdict} | report
 
 
 def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
@@ -233,6 +261,8 @@ def _print(report: dict[str, Any]) -> None:
     if "data" in report:
         click.echo(f"{report['model']['name']} on {report['data']['file']}: {report['rows']:,} rows")
         _print_attributes(report)
+    if "comparison" in report:
+        click.echo(f"\n{report['comparison']['verdict']}")
     for name, suite in report.get("suites", {}).items():
         click.echo(f"\n{name} ({suite['file']}, {suite['rows']:,} rows)")
         _print_suite(name, suite)

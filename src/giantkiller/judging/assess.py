@@ -238,8 +238,9 @@ def fit(scores: ArrayLike, targets: ArrayLike, choices: Sequence[str] = ()) -> d
             (see `thresholds.choose`).
 
     Returns:
-        `lines` (attribute to slope and intercept on the logit), `thresholds` (name to attribute to threshold;
-        "validation" holds the best F1 of each attribute), `policy`, `notes`.
+        `lines` (attribute to slope and intercept on the logit), `methods` (attribute to how it was fitted),
+        `losses` (calibration method to its cross-validated log loss on toxicity), `thresholds` (name to
+        attribute to threshold; "validation" holds the best F1 of each attribute), `policy`, `notes`.
 
     Raises:
         UserError: a choice that cannot be read or reached; see also `thresholds.choose`.
@@ -264,7 +265,15 @@ def fit(scores: ArrayLike, targets: ArrayLike, choices: Sequence[str] = ()) -> d
         named[choice] = {
             "toxicity": thresholds.choose(calibrated[:, TOXICITY], target[:, TOXICITY], by=by, value=number)
         }
-    return {"lines": lines, "methods": methods, "thresholds": named, "policy": policy, "notes": notes}
+    losses = calibration.choose(logits[:, TOXICITY], target[:, TOXICITY]).losses
+    return {
+        "lines": lines,
+        "methods": methods,
+        "losses": losses,
+        "thresholds": named,
+        "policy": policy,
+        "notes": notes,
+    }
 
 
 def recalibrated(scores: ArrayLike, lines: Mapping[str, Mapping[str, float]]) -> NDArray[np.float32]:
