@@ -291,8 +291,8 @@ def test_a_giant_that_nobody_fine_tuned_is_called_so(checkpoint, insults):
 
 
 def test_a_hub_that_cannot_be_reached_is_said_at_once(monkeypatch):
-    hub = pytest.importorskip("huggingface_hub")
-    monkeypatch.setattr(hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match="the hub can't be reached"):
         _models.load("nobody/has-this-model")
 
