@@ -17,6 +17,7 @@ COMMANDS = {
     "screen": ("screen", "Screen a CSV, TSV, JSON Lines or Parquet file."),
     "data": ("data", "Fetch or convert labelled comments."),
     "train": ("train", "Train a model from a recipe."),
+    "grow-report": ("grow_report", "Tell what a growth of dendrites came to."),
     "soft-labels": ("soft_labels", "Write a teacher's logits for any texts."),
     "evaluate": ("evaluate", "Judge a model on labelled comments."),
     "compare": ("compare", "Compare two models on the same rows and the same clock."),

@@ -9,6 +9,7 @@ from giantkiller.dendrites.errors import Errors
 from giantkiller.dendrites.growth import Grower, Phase
 from giantkiller.dendrites.ledger import Attempt, Ledger, read_ledger
 from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
+from giantkiller.dendrites.loops import PlainLoop, TrainerLoop
 from giantkiller.dendrites.perforate import (
     Parameters,
     allocate,
@@ -49,12 +50,14 @@ __all__ = [
     "Parameters",
     "Phase",
     "Placement",
+    "PlainLoop",
     "Pruned",
     "Rule",
     "SparseDendritic",
     "SparseDendriticConv1d",
     "SparseDendriticConv2d",
     "SparseDendriticLinear",
+    "TrainerLoop",
     "allocate",
     "allocate_sparse",
     "compact",

@@ -28,11 +28,11 @@ class SparseDendritic(nn.Module):
         dendrite_weight: (rows, ...) input weights V.
         dendrite_bias: (rows,) biases c.
         dendrite_strength: (rows,) output weights s.
-        dendrite_link: (links,) cascade weights U, ordered by the depth of the later dendrite.
+        dendrite_link: (links,) cascade weights U, ordered as `links` tells.
         dendrite_neuron: (rows,) the neuron of each dendrite.
-        dendrite_ends: (2, links) the later dendrite, counted within its depth, and the earlier one.
+        dendrite_ends: (2, links) the later and the earlier dendrite, each counted within its depth.
         rows: number of dendrites at each depth.
-        links: number of links into each depth.
+        links: number of links of each pair of depths: (1, 0), (2, 0), (2, 1), ...
         activation: name of f, one of `ACTIVATIONS`.
         detached: True while no error may pass through the dendrites to earlier layers.
     """
@@ -58,8 +58,8 @@ class SparseDendritic(nn.Module):
             DendriteError: the numbers cannot be those of a layer of this size.
         """
         neurons = self.weight.shape[0]
-        fits = len(rows) == len(links) and all(1 <= count <= neurons for count in rows)
-        if not fits or any(not 0 <= count <= neurons * depth for depth, count in enumerate(links)):
+        fits = len(links) == len(rows) * (len(rows) - 1) // 2 and all(1 <= count <= neurons for count in rows)
+        if not fits or any(not 0 <= count <= neurons for count in links):
             raise DendriteError(
                 f"rows {list(rows)} and links {list(links)} cannot be those of {neurons} neurons"
             )
@@ -89,18 +89,22 @@ class SparseDendritic(nn.Module):
         axis = self.neuron_axis
         x = x.detach() if self.detached else x
         fired: list[Tensor] = []
-        row = link = 0
-        for rows, links in zip(self.rows, self.links, strict=True):
-            here, into = slice(row, row + rows), slice(link, link + links)
-            row, link = row + rows, link + links
+        row = link = pair = 0
+        for rows in self.rows:
+            here = slice(row, row + rows)
             net = self._product(x, self.dendrite_weight[here], self.dendrite_bias[here])
-            if links:
-                later, earlier = self.dendrite_ends[:, into]
-                fed = torch.cat(fired, axis).index_select(axis, earlier)
-                net = net.index_add(axis, later, fed * self._along(self.dendrite_link[into], net.dtype))
+            for before in fired:
+                count = self.links[pair]
+                into = slice(link, link + count)
+                if count:
+                    fed = before.index_select(axis, self.dendrite_ends[1, into])
+                    share = fed * self._along(self.dendrite_link[into], net.dtype)
+                    net = net.index_add(axis, self.dendrite_ends[0, into], share)
+                link, pair = link + count, pair + 1
             fired.append(ACTIVATIONS[self.activation](net))
             share = fired[-1] * self._along(self.dendrite_strength[here], y.dtype)
             y = y.index_add(axis, self.dendrite_neuron[here], share)
+            row += rows
         return y
 
     def _along(self, values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -227,23 +231,21 @@ def _compact_layer(layer: Dendritic, used: Tensor) -> None:
     cascade = layer.dendrite_cascade
     neurons = used.shape[1]
     flat = used.reshape(-1)
-    # Row of each kept dendrite among the kept ones.
-    place = (flat.cumsum(0) - 1).reshape(used.shape)
-    starts = [0, *used.sum(1).cumsum(0).tolist()]
+    # Row of each kept dendrite among the kept ones of its depth.
+    place = used.cumsum(1) - 1
     links: list[int] = []
     ends: list[Tensor] = []
     values: list[Tensor] = []
     pair = 0
     for later in range(used.shape[0]):
-        count = 0
         for earlier in range(later):
             assert cascade is not None
             both = (used[later] & used[earlier] & (cascade[pair] != 0)).nonzero().squeeze(1)
-            ends.append(torch.stack((place[later, both] - starts[later], place[earlier, both])))
+            ends.append(torch.stack((place[later, both], place[earlier, both])))
             values.append(cascade[pair, both])
-            count += len(both)
+            if used[later].any() and used[earlier].any():
+                links.append(len(both))
             pair += 1
-        links.append(count)
     kept = {
         "dendrite_weight": weight[flat],
         "dendrite_bias": bias[flat],
@@ -256,9 +258,8 @@ def _compact_layer(layer: Dendritic, used: Tensor) -> None:
         "dendrite_strength": strength.requires_grad,
         "dendrite_link": cascade is None or cascade.requires_grad,
     }
-    rows = used.sum(1).tolist()
-    links = [count for count, kept_rows in zip(links, rows, strict=True) if kept_rows]
-    sparse = _become_sparse(layer, layer.activation, [count for count in rows if count], links)
+    rows = [count for count in used.sum(1).tolist() if count]
+    sparse = _become_sparse(layer, layer.activation, rows, links)
     for name, tensor in kept.items():
         parameter = getattr(sparse, name)
         parameter.copy_(tensor)

@@ -1,0 +1,35 @@
+"""`giantkiller grow-report`: what a growth of dendrites came to."""
+
+import json
+from pathlib import Path
+
+import click
+
+from giantkiller.errors import MissingExtraError, UserError
+
+
+@click.command("grow-report")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw score and |S| into this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole ledger as JSON instead of the table.")
+def command(folder: Path, plot: Path | None, as_json: bool) -> None:
+    """Tell what the growth of dendrites in DIR came to.
+
+    DIR is the folder that Grower wrote its ledger into.
+
+    Example: giantkiller grow-report runs/growth --plot growth.png
+    """
+    try:
+        from giantkiller import dendrites
+        from giantkiller.dendrites import report
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "train") from None
+    try:
+        ledger = dendrites.read_ledger(folder)
+        if plot is not None:
+            report.plot(ledger, plot)
+    except dendrites.DendriteError as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"cannot write {plot}: {error.strerror}") from None
+    click.echo(json.dumps(ledger.to_dict()) if as_json else ledger.table())
