@@ -109,9 +109,11 @@ def _fractions(name: str, column: NDArray[Any]) -> NDArray[np.float64]:
 
 def by_words(texts: Sequence[str]) -> dict[str, Mask]:
     """Find identity mentions by WORDS."""
-    patterns = {name: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for name, words in WORDS.items()}
+    patterns = {name: re.compile(rf"\b(?:{words})\b") for name, words in WORDS.items()}
+    # Lower-casing once is half the work of ignoring case thirteen times.
+    lowered = [text.lower() for text in texts]
     masks = {
-        name: np.fromiter((bool(pattern.search(text)) for text in texts), dtype=bool, count=len(texts))
+        name: np.fromiter((bool(pattern.search(text)) for text in lowered), dtype=bool, count=len(texts))
         for name, pattern in patterns.items()
     }
     # As in the columns, where WILDS counts Judaism among the other religions.
