@@ -139,11 +139,8 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
     growth_epochs = recipe.optim.epochs / 2
     plain_cost = bench.forward_seconds(base)
 
-    judged: dict[int, dict[str, float]] = {}
-
-    def record(arm: str, model, seconds: float, **more) -> None:
-        if id(model) not in judged:
-            judged[id(model)] = bench.judge(model)
+    def record(arm: str, model, seconds: float, figures=None, **more) -> dict[str, float]:
+        figures = figures or bench.judge(model)
         write(
             {
                 "arm": arm,
@@ -151,15 +148,15 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
                 "parameters": parameters(model).total + (COPIES if arm == "copies" else 0),
                 "train_seconds": round(seconds, 2),
                 "inference_ratio": round(bench.forward_seconds(model) / plain_cost, 3),
-                **{name: round(value, 6) for name, value in judged[id(model)].items()},
+                **{name: round(value, 6) for name, value in figures.items()},
                 **more,
             }
         )
+        return figures
 
-    if "plain" in missing:
-        record("plain", base, base_seconds)
-    if "copies" in missing:
-        record("copies", base, base_seconds)
+    figures = record("plain", base, base_seconds) if "plain" in missing else None
+    if "copies" in missing:  # the copies change no output, so the base model's figures are theirs
+        record("copies", base, base_seconds, figures)
     grown_size, gradient_seconds = 0, 0.0
     for arm, rule in (("gradient", GradientRule()), ("correlation", CorrelationRule(passes=6))):
         if arm == "correlation" and arm not in missing:
