@@ -99,13 +99,22 @@ class SparseDendritic(nn.Module):
                 if count:
                     fed = before.index_select(axis, self.dendrite_ends[1, into])
                     share = fed * self._along(self.dendrite_link[into], net.dtype)
-                    net = net.index_add(axis, self.dendrite_ends[0, into], share)
+                    net = self._spread(net, self.dendrite_ends[0, into], share, rows)
                 link, pair = link + count, pair + 1
             fired.append(ACTIVATIONS[self.activation](net))
             share = fired[-1] * self._along(self.dendrite_strength[here], y.dtype)
-            y = y.index_add(axis, self.dendrite_neuron[here], share)
+            y = self._spread(y, self.dendrite_neuron[here], share, self.weight.shape[0])
             row += rows
         return y
+
+    def _spread(self, y: Tensor, index: Tensor, share: Tensor, size: int) -> Tensor:
+        """Add each share to the place on the neuron axis (of that size) that the index tells."""
+        axis = self.neuron_axis
+        if torch.onnx.is_in_onnx_export():
+            # index_add exports with fixed sizes only.
+            places = F.one_hot(index, size).to(share.dtype)
+            return y + (share.movedim(axis, -1) @ places).movedim(-1, axis)
+        return y.index_add(axis, index, share)
 
     def _along(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         return values.to(dtype).reshape(-1, *(1,) * (-self.neuron_axis - 1))
