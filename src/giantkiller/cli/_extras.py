@@ -8,9 +8,12 @@ from giantkiller.errors import MissingExtraError
 def need_extra(extra: str, *modules: str) -> None:
     """Refuse, before anything heavy is imported, when a module of an extra is missing.
 
-    :param extra: The extra that brings the modules.
-    :param modules: Import names.
-    :raises MissingExtraError: If one is not installed.
+    Args:
+        extra: The extra that brings the modules.
+        modules: Import names.
+
+    Raises:
+        MissingExtraError: If one is not installed.
     """
     names = {"sklearn": "scikit-learn"}
     for module in modules:

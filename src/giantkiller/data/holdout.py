@@ -15,8 +15,9 @@ def is_held_out(text: str, fraction: float) -> bool:
 
     A hash of the folded text decides, so every file, order and run agrees on it.
 
-    :param text: The comment.
-    :param fraction: Share held out, in [0, 1].
+    Args:
+        text: The comment.
+        fraction: Share held out, in [0, 1].
     """
     digest = hashlib.sha256(merge_key(text).encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64

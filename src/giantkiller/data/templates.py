@@ -89,7 +89,7 @@ NEUTRAL = (
     "The article says that {many} pay more for insurance, is that right?",
 )
 
-HOSTILE = (
+HOSTILE: tuple[tuple[str, dict[str, float]], ...] = (
     ("I hate {many}.", {}),
     ("I hate {many}, all of them.", {}),
     ("{many} are disgusting.", {}),
@@ -128,9 +128,12 @@ HOSTILE = (
 def identity_sentences(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
     """Draw sentences about identities, half of them hostile; each identity equally often in both halves.
 
-    :param rows: How many; at most `2 * len(IDENTITIES) * len(HOSTILE)` differ, no more are drawn.
-    :param seed: Seed of the draw.
-    :return: The sentences, and their targets (n, 7) float32; nothing is missing.
+    Args:
+        rows: How many; at most `2 * len(IDENTITIES) * len(HOSTILE)` differ, no more are drawn.
+        seed: Seed of the draw.
+
+    Returns:
+        The sentences, and their targets (n, 7) float32; nothing is missing.
     """
     rng = np.random.default_rng(seed)
     texts: list[str] = []

@@ -58,8 +58,11 @@ class Tokens:
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Pad some texts to the longest of them.
 
-        :param rows: (b,) indices.
-        :return: input_ids and attention_mask, each (b, t) int64.
+        Args:
+            rows: (b,) indices.
+
+        Returns:
+            input_ids and attention_mask, each (b, t) int64.
         """
         lengths = self.lengths[rows]
         ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
@@ -76,10 +79,15 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
     Texts that stand in several files are merged into one row: targets are averaged, weighted by
     the rows' weights. Validation texts never train.
 
-    :param recipe: The recipe.
-    :param folder: Where its files lie.
-    :return: Training corpus, validation corpus.
-    :raises UserError: If a file is missing or lacks what the recipe needs.
+    Args:
+        recipe: The recipe.
+        folder: Where its files lie.
+
+    Returns:
+        Training corpus, validation corpus.
+
+    Raises:
+        UserError: If a file is missing or lacks what the recipe needs.
     """
     data = recipe.data
     if data.protocol == "published":
@@ -187,11 +195,14 @@ def plan_batches(lengths: np.ndarray, size: int, tokens: int | None, seed: Any) 
     Texts are shuffled, then sorted by length inside chunks of many batches, so that a batch holds
     texts of about one length yet differs from epoch to epoch.
 
-    :param lengths: (n,) tokens a text.
-    :param size: Texts a batch, unless `tokens` is given.
-    :param tokens: Padded tokens a batch.
-    :param seed: Seed of the order; anything `numpy.random.default_rng` takes.
-    :return: Arrays of indices; together each text once.
+    Args:
+        lengths: (n,) tokens a text.
+        size: Texts a batch, unless `tokens` is given.
+        tokens: Padded tokens a batch.
+        seed: Seed of the order; anything `numpy.random.default_rng` takes.
+
+    Returns:
+        Arrays of indices; together each text once.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(lengths))

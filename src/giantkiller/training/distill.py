@@ -21,9 +21,14 @@ COLUMNS = [f"logit_{name}" for name in ATTRIBUTES]
 def read_soft_labels(path: str | Path) -> tuple[list[str], np.ndarray]:
     """Read teacher logits.
 
-    :param path: What `write_soft_labels` wrote.
-    :return: The texts, and their logits (n, 7) float32.
-    :raises UserError: If the file is missing or holds something else.
+    Args:
+        path: What `write_soft_labels` wrote.
+
+    Returns:
+        The texts, and their logits (n, 7) float32.
+
+    Raises:
+        UserError: If the file is missing or holds something else.
     """
     import pyarrow.parquet as pq
 
@@ -52,11 +57,12 @@ def write_soft_labels(
 ) -> None:
     """Write a teacher's logits for texts, a chunk at a time; an interrupted run leaves no file.
 
-    :param path: The Parquet file to write.
-    :param texts: Comments.
-    :param logits: The teacher: texts to logits (n, 7).
-    :param progress: Told the number of rows done with each chunk.
-    :param chunk: Texts at a time.
+    Args:
+        path: The Parquet file to write.
+        texts: Comments.
+        logits: The teacher: texts to logits (n, 7).
+        progress: Told the number of rows done with each chunk.
+        chunk: Texts at a time.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -90,12 +96,15 @@ def label_loss(
     it has one, that one counts fully. With hard targets alone and a positive weight this is the
     class-weighted cross-entropy of a two-logit model whose first logit is 0.
 
-    :param logits: (b, 7).
-    :param targets: (b, 7) fractions of raters, NaN where missing.
-    :param weights: (b,) weight of each row's targets.
-    :param soft: (b, 7) teacher logits, NaN where missing.
-    :param settings: Share and kind of the soft loss, positive weight, attribute weights.
-    :return: A scalar; 0 where no label is there.
+    Args:
+        logits: (b, 7).
+        targets: (b, 7) fractions of raters, NaN where missing.
+        weights: (b,) weight of each row's targets.
+        soft: (b, 7) teacher logits, NaN where missing.
+        settings: Share and kind of the soft loss, positive weight, attribute weights.
+
+    Returns:
+        A scalar; 0 where no label is there.
     """
     rated, taught = ~torch.isnan(targets), ~torch.isnan(soft)
     target, teacher = torch.where(rated, targets, 0.0), torch.where(taught, soft, 0.0)

@@ -54,11 +54,14 @@ def predict(
 ) -> np.ndarray:
     """Logits of tokenized texts, in their order, on the model's device.
 
-    :param model: A sequence classifier.
-    :param tokens: n texts.
-    :param batch_tokens: Padded tokens a batch.
-    :param width: Logits a text.
-    :return: (n, width) float32.
+    Args:
+        model: A sequence classifier.
+        tokens: n texts.
+        batch_tokens: Padded tokens a batch.
+        width: Logits a text.
+
+    Returns:
+        (n, width) float32.
     """
     device = next(model.parameters()).device
     training = model.training
@@ -79,9 +82,12 @@ def predict(
 def validate(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     """Average precision and ROC-AUC of each attribute that has both classes.
 
-    :param logits: (n, 7).
-    :param targets: (n, 7), NaN where missing.
-    :return: `ap_toxicity`, `auc_toxicity`, ...
+    Args:
+        logits: (n, 7).
+        targets: (n, 7), NaN where missing.
+
+    Returns:
+        `ap_toxicity`, `auc_toxicity`, ...
     """
     figures = {}
     for column, name in enumerate(ATTRIBUTES):
@@ -97,7 +103,8 @@ def validate(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
 def choose_by(figures: dict[str, float]) -> float:
     """The figure that early stopping and growth go by: toxicity's average precision, else the first one.
 
-    :raises UserError: If no attribute has both classes.
+    Raises:
+        UserError: If no attribute has both classes.
     """
     for name in ATTRIBUTES:
         if f"ap_{name}" in figures:
@@ -115,14 +122,19 @@ def fit(
 ) -> float:
     """Train in place, to the best validation score; continue if a state lies in the phase's folder.
 
-    :param model: A sequence classifier with seven logits.
-    :param train: Training texts.
-    :param validation: Texts that choose the best weights.
-    :param optim: Optimizer, batches, early stopping.
-    :param loss: Loss.
-    :param phase: Where state and log go.
-    :return: The best validation score; the model holds its weights.
-    :raises UserError: If the phase's state belongs to another recipe, or the loss stops being a number.
+    Args:
+        model: A sequence classifier with seven logits.
+        train: Training texts.
+        validation: Texts that choose the best weights.
+        optim: Optimizer, batches, early stopping.
+        loss: Loss.
+        phase: Where state and log go.
+
+    Returns:
+        The best validation score; the model holds its weights.
+
+    Raises:
+        UserError: If the phase's state belongs to another recipe, or the loss stops being a number.
     """
     device = next(model.parameters()).device
     bf16 = use_bf16(optim.precision, device)
@@ -242,14 +254,20 @@ def fit(
 def batch_loss(logits: torch.Tensor, corpus: Corpus, rows: np.ndarray, loss: LossSettings) -> torch.Tensor:
     """Mix the losses against targets and soft labels.
 
-    :param logits: (b, 7) of the batch.
-    :param corpus: Where the batch comes from.
-    :param rows: (b,) its rows there.
-    :param loss: The settings.
-    :return: A scalar.
+    Args:
+        logits: (b, 7) of the batch.
+        corpus: Where the batch comes from.
+        rows: (b,) its rows there.
+        loss: The settings.
+
+    Returns:
+        A scalar.
     """
-    arrays = (corpus.targets[rows], corpus.weights[rows], corpus.soft[rows])
-    return label_loss(logits, *(torch.from_numpy(array).to(logits.device) for array in arrays), loss)
+    targets, weights, soft = (
+        torch.from_numpy(array[rows]).to(logits.device)
+        for array in (corpus.targets, corpus.weights, corpus.soft)
+    )
+    return label_loss(logits, targets, weights, soft, loss)
 
 
 def _optimizer(model: torch.nn.Module, optim: OptimSettings) -> torch.optim.AdamW:

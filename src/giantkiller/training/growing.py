@@ -7,10 +7,8 @@ from typing import Any
 
 import torch
 
-from giantkiller.dendrites import CorrelationRule, GradientRule, Grower, perforate
-from giantkiller.dendrites.growth import Phase as GrowthPhase
-from giantkiller.dendrites.ledger import Ledger
-from giantkiller.dendrites.rules import Errors
+from giantkiller.dendrites import CorrelationRule, Errors, GradientRule, Grower, Ledger, perforate
+from giantkiller.dendrites import Phase as GrowthPhase
 from giantkiller.training.corpus import plan_batches
 from giantkiller.training.fit import Examples, Phase, batch_loss, choose_by, fit, predict, validate
 from giantkiller.training.recipe import Recipe
@@ -21,14 +19,19 @@ def grow(
 ) -> Ledger:
     """Grow dendrites on a trained model, in place, as a recipe's `growth` table says.
 
-    :param model: A trained model; it ends as the best one that growth found.
-    :param train: Training texts.
-    :param validation: Texts that decide whether an attempt is kept.
-    :param recipe: The recipe; its loss and batches serve here too.
-    :param base: The phase that trained the model.
-    :param folder: Where ledger and states go, so that a killed growth resumes.
-    :return: The ledger.
-    :raises UserError: As `fit` does.
+    Args:
+        model: A trained model; it ends as the best one that growth found.
+        train: Training texts.
+        validation: Texts that decide whether an attempt is kept.
+        recipe: The recipe; its loss and batches serve here too.
+        base: The phase that trained the model.
+        folder: Where ledger and states go, so that a killed growth resumes.
+
+    Returns:
+        The ledger.
+
+    Raises:
+        UserError: As `fit` does.
     """
     settings = recipe.growth
     optim = dataclasses.replace(

@@ -157,9 +157,14 @@ class Recipe:
 def read_recipe(path: str | Path) -> Recipe:
     """Read a recipe.
 
-    :param path: A TOML file.
-    :return: The recipe, every setting checked.
-    :raises UserError: If the file cannot be read, is not TOML, or a setting is unknown or of the wrong kind.
+    Args:
+        path: A TOML file.
+
+    Returns:
+        The recipe, every setting checked.
+
+    Raises:
+        UserError: If the file cannot be read, is not TOML, or a setting is unknown or of the wrong kind.
     """
     path = Path(path)
     try:

@@ -26,12 +26,17 @@ log = logging.getLogger(__name__)
 def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dict[str, Any]:
     """Train what a recipe describes and write a checkpoint.
 
-    :param recipe: The recipe.
-    :param data: Folder that its file names are relative to.
-    :param output: The checkpoint's folder: a Hugging Face folder, with `training/` for logs and state.
-    :param resume: Continue an interrupted run of the same recipe and data.
-    :return: The run's record, which also lies in `training/record.json`.
-    :raises UserError: If data, recipe or output folder are unfit.
+    Args:
+        recipe: The recipe.
+        data: Folder that its file names are relative to.
+        output: The checkpoint's folder: a Hugging Face folder, with `training/` for logs and state.
+        resume: Continue an interrupted run of the same recipe and data.
+
+    Returns:
+        The run's record, which also lies in `training/record.json`.
+
+    Raises:
+        UserError: If data, recipe or output folder are unfit.
     """
     work = output / "training"
     if output.exists() and not output.is_dir():

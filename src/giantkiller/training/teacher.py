@@ -23,11 +23,16 @@ Teacher = Callable[[Sequence[str]], np.ndarray]
 def load_teacher(source: str, max_length: int = 256, precision: str = "auto") -> Teacher:
     """Load a classifier whose labels are among our attributes, under our names or other systems'.
 
-    :param source: Checkpoint folder or hub name.
-    :param max_length: Tokens a comment.
-    :param precision: `auto` (bf16 on GPUs that have it), `fp32` or `bf16`.
-    :return: A function from texts to logits (n, 7) float32; NaN columns for attributes it does not know.
-    :raises UserError: If it cannot be loaded, or none of its labels is an attribute.
+    Args:
+        source: Checkpoint folder or hub name.
+        max_length: Tokens a comment.
+        precision: `auto` (bf16 on GPUs that have it), `fp32` or `bf16`.
+
+    Returns:
+        A function from texts to logits (n, 7) float32; NaN columns for attributes it does not know.
+
+    Raises:
+        UserError: If it cannot be loaded, or none of its labels is an attribute.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -28,8 +28,11 @@ LABELS: dict[str, Any] = {
 def resolve(source: str) -> str:
     """Turn a recipe's `source` into what `from_pretrained` takes.
 
-    :param source: A hub name, a local folder, or `package:NAME/FOLDER`.
-    :raises UserError: If the package is not installed or has no such folder.
+    Args:
+        source: A hub name, a local folder, or `package:NAME/FOLDER`.
+
+    Raises:
+        UserError: If the package is not installed or has no such folder.
     """
     if not source.startswith("package:"):
         return source
@@ -49,9 +52,14 @@ def resolve(source: str) -> str:
 def build_model(settings: ModelSettings) -> tuple[Any, Any]:
     """Build the model that a recipe trains, with its tokenizer.
 
-    :param settings: Architecture and starting weights.
-    :return: A sequence classifier with seven logits, and a fast tokenizer of transformers.
-    :raises UserError: If weights or tokenizer cannot be loaded.
+    Args:
+        settings: Architecture and starting weights.
+
+    Returns:
+        A sequence classifier with seven logits, and a fast tokenizer of transformers.
+
+    Raises:
+        UserError: If weights or tokenizer cannot be loaded.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -105,7 +113,8 @@ def shipped_tokenizer() -> Any:
 def freeze(model: torch.nn.Module, pattern: str) -> None:
     """Stop the parameters whose name matches a regular expression from training.
 
-    :raises UserError: If none matches.
+    Raises:
+        UserError: If none matches.
     """
     import re
 
@@ -123,10 +132,15 @@ def project_embeddings(model: Any, teacher: Any) -> float:
     The word embeddings' first principal components are the new axes; positions go through the same
     projection, so that both keep their relation.
 
-    :param model: A `DendriticBertForSequenceClassification`, changed in place.
-    :param teacher: A BERT encoder of larger width.
-    :return: The share of the word embeddings' variance that the projection keeps.
-    :raises UserError: If the vocabularies differ.
+    Args:
+        model: A `DendriticBertForSequenceClassification`, changed in place.
+        teacher: A BERT encoder of larger width.
+
+    Returns:
+        The share of the word embeddings' variance that the projection keeps.
+
+    Raises:
+        UserError: If the vocabularies differ.
     """
     ours, theirs = model.bert.embeddings, teacher.embeddings
     words = theirs.word_embeddings.weight.double()
@@ -153,7 +167,8 @@ def project_embeddings(model: Any, teacher: Any) -> float:
 def load_pretrained(kind: Any, source: str, **options: Any) -> Any:
     """Load by an Auto class, from what `resolve` understands.
 
-    :raises UserError: If it cannot be had, with the first line of the reason.
+    Raises:
+        UserError: If it cannot be had, with the first line of the reason.
     """
     try:
         return kind.from_pretrained(resolve(source), **options)
