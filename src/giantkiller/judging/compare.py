@@ -238,8 +238,10 @@ def verdict(
             f"from the figures on {rows}"
         )
     else:
-        sentence = f"On {rows}, {first} has {about(auc, 'ROC-AUC')} and {about(ap, 'average precision')}"
-        sentence += f" than {second}" if auc.low > 0 or auc.high < 0 else f" from {second}"
+        sentence = (
+            f"Compared with {second} on {rows}, {first} has {about(auc, 'ROC-AUC')} "
+            f"and {about(ap, 'average precision')}"
+        )
     if speed and second in speed["models"]:
         ratio = speed["models"][second]["times_slower"]
         if ratio.low > 1:
