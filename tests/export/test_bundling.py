@@ -1,6 +1,7 @@
 import csv
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -169,6 +170,20 @@ def test_rows_that_training_saw_are_left_out(checkpoint, labelled):
     source.record["recipe"]["data"]["holdout_fraction"] = 0.0
     with pytest.raises(UserError, match="trained on"):
         unseen(source, "train.csv", whole)
+
+
+def test_attributes_fitted_on_held_out_training_rows_never_lead_to_remove(checkpoint, labelled, tmp_path):
+    """Training files are enriched: precision on them is not precision at the rate of real comments."""
+    copied = shutil.copytree(checkpoint, tmp_path / "trained")
+    (copied / "training").mkdir(exist_ok=True)
+    recipe = {"name": "made", "seed": 1, "data": {"train": ["train.csv"], "holdout_fraction": 0.9}}
+    (copied / "training" / "record.json").write_text(json.dumps({"recipe": recipe}))
+    whole = read_labelled(labelled)
+    easy = {"remove_precision": 0.01}
+    natural = export_bundle(copied, tmp_path / "natural", validation={"other.csv": whole}, **easy)
+    held_out = export_bundle(copied, tmp_path / "held", validation={"train.csv": whole}, **easy)
+    assert any("remove" in actions for actions in natural.policy.values())
+    assert not any("remove" in actions for actions in held_out.policy.values())
 
 
 def test_two_labels_for_transformers(checkpoint, tmp_path):

@@ -56,8 +56,9 @@ def export_bundle(
         validation: labelled comments by file name. They set the scale of activations, the calibration,
             thresholds and policy, and the figures on the card; each attribute takes the first file that has
             enough labels for it, so the one at the rate at which comments will come belongs first. Of a file
-            that training used only the rows that it held out are taken. Without any, scores are the plain
-            sigmoid, thresholds 0.5 and the policy empty.
+            that training used only the rows that it held out are taken, and attributes fitted on them never
+            lead to `remove`: such files are enriched. Without any file, scores are the plain sigmoid,
+            thresholds 0.5 and the policy empty.
         quantize: one of `KINDS`.
         name: the bundle's name; the checkpoint folder's if not given.
         version: the bundle's version; the package's if not given.
@@ -102,6 +103,10 @@ def export_bundle(
             "monitor_recall": monitor_recall,
         }
         settings, figures = _fit(logits(content, rows), logits(reference, rows), targets, origin, aims)
+        # Training files are enriched: a precision reached on them is not one at the rate of real comments.
+        for attribute, actions in settings.get("policy", {}).items():
+            if origin.get(attribute) in trained_files(source):
+                actions.pop("remove", None)
     bundle_name = name or Path(checkpoint).resolve().name
     provenance = _provenance(source, quantize)
     tokenizer = compact_tokenizer(source.tokenizer)
@@ -131,14 +136,18 @@ def export_bundle(
     )
 
 
+def trained_files(source: Checkpoint) -> set[str]:
+    """Name the files that the checkpoint, by its own record, was trained on."""
+    return {Path(name).name for name in source.record.get("recipe", {}).get("data", {}).get("train", [])}
+
+
 def unseen(source: Checkpoint, file: str, part: "Labelled") -> "Labelled":
     """Leave out the rows of a file that the checkpoint's training, by its own record, has seen."""
     from giantkiller.data.holdout import is_held_out
 
-    data = source.record.get("recipe", {}).get("data", {})
-    if file not in {Path(name).name for name in data.get("train", [])}:
+    if file not in trained_files(source):
         return part
-    fraction = data.get("holdout_fraction", 0.0)
+    fraction = source.record["recipe"]["data"].get("holdout_fraction", 0.0)
     kept = part.take(np.asarray([is_held_out(text, fraction) for text in part.texts], bool))
     if not len(kept):
         raise UserError(f"{file} was trained on; calibration needs rows that training has not seen")
