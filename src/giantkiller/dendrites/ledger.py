@@ -80,7 +80,8 @@ class Ledger:
         for a in self.attempts:
             change = "" if a.before is None else f"{a.score - a.before:+.4f}"
             most = max(a.grown.values(), default=0)
-            grown = f"{len(a.grown)} layers ({most})" if a.grown else "none"
+            layers = "1 layer" if len(a.grown) == 1 else f"{len(a.grown)} layers"
+            grown = f"{layers} ({most})" if a.grown else "none"
             verdict = "yes" if a.kept else "no"
             numbers = f"{a.parameters:,}", f"{a.dendrite_parameters:,}", f"{a.seconds:.1f}"
             rows.append((str(a.number), grown, f"{a.score:.4f}", change, verdict, *numbers))

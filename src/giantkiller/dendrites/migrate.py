@@ -44,9 +44,7 @@ def load_perforatedai(
         raise DendriteError(f"unknown activation {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
     names = sorted({key[: found.start()] for key in state if (found := _CONVERTED.search(key))})
     if not names:
-        raise DendriteError(
-            "this state has no layer converted by PerforatedAI ('main_module'): load it as it is"
-        )
+        raise DendriteError("no layer of this state was converted by PerforatedAI: load it as it is")
     modules = dict(model.named_modules())
     grown = {}
     for name in names:
