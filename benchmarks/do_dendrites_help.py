@@ -209,7 +209,7 @@ def run(arguments) -> None:
         for line in arguments.output.read_text().splitlines():
             row = json.loads(line)
             done.add((row["regime"], row["arm"], row["seed"]))
-    for seed in range(1, arguments.seeds + 1):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         missing = [arm for arm in arguments.arms if (arguments.regime, arm, seed) not in done]
         if not missing:
             continue
@@ -312,7 +312,8 @@ def main() -> None:
     runs = commands.add_parser("run")
     runs.add_argument("--data", type=Path, required=True)
     runs.add_argument("--regime", choices=("small", "all"), default="small")
-    runs.add_argument("--seeds", type=int, default=8)
+    runs.add_argument("--seeds", type=int, default=8, help="how many")
+    runs.add_argument("--first-seed", type=int, default=1, help="so that several processes share the work")
     runs.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     runs.add_argument("--threads", type=int, default=1)
     runs.add_argument("-o", "--output", type=Path, required=True)
