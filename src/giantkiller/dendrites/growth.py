@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -56,6 +56,7 @@ class Phase:
         self.curve.append((time.perf_counter() - self.began, float(score)))
 
 
+T = TypeVar("T")
 Fit = Callable[..., Any]
 Score = Callable[[nn.Module], float]
 
@@ -233,7 +234,7 @@ class Grower:
     def _grown(self, ledger: Ledger, seed: int, work: Path | None) -> tuple[Growth, float]:
         """Make the dendrites of an attempt, or take them from where a killed run left them."""
         start = None if work is None else work / "start.safetensors"
-        if start is not None and start.exists():
+        if start is not None and _agreed(start.exists()):
             state, note = states.load(start)
             states.put(self.model, state)
             return Growth(note["grown"], note["correlations"]), note["seconds"]
@@ -255,7 +256,7 @@ class Grower:
         ledger = Ledger(self._recipe())
         if self.folder is None:
             return ledger
-        if (self.folder / FILE).exists():
+        if _agreed((self.folder / FILE).exists()):
             found = read_ledger(self.folder)
             for key, value in ledger.recipe.items():
                 if found.recipe.get(key) != value:
@@ -372,10 +373,10 @@ def _together() -> None:
         dist.barrier()
 
 
-def _agreed(score: float) -> float:
-    """Take the first process's score, so that every process decides alike."""
+def _agreed(value: T) -> T:
+    """Take what the first process found, so that every process decides alike."""
     if not _distributed():
-        return score
-    told = [score]
+        return value
+    told = [value]
     dist.broadcast_object_list(told, src=0)
     return told[0]
