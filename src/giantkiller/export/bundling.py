@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from tqdm import tqdm
 
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
@@ -234,7 +235,8 @@ def logits(model: bytes, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     """Run an exported model over token ids: (rows, attributes)."""
     session = open_session(model)
     result = np.empty((len(rows), len(ATTRIBUTES)), np.float32)
-    for group, batch in batches(rows):
+    waiting = tqdm(list(batches(rows)), desc="scoring", unit="batch", delay=1, leave=False, disable=None)
+    for group, batch in waiting:
         result[group] = session.run(["logits"], batch)[0]
     return result
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out, merge_key
@@ -182,7 +183,8 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> Token
     tokenizer.enable_truncation(max_length)
     tokenizer.no_padding()
     ids: list[np.ndarray] = []
-    for begin in range(0, len(texts), 4096):
+    begins = range(0, len(texts), 4096)
+    for begin in tqdm(begins, desc="tokenizing", delay=1, leave=False, disable=None):
         chunk = [clean_text(text) for text in texts[begin : begin + 4096]]
         ids += [np.array(code.ids, dtype=np.int32) for code in tokenizer.encode_batch_fast(chunk)]
     starts = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
