@@ -112,8 +112,11 @@ def test_a_used_output_folder_is_refused(finished, tiny):
 
 
 def test_another_recipes_state_is_not_resumed(tiny, tmp_path, monkeypatch):
-    def stop(*_):
-        raise KeyboardInterrupt
+    whole = fitting.batch_loss
+
+    def stop(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return whole(*arguments)
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:

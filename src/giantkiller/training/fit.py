@@ -3,8 +3,11 @@
 import logging
 import math
 import re
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,7 +182,7 @@ def fit(
     bar = tqdm(total=steps, initial=progress["step"], desc=phase.name, unit="step", disable=None)
     batches, epoch = [], -1
     done = bool(loaded and loaded["progress"].get("done"))
-    try:
+    with bar, interrupts_between_steps() as interrupted:
         while not done and progress["step"] < steps:
             if progress["step"] // per_epoch != epoch:
                 epoch = progress["step"] // per_epoch
@@ -240,15 +243,42 @@ def fit(
             if time.monotonic() - saved > phase.checkpoint_seconds:
                 save()
                 saved = time.monotonic()
-    except KeyboardInterrupt:
-        save()
-        raise
-    finally:
-        bar.close()
+            if interrupted():
+                save()
+                raise KeyboardInterrupt
     progress["done"] = True
     model.load_state_dict(best_weights)
     save()
     return float(progress["best"])
+
+
+@contextmanager
+def interrupts_between_steps() -> Iterator[Callable[[], bool]]:
+    """Hold the first Ctrl-C back until the loop asks, so that no half-made step is ever saved.
+
+    A second one stops at once, without saving. Where interrupts are ignored, as in background jobs, they
+    stay so; outside the main thread nothing is held back.
+
+    Yields:
+        Whether an interrupt is waiting.
+    """
+    waiting = False
+
+    def hold(number: int, frame: Any) -> None:
+        nonlocal waiting
+        if waiting:
+            raise KeyboardInterrupt
+        waiting = True
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield lambda: waiting
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def batch_loss(logits: torch.Tensor, corpus: Corpus, rows: np.ndarray, loss: LossSettings) -> torch.Tensor:
