@@ -6,6 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, so that a change fails for what it changed; `--hypothesis-profile search`
+# looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", derandomize=False)
+settings.load_profile("same")
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that tests share
 

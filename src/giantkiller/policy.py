@@ -90,12 +90,13 @@ class Policy(Mapping[str, Mapping[str, float]]):
 
         sternest = np.zeros(len(scores), dtype=np.int8)
         for attribute, steps in self.items():
-            column = scores[:, ATTRIBUTES.index(attribute)]
+            # In float64, as `judge` compares: a threshold rounded to float32 may move below a score.
+            column = scores[:, ATTRIBUTES.index(attribute)].astype(np.float64)
             for level, action in enumerate(ACTIONS):
                 if action in steps:
                     np.maximum(
                         sternest,
-                        np.where(column >= np.float32(steps[action]), level, 0),
+                        np.where(column >= steps[action], level, 0),
                         out=sternest,
                         casting="unsafe",
                     )
