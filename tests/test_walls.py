@@ -1,6 +1,7 @@
 """The walls of the design: what may import what."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_importing_the_package_loads_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
     assert not {"numpy", "onnxruntime", "tokenizers", "torch", "click"} & set(loaded.split())
+
+
+def test_scoring_leaves_nothing_in_the_home_folder(tiny_bundle, tmp_path):
+    """onnxruntime would keep a device ID there for its telemetry."""
+    program = f"from giantkiller import Screener; Screener({str(tiny_bundle)!r}).predict('hi')"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    homes = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment | homes, capture_output=True, check=True
+    )
+    assert done.stderr == b""
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_scoring_loads_neither_torch_nor_the_hub(tiny_bundle):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from giantkiller._runtime import onnxruntime
 from giantkiller._tokens import ID, Encoder
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle, read_bundle

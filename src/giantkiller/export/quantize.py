@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper
 
+from giantkiller._runtime import onnxruntime
 from giantkiller.export.onnx import MICROSOFT, Floats, Graph, Weights, build
 
 KINDS = ("static", "blocks", "table", "none")
