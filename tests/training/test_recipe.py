@@ -48,6 +48,11 @@ def test_published_recipe_says_what_the_card_says():
         (GOOD.replace('tokenizer = "default"', 'start = "weights"'), "model.source must name"),
         ('name = "a"\ndata = 3\n', "data must be a table"),
         ("name = [", "not valid TOML"),
+        (GOOD + "hidden_size = 33\n", "multiple of model.heads"),
+        (GOOD + 'frozen = "(("\n', "model.frozen is not a regular expression"),
+        (GOOD + '[growth]\nwhere = "(("\n', "growth.where is not a regular expression"),
+        (GOOD + "[growth]\ntries = 0\n", "must be at least 1"),
+        ("seed = -1\n" + GOOD, "seed must not be negative"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(tmp_path, text, says):

@@ -157,3 +157,20 @@ def test_growth_by_correlation(tiny, tmp_path):
     attempt = read_ledger(tmp_path / "out" / "training" / "growth").attempts[1]
     assert attempt.correlations
     assert all(0 < value <= 1 for value in attempt.correlations.values())
+
+
+def test_a_pattern_that_fits_no_layer_is_refused_before_training(tiny, tmp_path):
+    (tmp_path / "r.toml").write_text((tiny / "growing.toml").read_text() + 'where = "nosuchlayer"\n')
+    with pytest.raises(UserError, match="no layer fits 'nosuchlayer'"):
+        train(read_recipe(tmp_path / "r.toml"), tiny, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said_in_one_sentence(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "out"
+    command = [sys.executable, "-c", COMMAND, "train", tiny / "recipe.toml", "-d", tiny, "-o", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert str(tmp_path / "file") in done.stderr.splitlines()[-1]

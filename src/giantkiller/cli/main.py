@@ -80,3 +80,11 @@ def main() -> None:
         # The reader went away (`giantkiller ... | head`): nothing more to say, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        # A folder that is missing or write-protected, a full disk: the system's own words, and which file.
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(
+            f"giantkiller: {where}{error.strerror or error}; check the path, its rights and the space",
+            err=True,
+        )
+        sys.exit(1)

@@ -7,11 +7,36 @@ from typing import Any
 
 import torch
 
-from giantkiller.dendrites import CorrelationRule, Errors, GradientRule, Grower, Ledger, perforate
+from giantkiller.dendrites import (
+    CorrelationRule,
+    DendriteError,
+    Errors,
+    GradientRule,
+    Grower,
+    Ledger,
+    perforate,
+)
 from giantkiller.dendrites import Phase as GrowthPhase
+from giantkiller.errors import UserError
 from giantkiller.training.corpus import plan_batches
 from giantkiller.training.fit import Examples, Phase, batch_loss, choose_by, fit, predict, validate
-from giantkiller.training.recipe import Recipe
+from giantkiller.training.recipe import GrowthSettings, Recipe
+
+
+def prepare(model: Any, settings: GrowthSettings) -> None:
+    """Make the layers that will grow dendritic, before training: a wrong pattern should not cost a night.
+
+    Args:
+        model: Changed in place; its outputs stay.
+        settings: Which layers, and the dendrites' activation.
+
+    Raises:
+        UserError: If no layer fits the pattern.
+    """
+    try:
+        perforate(model, where=settings.where, activation=settings.activation)
+    except DendriteError as error:
+        raise UserError(f"growth.where: {error}") from None
 
 
 def grow(
@@ -20,7 +45,7 @@ def grow(
     """Grow dendrites on a trained model, in place, as a recipe's `growth` table says.
 
     Args:
-        model: A trained model; it ends as the best one that growth found.
+        model: A trained, perforated model; it ends as the best one that growth found.
         train: Training texts.
         validation: Texts that decide whether an attempt is kept.
         recipe: The recipe; its loss and batches serve here too.
@@ -31,13 +56,12 @@ def grow(
         The ledger.
 
     Raises:
-        UserError: As `fit` does.
+        UserError: As `fit` does, or if the folder holds the growth of another run.
     """
     settings = recipe.growth
     optim = dataclasses.replace(
         recipe.optim, epochs=settings.epochs, learning_rate=settings.learning_rate, warmup_steps=None
     )
-    perforate(model, where=settings.where, activation=settings.activation)
 
     def train_again(model: Any, phase: GrowthPhase) -> None:
         assert phase.folder is not None
@@ -73,7 +97,10 @@ def grow(
         seed=recipe.seed,
         trained=True,
     )
-    return grower.run()
+    try:
+        return grower.run()
+    except DendriteError as error:
+        raise UserError(str(error)) from None
 
 
 def errors_of(train: Examples, recipe: Recipe) -> Errors:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import sys
 import types
 import typing
@@ -252,7 +253,33 @@ def _check(recipe: Recipe, path: Path) -> None:
     insist(optim.batch_size > 0 and (optim.batch_tokens or 1) > 0, "batches must hold at least one comment")
     insist(optim.evaluations >= 1, "optim.evaluations must be at least 1")
     insist(0 <= recipe.loss.soft_share <= 1, "loss.soft_share must lie in [0, 1]")
-    insist(recipe.growth.max_dendrites >= 0, "growth.max_dendrites must not be negative")
+    model, growth = recipe.model, recipe.growth
+    insist(recipe.seed >= 0, "seed must not be negative")
+    insist(min(data.limit.values(), default=1) > 0, "data.limit must be above 0")
+    insist(data.weak_weight >= 0 and data.identity_sentences >= 0, "data has a negative setting")
+    insist(
+        min(model.hidden_size, model.layers, model.heads, model.intermediate_size) > 0,
+        "model sizes must be above 0",
+    )
+    insist(model.hidden_size % model.heads == 0, "model.hidden_size must be a multiple of model.heads")
+    insist(0 <= model.dropout < 1, "model.dropout must be at least 0 and below 1")
+    insist(
+        0 <= optim.warmup_fraction <= 1 and (optim.warmup_steps or 0) >= 0, "optim's warm-up is out of range"
+    )
+    insist(optim.clip >= 0 and optim.weight_decay >= 0, "optim.clip and weight_decay must not be negative")
+    insist(optim.patience is None or optim.patience >= 1, "optim.patience must be at least 1")
+    insist(growth.max_dendrites >= 0, "growth.max_dendrites must not be negative")
+    insist(growth.epochs > 0 and growth.learning_rate > 0, "growth.epochs and learning_rate must be above 0")
+    insist(
+        growth.min_gain >= 0
+        and min(growth.tries, growth.candidates, growth.passes, growth.error_batches) >= 1,
+        "growth.tries, candidates, passes and error_batches must be at least 1, and min_gain not negative",
+    )
+    for name, pattern in (("model.frozen", model.frozen or ""), ("growth.where", growth.where)):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(f"recipe {path}: {name} is not a regular expression: {error}") from None
     insist(
         (recipe.model.start == "random" and recipe.model.kind == "dendritic-bert")
         or bool(recipe.model.source),

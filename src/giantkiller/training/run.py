@@ -16,7 +16,7 @@ from giantkiller import __version__
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import Corpus, encode, load_corpora
 from giantkiller.training.fit import Examples, Phase, choose_by, fit, predict, validate
-from giantkiller.training.growing import grow
+from giantkiller.training.growing import grow, prepare
 from giantkiller.training.recipe import Recipe
 from giantkiller.training.warmstart import build_model
 
@@ -48,6 +48,8 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = build_model(recipe.model)
+    if recipe.growth.max_dendrites:
+        prepare(model, recipe.growth)
     corpora = load_corpora(recipe, data)
     train_set, validation = (
         Examples(corpus, encode(tokenizer.backend_tokenizer, corpus.texts, recipe.data.max_length))
