@@ -2,7 +2,6 @@
 
 import json
 import platform
-import random
 import statistics
 import sys
 import time
@@ -11,32 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from giantkiller.cli._comments import made_up, read_comments
+
 if TYPE_CHECKING:
     from giantkiller.screener import Screener
-
-# Sentences of ours; shuffled together they have the lengths of real comments (median 35 tokens).
-_SENTENCES = (
-    "I disagree with the mayor about the bus lanes.",
-    "You clearly did not read the article.",
-    "Thanks for the link, that explains a lot!",
-    "What a stupid idea, and what a waste of our taxes.",
-    "My grandmother has lived in this street since 1962 and never saw anything like it.",
-    "Oh please.",
-    "The numbers in the third paragraph don't add up: 40% of 2,300 is not 1,150.",
-    "Only an idiot would believe that.",
-    "We had the same problem at our school, and the council did nothing for three years.",
-    "lol, sure",
-    "It's not about left or right, it's about who pays for the bridge.",
-    "Damn, that goal was beautiful.",
-    "Has anybody asked the people who actually work there?",
-    "Shut up already.",
-    "I respectfully think that both of you are wrong, and here is why.",
-    "The Muslim community centre has opened its kitchen to everybody this winter.",
-    "He lied in 2014, he lied in 2016, and he is lying now.",
-    "Best comment so far :)",
-    "If the company can't keep its promises, it should at least say so before the next election.",
-    "These clowns couldn't run a lemonade stand...",
-)
 
 
 @click.command(
@@ -74,7 +51,7 @@ def command(
 
     from giantkiller.screener import Screener
 
-    texts = _read(data, text_column, comments) if data else _invent(comments)
+    texts = read_comments(data, text_column, comments) if data else made_up(comments)
     before = _resident()
     names = models or ("default",)
     screeners = [Screener(name, threads=threads) for name in names]
@@ -149,37 +126,6 @@ def _split(screener: "Screener", texts: list[str]) -> dict[str, float]:
         step: round(1e6 * (after - before) / len(texts), 2)
         for step, before, after in zip(steps, clock, clock[1:], strict=False)
     }
-
-
-def _read(path: Path, column: str | None, count: int) -> list[str]:
-    from giantkiller.errors import UserError
-    from giantkiller.files.formats import format_of
-    from giantkiller.files.screening import _open
-
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
-    table = _open(path, format_of(path)[0], column, "bench_")
-    texts: dict[str, None] = {}
-    try:
-        for chunk in table.chunks():
-            texts |= dict.fromkeys(text for text in chunk.texts if isinstance(text, str))
-            if len(texts) >= count:
-                break
-    finally:
-        table.close()
-    if len(texts) < 100:
-        raise UserError(f"{path} has {len(texts)} different comments; a measurement needs at least 100")
-    return list(texts)[:count]
-
-
-def _invent(count: int) -> list[str]:
-    """Make different comments of one to twelve sentences, most of them short; the same ones every time."""
-    dice = random.Random(0)
-    made: dict[str, None] = {}
-    while len(made) < count:
-        sentences = dice.choices(_SENTENCES, k=min(12, 1 + int(dice.expovariate(0.4))))
-        made[f"{' '.join(sentences)} {dice.choice(('No', 'Page', 'Line'))} {dice.randrange(10_000)}."] = None
-    return list(made)
 
 
 def _resident() -> int:
