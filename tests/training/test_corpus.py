@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.holdout import is_held_out
-from giantkiller.training.corpus import Corpus, load_corpora, merge, plan_batches
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.training.corpus import Corpus, disguised_copies, load_corpora, merge, plan_batches
+from giantkiller.training.distill import write_soft_labels
 from giantkiller.training.recipe import DataSettings, Recipe
 
 NAN = float("nan")
@@ -110,3 +111,57 @@ def test_weak_rows_weigh_less_and_other_attributes_can_be_masked(tmp_path):
 @pytest.mark.parametrize("text", ["Hello  World", "hello world", "HELLO world "])
 def test_holdout_goes_by_the_folded_text(text):
     assert is_held_out(text, 0.5) == is_held_out("hello world", 0.5)
+
+
+def test_held_out_texts_are_not_learned_from_a_teacher_either(tmp_path):
+    texts = [f"comment {i}" for i in range(200)]
+    write_soft_labels(tmp_path / "soft.parquet", texts, lambda some: np.zeros((len(some), 7), np.float32))
+    write_csv(tmp_path / "val.csv", [("four", "0")])
+    data = DataSettings(train=[], validation="val.csv", soft_labels=["soft.parquet"], holdout_fraction=0.2)
+    train, _ = load_corpora(Recipe("a", data), tmp_path)
+    assert train.texts == [text for text in texts if not is_held_out(text, 0.2)]
+
+
+def test_soft_labels_of_two_teachers_are_averaged_from_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data/val.csv", [("four", "0")])
+    for name, value in (("one", 1), ("two", 3)):
+        write_soft_labels(f"{name}.parquet", ["a"], lambda some, v=value: np.full((len(some), 7), v))
+    soft = ["one.parquet", str(tmp_path / "two.parquet")]
+    data = DataSettings(train=[], validation="val.csv", soft_labels=soft)
+    train, _ = load_corpora(Recipe("a", data), tmp_path / "data")
+    np.testing.assert_array_equal(train.soft, np.full((1, 7), 2))
+
+
+def test_disguised_copies_keep_their_labels_and_double_nothing():
+    texts = [f"A perfectly ordinary sentence about number {i}" for i in range(60)] + ["short one"]
+    plain = corpus(texts, np.linspace(0, 1, 61), soft=np.arange(61))
+    known = {merge_key(text) for text in texts}
+    copies = disguised_copies(plain, 0.5, 3, known)
+    assert 5 < len(copies) <= 30
+    assert not known & {merge_key(text) for text in copies.texts}
+    assert set(copies.soft[:, 0]) < set(plain.soft[:, 0])
+    by_soft = dict(zip(plain.soft[:, 0], plain.targets[:, 0], strict=True))
+    assert all(by_soft[s] == t for s, t in zip(copies.soft[:, 0], copies.targets[:, 0], strict=True))
+    assert disguised_copies(plain, 0.5, 3, known).texts == copies.texts
+
+
+def test_a_recipe_adds_disguised_copies_to_training_alone(tmp_path):
+    write_csv(tmp_path / "t.csv", [(f"a wonderful comment number {i}", str(i % 2)) for i in range(80)])
+    plain, wider = (
+        load_corpora(Recipe("a", DataSettings(["t.csv"], disguised=share)), tmp_path) for share in (0, 0.5)
+    )
+    assert wider[0].texts[: len(plain[0])] == plain[0].texts
+    assert len(wider[0]) > len(plain[0])
+    assert wider[1].texts == plain[1].texts
+
+
+def test_made_up_sentences_are_labelled_for_every_attribute(tmp_path):
+    write_csv(tmp_path / "t.csv", [("one", "0"), ("two", "1")])
+    write_csv(tmp_path / "v.csv", [("four", "0")])
+    data = DataSettings(["t.csv"], validation="v.csv", identity_sentences=80, harsh_sentences=10)
+    train, _ = load_corpora(Recipe("a", data), tmp_path)
+    assert len(train) == 2 + 80 + 10
+    assert not np.isnan(train.targets[2:]).any()
+    assert (train.targets[-10:] == 0).all()

@@ -86,6 +86,16 @@ def test_soft_labels_command(toxic_bert, tiny, tmp_path):
     assert "no text to train on" in str(told.exception)  # every soft-labelled text is a validation text
 
 
+def test_soft_labels_can_be_had_for_a_part_of_a_file(toxic_bert, tiny, tmp_path):
+    out = tmp_path / "soft.parquet"
+    arguments = ["soft-labels", str(toxic_bert), "-d", str(tiny / "labelled.csv"), "-o", str(out), "--most"]
+    counts = []
+    for most in ("7", "100000"):
+        assert CliRunner().invoke(giantkiller, [*arguments, most]).exit_code == 0
+        counts.append(len(read_soft_labels(out)[0]))
+    assert counts[0] == 7 < counts[1]
+
+
 def test_distilling_follows_the_teacher(toxic_bert, tiny, tmp_path):
     """Texts without raters' labels train by the teacher alone."""
     out = tmp_path / "soft.parquet"

@@ -17,6 +17,11 @@ import click
     help="File with comments (Parquet, CSV, TSV, JSON Lines); may be given several times.",
 )
 @click.option("--text-column", help="Column with the comments, if its name is not a common one.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    help="Label at most so many comments of each file, an even spread over it.",
+)
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
 @click.option("--max-length", default=256, show_default=True, help="Tokens a comment; what is longer is cut.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
@@ -24,6 +29,7 @@ def command(
     models: tuple[str, ...],
     files: tuple[Path, ...],
     text_column: str | None,
+    most: int | None,
     output: Path,
     max_length: int,
     precision: str,
@@ -51,7 +57,9 @@ def command(
     teachers = average([load_teacher(name, max_length, precision) for name in models])
     texts: dict[str, str] = {}
     for file in files:
-        for text in read_labelled(file, text_column=text_column).texts:
+        comments = read_labelled(file, text_column=text_column).texts
+        count = min(len(comments), most or len(comments))
+        for text in (comments[i * len(comments) // count] for i in range(count)):
             texts.setdefault(merge_key(text), text)
     with tqdm(total=len(texts), unit="text", desc=output.name, disable=None) as bar:
         write_soft_labels(output, list(texts.values()), teachers, bar.update)

@@ -125,11 +125,38 @@ HOSTILE: tuple[tuple[str, dict[str, float]], ...] = (
 )
 
 
+# Harsh words about things and habits attack nobody.
+THINGS = (
+    "rainy mornings", "these pop-up ads", "traffic jams", "cold showers", "mosquitoes", "weeds", "broken links",
+    "long meetings", "parking tickets", "software bugs", "olives", "plastic bags", "loud engines", "tax forms",
+    "power cuts", "these potholes",
+)  # fmt: skip
+HARSH = (
+    "I hate {things}.",
+    "I hate {things}, all of them.",
+    "{things} are disgusting.",
+    "{things} are stupid.",
+    "I despise {things}.",
+    "{things} make me sick.",
+    "Nobody wants {things} here.",
+    "We would be better off without {things}.",
+    "Get rid of all {things}.",
+    "{things} are the worst.",
+)
+
+
+def harsh_sentences(rows: int, seed: int) -> list[str]:
+    """Draw harmless sentences with harsh words; at most `len(THINGS) * len(HARSH)` differ, no more are drawn."""
+    texts = [template.format(things=things) for things in THINGS for template in HARSH]
+    chosen = np.random.default_rng(seed).permutation(len(texts))[:rows]
+    return [texts[i][0].upper() + texts[i][1:] for i in sorted(chosen)]
+
+
 def identity_sentences(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
     """Draw sentences about identities, half of them hostile; each identity equally often in both halves.
 
     Args:
-        rows: How many; at most `2 * len(IDENTITIES) * len(HOSTILE)` differ, no more are drawn.
+        rows: About how many; at most `2 * len(IDENTITIES) * len(HOSTILE)` differ, no more are drawn.
         seed: Seed of the draw.
 
     Returns:

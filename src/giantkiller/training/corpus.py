@@ -1,6 +1,6 @@
 """Labelled texts on their way to the training loop: read, merged, tokenized, batched."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
-from giantkiller.data.templates import identity_sentences
+from giantkiller.data.templates import harsh_sentences, identity_sentences
 from giantkiller.errors import UserError
+from giantkiller.judging.attacks import ATTACKS, attack
 from giantkiller.text import clean_text
 from giantkiller.training.distill import read_soft_labels
 from giantkiller.training.recipe import DataSettings, Recipe
@@ -100,23 +101,20 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
         needed = [ATTRIBUTES.index(attribute) for attribute in data.require]
         useful = ~np.isnan(part.targets).all(axis=1) & ~np.isnan(part.targets[:, needed]).any(axis=1)
         part = part.take(np.flatnonzero(useful))
-        if data.holdout_fraction:
-            part = part.take(
-                np.array(
-                    [i for i, text in enumerate(part.texts) if not is_held_out(text, data.holdout_fraction)],
-                    dtype=np.int64,
-                )
-            )
+        part = _without_held_out(part, data.holdout_fraction)
         if name in data.limit and data.limit[name] < len(part):
             part = part.take(np.sort(rng.choice(len(part), data.limit[name], replace=False)))
         parts.append(part)
     if data.identity_sentences:
-        texts, targets = identity_sentences(data.identity_sentences, recipe.seed)
-        parts.append(Corpus(texts, targets, np.ones(len(texts), np.float32), np.full_like(targets, np.nan)))
+        parts.append(_made_up(*identity_sentences(data.identity_sentences, recipe.seed)))
+    if data.harsh_sentences:
+        texts = harsh_sentences(data.harsh_sentences, recipe.seed)
+        parts.append(_made_up(texts, np.zeros((len(texts), len(ATTRIBUTES)), np.float32)))
     for name in data.soft_labels:
-        texts, logits = read_soft_labels(folder / name)
+        texts, logits = read_soft_labels(find_soft_labels(folder, name))
         empty = np.full_like(logits, np.nan)
-        parts.append(Corpus(texts, empty, np.ones(len(texts), np.float32), logits))
+        part = Corpus(texts, empty, np.ones(len(texts), np.float32), logits)
+        parts.append(_without_held_out(part, data.holdout_fraction))
     train = merge(parts)
     if data.validation:
         validation = _corpus(read_labelled(folder / data.validation), data)
@@ -131,9 +129,17 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
         held = rng.choice(labelled, max(1, round(len(labelled) * data.validation_fraction)), replace=False)
         validation = train.take(np.sort(held))
         train = train.take(np.setdiff1d(np.arange(len(train)), held))
+    if data.disguised:
+        known = {merge_key(text) for text in (*train.texts, *validation.texts)}
+        train = join([train, disguised_copies(train, data.disguised, recipe.seed, known)])
     if not len(train):
         raise UserError(f"recipe {recipe.name}: its files hold no text to train on; check data.train")
     return train, validation
+
+
+def find_soft_labels(folder: Path, name: str) -> Path:
+    """Soft labels lie in the data folder, or else where the working folder's path leads."""
+    return folder / name if (folder / name).is_file() else Path(name)
 
 
 def merge(parts: Sequence[Corpus]) -> Corpus:
@@ -219,6 +225,53 @@ def plan_batches(lengths: np.ndarray, size: int, tokens: int | None, seed: Any) 
             batches.append(rows[at : at + count])
             at += count
     return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def join(parts: Sequence[Corpus]) -> Corpus:
+    """Put corpora one after the other."""
+    return Corpus(
+        [text for part in parts for text in part.texts],
+        np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        np.concatenate([part.soft for part in parts]),
+    )
+
+
+def disguised_copies(corpus: Corpus, share: float, seed: int, known: Set[str]) -> Corpus:
+    """Copy some texts with words misspelt or disguised, labels kept.
+
+    People write so to get past a filter, and readers understand them all the same. Each copy gets one of
+    `giantkiller.judging.attacks.ATTACKS`, drawn evenly. Copies that cleaning turns back into a known text
+    are left out: they would only count it twice.
+
+    Args:
+        corpus: n texts.
+        share: Texts to copy, as a share of n.
+        seed: Seed of the draw.
+        known: `merge_key` of the texts that no copy may equal.
+
+    Returns:
+        The copies, at most `share * n`.
+    """
+    rng = np.random.default_rng([seed, len(corpus)])
+    rows = rng.choice(len(corpus), round(len(corpus) * share), replace=False)
+    names = rng.choice(list(ATTACKS), len(rows))
+    texts = [attack(corpus.texts[row], name, seed=seed) for row, name in zip(rows, names, strict=True)]
+    new = [i for i, text in enumerate(texts) if merge_key(text) not in known]
+    copies = corpus.take(rows[new])
+    copies.texts = [texts[i] for i in new]
+    return copies
+
+
+def _made_up(texts: list[str], targets: np.ndarray) -> Corpus:
+    return Corpus(texts, targets, np.ones(len(texts), np.float32), np.full_like(targets, np.nan))
+
+
+def _without_held_out(corpus: Corpus, fraction: float) -> Corpus:
+    if not fraction:
+        return corpus
+    kept = [i for i, text in enumerate(corpus.texts) if not is_held_out(text, fraction)]
+    return corpus.take(np.array(kept, dtype=np.int64))
 
 
 def _corpus(labelled: Labelled, data: DataSettings) -> Corpus:

@@ -34,14 +34,20 @@ class DataSettings:
     """Share of the training texts kept out of training altogether, for judging attributes that the
     validation file lacks. Membership depends on the text alone, so every run agrees on it."""
     soft_labels: list[str] = field(default_factory=list)
-    """Teacher logits (`giantkiller soft-labels`), relative to the data folder or absolute. Texts that
-    stand in them and in no training file are trained on by their soft labels alone."""
+    """Teacher logits (`giantkiller soft-labels`), relative to the data folder or else to the working
+    folder; files that know one text are averaged. Texts that stand in them and in no training file are
+    trained on by their soft labels alone."""
     attributes: list[str] = field(default_factory=lambda: list(ATTRIBUTES))
     """Attributes that train; the others are masked."""
     require: list[str] = field(default_factory=list)
     """Attributes that a training row must have a target for; other rows are left out."""
     identity_sentences: int = 0
     """Made-up sentences about identities to add, half of them hostile (`giantkiller.data.templates`)."""
+    harsh_sentences: int = 0
+    """Made-up harmless sentences with harsh words about things to add."""
+    disguised: float = 0.0
+    """Copies with misspelt or disguised words to add, as a share of the training texts
+    (`giantkiller.judging.attacks`); they keep their texts' labels."""
     protocol: Literal["files", "published"] = "files"
     """`published` draws the published card's 5,000 / 1,000 / 1,000 comments from the one file in `train`."""
     limit: dict[str, int] = field(default_factory=dict)
@@ -248,6 +254,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         insist(name in data.train, f"data.limit names {name!r}, which data.train does not")
     insist(0 < data.validation_fraction < 1, "data.validation_fraction must lie between 0 and 1")
     insist(0 <= data.holdout_fraction < 1, "data.holdout_fraction must be at least 0 and below 1")
+    insist(0 <= data.disguised <= 1, "data.disguised must lie in [0, 1]")
     insist(8 <= data.max_length <= 512, "data.max_length must lie between 8 and 512")
     insist(optim.epochs > 0 and optim.learning_rate > 0, "optim.epochs and learning_rate must be above 0")
     insist(optim.batch_size > 0 and (optim.batch_tokens or 1) > 0, "batches must hold at least one comment")
@@ -256,7 +263,10 @@ def _check(recipe: Recipe, path: Path) -> None:
     model, growth = recipe.model, recipe.growth
     insist(recipe.seed >= 0, "seed must not be negative")
     insist(min(data.limit.values(), default=1) > 0, "data.limit must be above 0")
-    insist(data.weak_weight >= 0 and data.identity_sentences >= 0, "data has a negative setting")
+    insist(
+        min(data.weak_weight, data.identity_sentences, data.harsh_sentences) >= 0,
+        "data has a negative setting",
+    )
     insist(
         min(model.hidden_size, model.layers, model.heads, model.intermediate_size) > 0,
         "model sizes must be above 0",

@@ -14,7 +14,7 @@ import torch
 
 from giantkiller import __version__
 from giantkiller.errors import UserError
-from giantkiller.training.corpus import Corpus, encode, load_corpora
+from giantkiller.training.corpus import Corpus, encode, find_soft_labels, load_corpora
 from giantkiller.training.fit import Examples, Phase, choose_by, fit, predict, validate
 from giantkiller.training.growing import grow, prepare
 from giantkiller.training.recipe import Recipe
@@ -77,7 +77,7 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     record = {
         "recipe": dataclasses.asdict(recipe),
         "digest": digest,
-        "data": {name: _sha256(data / name) for name in _files(recipe)},
+        "data": {name: _sha256(path) for name, path in _files(recipe, data).items()},
         "texts": len(train_set.corpus),
         "tokens": len(train_set.tokens.ids),
         "validation": figures,
@@ -135,9 +135,12 @@ class _Log:
             os.fsync(file.fileno())
 
 
-def _files(recipe: Recipe) -> list[str]:
+def _files(recipe: Recipe, folder: Path) -> dict[str, Path]:
     data = recipe.data
-    return [*data.train, *([data.validation] if data.validation else []), *data.soft_labels]
+    labelled = [*data.train, *([data.validation] if data.validation else [])]
+    return {name: folder / name for name in labelled} | {
+        name: find_soft_labels(folder, name) for name in data.soft_labels
+    }
 
 
 def _digest(recipe: Recipe, *corpora: Corpus) -> str:
