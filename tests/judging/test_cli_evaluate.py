@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from giantkiller.cli import _models, compare, evaluate
+from giantkiller import scorers
+from giantkiller.cli import compare, evaluate
 from giantkiller.errors import UserError
+from giantkiller.scorers.labels import label_columns
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +125,12 @@ def test_a_service_that_scores(folder, service, path):
 )
 def test_a_service_that_does_not(service, path, says):
     with pytest.raises(UserError, match=says):
-        _models.load(service + path).score(["a", "b"])
+        scorers.load(service + path).score(["a", "b"])
 
 
 def test_a_service_that_is_not_there_and_a_key_that_stays_secret():
     with pytest.raises(UserError, match="can't be asked") as caught:
-        _models.load("http://user:secret@127.0.0.1:9/v1/comments:analyze?key=secret").score(["a"])
+        scorers.load("http://user:secret@127.0.0.1:9/v1/comments:analyze?key=secret").score(["a"])
     assert "secret" not in str(caught.value)
 
 
@@ -190,12 +192,12 @@ def test_choosing_without_validation_is_refused(folder):
     ],
 )  # fmt: skip
 def test_labels_of_other_peoples_models(labels, columns, softmax):
-    assert _models._label_columns("m", labels) == (columns, softmax)
+    assert label_columns("m", labels) == (columns, softmax)
 
 
 def test_labels_that_are_none_of_ours():
     with pytest.raises(UserError, match="has the labels cat, dog, fish"):
-        _models._label_columns("m", {0: "cat", 1: "dog", 2: "fish"})
+        label_columns("m", {0: "cat", 1: "dog", 2: "fish"})
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +265,7 @@ def test_a_checkpoint_scores_as_it_does_by_hand_whatever_its_neighbours(checkpoi
     import transformers
 
     name = str(checkpoint / "tuned")
-    model = _models.load(name)
+    model = scorers.load(name)
     texts = ["you are an idiot", "thanks", "", "you are " * 50]
     scores = model.score(texts)
     assert np.isnan(scores[:, 1:]).all()
@@ -294,10 +296,10 @@ def test_a_hub_that_cannot_be_reached_is_said_at_once(monkeypatch):
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(UserError, match="the hub can't be reached"):
-        _models.load("nobody/has-this-model")
+        scorers.load("nobody/has-this-model")
 
 
 def test_a_folder_that_holds_no_classifier(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="can't be loaded as a text classifier"):
-        _models.load(str(tmp_path))
+        scorers.load(str(tmp_path))

@@ -7,11 +7,11 @@ from typing import Any
 import click
 import numpy as np
 
-from giantkiller.cli import _models
+from giantkiller import scorers
 from giantkiller.cli._extras import need_extra
 
 
-@click.command(name="compare", epilog=_models.HELP)
+@click.command(name="compare", epilog=scorers.HELP)
 @click.argument("model")
 @click.argument("giant")
 @click.option(
@@ -50,7 +50,7 @@ def command(
     from giantkiller.judging import compare, metrics
 
     data = read_labelled(data_path, text_column=text_column)
-    models = [_models.load(each, data, max_length=max_length) for each in (model, giant)]
+    models = [scorers.load(each, data, max_length=max_length) for each in (model, giant)]
     if models[0].name == models[1].name:
         models[1].name += " (2)"
     scores = [each.scores(data.texts) for each in models]
@@ -58,7 +58,7 @@ def command(
     report: dict[str, Any] = {"data": data_path.name, "models": []}
     for each, asked, at in zip(models, (model, giant), thresholds, strict=True):
         known = {key: each.about.get(key) for key in ("parameters", "disk", "fine_tuned", "trained_on")}
-        memory = _models.weigh(asked) if each.kind in ("bundle", "checkpoint") else None
+        memory = scorers.weigh(asked) if each.kind in ("bundle", "checkpoint") else None
         report["models"].append(
             {"name": each.name, "kind": each.kind, "threshold": at, "memory": memory} | known
         )

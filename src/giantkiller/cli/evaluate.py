@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from giantkiller.cli import _models
+from giantkiller import scorers
 from giantkiller.cli._extras import need_extra
 from giantkiller.errors import UserError
 
@@ -25,7 +25,7 @@ AT = ("accuracy", "precision", "recall", "f1", "f1_macro", "f1_weighted")
 
 @click.command(
     name="evaluate",
-    epilog=_models.HELP
+    epilog=scorers.HELP
     + """
 
 Examples:
@@ -105,7 +105,7 @@ def command(
     for name in wanted:
         suites.find(name, data_path if data_path.is_dir() else data_path.parent)
     data = None if data_path.is_dir() else read_labelled(data_path, text_column=text_column)
-    loaded = _models.load(model, data, max_length=max_length)
+    loaded = scorers.load(model, data, max_length=max_length)
     if write_card and (loaded.bundle is None or validation):
         raise UserError("only a bundle, judged as it is, has a card to write: leave --write-card out")
     if wanted and loaded.kind == "scores":
@@ -118,7 +118,7 @@ def command(
     fitted: dict[str, Any] = {}
     if validation:
         rows = read_labelled(validation, text_column=text_column)
-        judge = _models.load(model, rows, max_length=max_length) if loaded.kind == "scores" else loaded
+        judge = scorers.load(model, rows, max_length=max_length) if loaded.kind == "scores" else loaded
         fitted = assess.fit(judge.scores(rows.texts), rows.targets, choose)
         plain = loaded.score
         loaded.score = lambda texts: assess.recalibrated(plain(texts), fitted["lines"])
@@ -151,7 +151,7 @@ def command(
                 scores, data.targets, thresholds=thresholds, samples=samples, seed=seed, progress=say
             )
         if beside:
-            giant = _models.load(beside, data, max_length=max_length)
+            giant = scorers.load(beside, data, max_length=max_length)
             say(f"comparing with {giant.name}")
             result["comparison"] = _beside(result["model"]["name"], scores, giant, data, wishes)
     if fitted:
@@ -178,7 +178,7 @@ def command(
 
 
 def _beside(
-    name: str, scores: "NDArray[Any]", giant: _models.Model, data: "Labelled", wishes: "Wishes"
+    name: str, scores: "NDArray[Any]", giant: scorers.Model, data: "Labelled", wishes: "Wishes"
 ) -> dict[str, Any]:
     from giantkiller.judging import compare
 
@@ -221,7 +221,7 @@ def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
 
 
 def _suites(
-    names: tuple[str, ...], data: Path, model: _models.Model, wishes: "Wishes", say: Any
+    names: tuple[str, ...], data: Path, model: scorers.Model, wishes: "Wishes", say: Any
 ) -> dict[str, Any]:
     from giantkiller.judging import suites
 

@@ -127,9 +127,9 @@ HOSTILE: tuple[tuple[str, dict[str, float]], ...] = (
 
 # Harsh words about things and habits attack nobody.
 THINGS = (
-    "rainy mornings", "these pop-up ads", "traffic jams", "cold showers", "mosquitoes", "weeds", "broken links",
-    "long meetings", "parking tickets", "software bugs", "olives", "plastic bags", "loud engines", "tax forms",
-    "power cuts", "these potholes",
+    "rainy mornings", "these pop-up ads", "traffic jams", "cold showers", "mosquitoes", "weeds",
+    "broken links", "long meetings", "parking tickets", "software bugs", "olives", "plastic bags",
+    "loud engines", "tax forms", "power cuts", "these potholes",
 )  # fmt: skip
 HARSH = (
     "I hate {things}.",
@@ -146,7 +146,7 @@ HARSH = (
 
 
 def harsh_sentences(rows: int, seed: int) -> list[str]:
-    """Draw harmless sentences with harsh words; at most `len(THINGS) * len(HARSH)` differ, no more are drawn."""
+    """Draw harmless sentences with harsh words, at most the `len(THINGS) * len(HARSH)` that differ."""
     texts = [template.format(things=things) for things in THINGS for template in HARSH]
     chosen = np.random.default_rng(seed).permutation(len(texts))[:rows]
     return [texts[i][0].upper() + texts[i][1:] for i in sorted(chosen)]
