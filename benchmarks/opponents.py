@@ -107,6 +107,12 @@ def bert_runtime(shape, tokenizer_file, threads, **batching):
 
 
 def linear_words(texts, labels):
+    """TF-IDF and logistic regression as a scoring function."""
+    pipeline = fit_words(texts, labels)
+    return lambda batch: pipeline.predict_proba(batch)[:, 1]
+
+
+def fit_words(texts, labels):
     """TF-IDF of words and pairs, and logistic regression (scikit-learn), fitted on the given rows."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -114,8 +120,7 @@ def linear_words(texts, labels):
 
     vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, max_features=200_000)
     pipeline = make_pipeline(vectors, LogisticRegression(C=4.0, max_iter=200))
-    pipeline.fit(texts, labels)
-    return lambda batch: pipeline.predict_proba(batch)[:, 1]
+    return pipeline.fit(texts, labels)
 
 
 def static_embedding(tokenizer_file, width=256, labels=7):
