@@ -139,6 +139,47 @@ def test_without_validation_data_scores_are_plain_sigmoids(checkpoint, tmp_path,
     assert "not calibrated" in (bundle.folder / "README.md").read_text()
 
 
+KNOWN = ["you are stupid", "you stupid", "damn x1"]  # what comments use; idiot, hurt and thanks are left
+
+
+@pytest.mark.parametrize("kind", ["static", "blocks", "none"])
+def test_dropped_words_are_unknown_and_nothing_else_changes(labelled, tmp_path, kind):
+    # More embeddings than the tokenizer has words, as models padded to a round number have.
+    checkpoint = write_checkpoint(tmp_path / "padded", vocab_size=2000)
+    validation = {"v.csv": read_labelled(labelled)}
+    settings = {"validation": validation, "quantize": kind}
+    whole = export_bundle(checkpoint, tmp_path / "whole", **settings)
+    small = export_bundle(checkpoint, tmp_path / "small", words_of={"k.csv": KNOWN}, **settings)
+    assert "vocabulary" not in whole.provenance
+    about = small.provenance["vocabulary"]
+    assert (about["rows"], about["of"], about["files"]) == (len(vocabulary()) - 3, 2000, {"k.csv": 3})
+    assert f"Of 2,000 word embeddings the {about['rows']}" in (small.folder / "README.md").read_text()
+    assert small.model.stat().st_size < whole.model.stat().st_size - 1500 * 32
+    assert small.tokenizer.read_bytes() == whole.tokenizer.read_bytes()
+    every, fewer = Screener(whole.folder), Screener(small.folder)
+    same = ["", "you", "damn, you are stupid!", "xylophone 123", "🙂 unknown", "you " * 100, "[SEP]"]
+    assert np.array_equal(fewer.logits(same), every.logits(same))
+    assert np.array_equal(fewer.logits(["you idiot thanks"]), every.logits(["you 🙂 🙂"]))
+    assert not np.array_equal(every.logits(["you idiot thanks"]), every.logits(["you 🙂 🙂"]))
+
+
+def test_coverage_is_counted_by_hand(checkpoint, labelled, tmp_path):
+    part = read_labelled(labelled)
+    bundle = export_bundle(
+        checkpoint, tmp_path / "out", validation={"v.csv": part}, words_of={"k.csv": KNOWN}, word_count=2
+    )
+    kept = {"you", "stupid", *(token for token in vocabulary() if len(token.removeprefix("##")) == 1)}
+    tokens = [tokenizer().encode(clean_text(text)).tokens[1:-1][:46] for text in part.texts]
+    got = bundle.provenance["vocabulary"]["coverage"]["v.csv"]
+    assert got["comments"] == 120
+    share = sum(token in kept for row in tokens for token in row) / sum(map(len, tokens))
+    assert got["tokens_kept"] == pytest.approx(share, abs=1e-6)
+    assert got["comments_kept"] == pytest.approx(np.mean([kept.issuperset(row) for row in tokens]), abs=1e-6)
+    assert 0 < got["comments_kept"] < got["tokens_kept"] < 1
+    with pytest.raises(UserError, match="at least 1"):
+        export_bundle(checkpoint, tmp_path / "out", words_of={"k.csv": KNOWN}, word_count=0)
+
+
 def test_scores_do_not_depend_on_order_batch_size_or_threads(checkpoint, tmp_path):
     bundle = export_bundle(checkpoint, tmp_path / "out")
     some = [*texts(40), "", "x", "[SEP] [SEP]", "word " * 400, "\u202e\u05d0\u05d1", "\x00\x07", "🙂"]
@@ -270,3 +311,22 @@ def test_the_command(checkpoint, labelled, tmp_path):
     assert (tmp_path / "two" / "model.safetensors").exists()
     refused = run(command, [str(checkpoint), "-o", out, "--labels", "two"])
     assert isinstance(refused.exception, UserError)
+
+
+def test_the_command_drops_words(checkpoint, labelled, tmp_path):
+    words = tmp_path / "words.csv"
+    words.write_text("text\nyou are stupid\n")
+    arguments = [str(checkpoint), "-o", str(tmp_path / "b"), "-c", str(labelled), "--vocabulary", str(words)]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    assert f"vocabulary: {len(vocabulary()) - 4:,} of {len(vocabulary()):,} words stay" in done.stdout
+    assert "of the tokens in" in done.stdout
+    done = CliRunner().invoke(command, [*arguments, "--json"])
+    report = json.loads(done.stdout)
+    assert report["vocabulary"]["coverage"]["validation.csv"]["comments"] == 120
+    (tmp_path / "other").mkdir()
+    shutil.copy(words, tmp_path / "other" / "words.csv")
+    twice = CliRunner().invoke(command, [*arguments, "--vocabulary", str(tmp_path / "other" / "words.csv")])
+    assert "two of the files have one name" in str(twice.exception)
+    view = CliRunner().invoke(command, [*arguments, "--format", "huggingface"])
+    assert "--vocabulary is for bundles" in str(view.exception)

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,6 +47,20 @@ import click
     "--max-length", type=click.IntRange(min=8), help="Tokens read of a comment.  [default: as trained]"
 )
 @click.option(
+    "--vocabulary",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Comments, labelled or not: only the words that they use stay in the bundle, and others are read as "
+    "unknown. May be given several times.  [default: all words stay]",
+)
+@click.option(
+    "--vocabulary-count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How often those comments must use a word for it to stay.",
+)
+@click.option(
     "--remove-precision",
     type=click.FloatRange(0, 1),
     default=0.9,
@@ -78,6 +93,8 @@ def command(
     labels: str,
     quantize: str,
     max_length: int | None,
+    vocabulary: tuple[Path, ...],
+    vocabulary_count: int,
     remove_precision: float,
     review_recall: float,
     monitor_recall: float,
@@ -89,6 +106,8 @@ def command(
 
     Example: giantkiller export runs/release -o my-bundle --calibration-data validation.csv
 
+    Example: giantkiller export runs/release -o small --vocabulary comments.csv --vocabulary-count 2
+
     Example: giantkiller export runs/release -o for-transformers --format huggingface --labels two
     """
     from giantkiller.cli._extras import need_extra
@@ -99,34 +118,50 @@ def command(
 
     logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
     if kind == "huggingface":
+        if vocabulary:
+            raise UserError("--vocabulary is for bundles; a Hugging Face folder keeps all words")
         written = export_huggingface(checkpoint, output, labels=labels)
         click.echo(json.dumps({"output": str(written), "labels": labels}) if as_json else f"wrote {written}")
         return
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; add --format huggingface for --labels two")
-    validation = {}
-    if calibration_data:
-        need_extra("train", "pyarrow")
-        from giantkiller.data.sources import read_labelled
+    need_extra("train", "pyarrow")
+    from giantkiller.data.sources import read_labelled
 
-        validation = {path.name: read_labelled(path, text_column=text_column) for path in calibration_data}
+    def read(paths: tuple[Path, ...]) -> dict[str, Any]:
+        if len({path.name for path in paths}) < len(set(paths)):
+            raise UserError(
+                "two of the files have one name; rename one, so that the bundle can tell them apart"
+            )
+        return {path.name: read_labelled(path, text_column=text_column) for path in paths}
+
     bundle = export_bundle(
         checkpoint,
         output,
-        validation=validation,
+        validation=read(calibration_data),
         quantize=quantize,
         name=name,
         version=model_version,
         max_length=max_length,
+        words_of={name: labelled.texts for name, labelled in read(vocabulary).items()},
+        word_count=vocabulary_count,
         remove_precision=remove_precision,
         review_recall=review_recall,
         monitor_recall=monitor_recall,
     )
+    words = bundle.provenance.get("vocabulary", {})
     if as_json:
         about = {"output": str(bundle.folder), "name": bundle.name, "bytes": bundle.bytes}
-        click.echo(json.dumps({**about, "figures": dict(bundle.figures)}))
+        click.echo(json.dumps({**about, "vocabulary": words, "figures": dict(bundle.figures)}))
         return
     click.echo(f"wrote {bundle.folder}: {bundle.name} {bundle.version}, {bundle.bytes:,} bytes")
+    if words:
+        click.echo(f"  vocabulary: {words['rows']:,} of {words['of']:,} words stay")
+    for file, part in words.get("coverage", {}).items():
+        click.echo(
+            f"  {file}: they are {part['tokens_kept']:.2%} of the tokens, and all of the tokens in "
+            f"{part['comments_kept']:.2%} of {part['comments']:,} comments"
+        )
     for attribute, row in bundle.figures.get("validation", {}).items():
         click.echo(
             f"  {attribute}: AP {row['average_precision']:.4f} (lost {row['average_precision_lost']:+.5f}), "

@@ -1,5 +1,6 @@
 """From a checkpoint to what others load: a bundle, or a Hugging Face folder."""
 
+import itertools
 import json
 import logging
 import tempfile
@@ -16,9 +17,9 @@ from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.bundle import Bundle, Calibration, write_bundle
 from giantkiller.errors import UserError
-from giantkiller.export import card
+from giantkiller.export import card, vocabulary
 from giantkiller.export.checkpoint import Checkpoint, read_checkpoint
-from giantkiller.export.onnx import build
+from giantkiller.export.onnx import WORDS, build
 from giantkiller.export.quantize import KINDS, Float, batches, kernel, observe, open_session
 from giantkiller.judging import calibration, thresholds
 from giantkiller.judging.metrics import MIN_CLASS, TooFewRowsError, measure
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CHUNK = 10_000  # texts tokenized at once where only counts are kept
 OBSERVED = 2000  # texts that activation ranges are taken from
 STAND_IN_TEXTS = 256
 REMOVE_PRECISION, REVIEW_RECALL, MONITOR_RECALL = 0.9, 0.7, 0.9
@@ -45,6 +47,8 @@ def export_bundle(
     name: str | None = None,
     version: str | None = None,
     max_length: int | None = None,
+    words_of: Mapping[str, Sequence[str]] | None = None,
+    word_count: int = 1,
     remove_precision: float = REMOVE_PRECISION,
     review_recall: float = REVIEW_RECALL,
     monitor_recall: float = MONITOR_RECALL,
@@ -64,6 +68,10 @@ def export_bundle(
         name: the bundle's name; the checkpoint folder's if not given.
         version: the bundle's version; the package's if not given.
         max_length: tokens read of a comment; what training used if not given.
+        words_of: comments by file name. Only the word embeddings that they use are kept; all other words are
+            read as the unknown token, special tokens and single characters excepted. All are kept if not
+            given.
+        word_count: how often these comments must use a token for its embedding to be kept.
         remove_precision: share of the comments removed by an attribute that must be toxic.
         review_recall: share of an attribute's toxic comments that must be removed or reviewed.
         monitor_recall: share of them that must not be allowed without a trace.
@@ -75,6 +83,8 @@ def export_bundle(
         raise UserError(f"quantization {quantize!r} is unknown; it must be one of {', '.join(KINDS)}")
     if not 0 < review_recall <= monitor_recall <= 1 or not 0 < remove_precision <= 1:
         raise UserError("the policy's aims are shares above 0, and review's recall is at most monitor's")
+    if word_count < 1:
+        raise UserError(f"the word count is {word_count}; it must be at least 1")
     source = read_checkpoint(checkpoint)
     length = max_length or source.max_length
     positions = source.model.config.max_position_embeddings
@@ -84,13 +94,24 @@ def export_bundle(
     texts = [clean_text(text) for part in parts.values() for text in part.texts]
     rows = encode(source.tokenizer, texts, length)
     shape = {"max_length": length, "attributes": len(ATTRIBUTES)}
+    weights = source.weights
+    words: dict[str, Any] = {}
+    if words_of:
+        kept, words = choose_words(source, words_of, word_count, length)
+        weights = weights.with_words(kept, vocabulary.unknown(source.tokenizer))
+        ends = itertools.accumulate(map(len, parts.values()))
+        words["coverage"] = {
+            file: vocabulary.coverage(rows[end - len(part) : end], kept)
+            for (file, part), end in zip(parts.items(), ends, strict=True)
+        }
     ranges = None
     if quantize == "static":
         seen = rows or _stand_in_rows(source.tokenizer, length)
         step = max(1, len(seen) // OBSERVED)
+        # With all words, so that dropping some changes no score of a comment that has none of them.
         ranges = observe(source.weights, [batch for _, batch in batches(seen[::step])], **shape)
     try:
-        content = build(source.weights, kernel(quantize, ranges), **shape).SerializeToString()
+        content = build(weights, kernel(quantize, ranges), **shape).SerializeToString()
     except ValueError as error:
         raise UserError(f"{checkpoint} can't be exported: {error}") from error
     settings: dict[str, Any] = {}
@@ -110,6 +131,8 @@ def export_bundle(
                 actions.pop("remove", None)
     bundle_name = name or Path(checkpoint).resolve().name
     provenance = _provenance(source, quantize)
+    if words:
+        provenance["vocabulary"] = words
     tokenizer = compact_tokenizer(source.tokenizer)
     sizes = {"model.onnx": len(content), "tokenizer.json": len(tokenizer)}
     text = card.render(
@@ -135,6 +158,35 @@ def export_bundle(
         provenance=provenance,
         figures=figures,
     )
+
+
+def choose_words(
+    source: Checkpoint, words_of: Mapping[str, Sequence[str]], least: int, length: int
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Choose the word embeddings that comments use.
+
+    Args:
+        source: the checkpoint.
+        words_of: comments by file name.
+        least: how often they must use a token for it to stay.
+        length: tokens read of a comment.
+
+    Returns:
+        whether each token id stays, and what to write down about it.
+    """
+    size = len(source.weights.tensors[WORDS])
+    counts = np.zeros(size, np.int64)
+    for file, texts in words_of.items():
+        for begin in tqdm(range(0, len(texts), CHUNK), desc=file, delay=1, leave=False, disable=None):
+            cleaned = [clean_text(text) for text in texts[begin : begin + CHUNK]]
+            counts += vocabulary.count(encode(source.tokenizer, cleaned, length), size)
+    kept = vocabulary.choose(source.tokenizer, counts, least)
+    return kept, {
+        "rows": int(kept.sum()),
+        "of": size,
+        "used_at_least": least,
+        "files": {file: len(texts) for file, texts in words_of.items()},
+    }
 
 
 def trained_files(source: Checkpoint) -> set[str]:

@@ -8,13 +8,14 @@ What is notable about the graph:
   are linear: q . (W_k x) = (W_k' q) . x, and sum p (W_v x) = W_v (sum p x). Only what dendrites add to them
   is left per token. All of this is exact but for rounding. The key's bias shifts all scores of a query
   alike, and is gone.
+- Of the word embeddings it may have a part only: then token ids are mapped to rows first.
 - Position, token type and the embedding table's scales are folded; the 1 / sqrt(d) of attention is in the
   query's weights; the attention mask is added to the scores.
 - How a matrix product is computed (float, or one of the quantized forms) is the `Kernel`'s business.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
+WORDS = "bert.embeddings.word_embeddings.weight"
 
 MICROSOFT = "com.microsoft"
 OPSET = 17
@@ -87,6 +89,18 @@ class Weights:
     epsilon: float
     activation: str = "tanh"  # the dendrites'
     hidden_activation: str = "gelu"
+    word_rows: np.ndarray[Any, np.dtype[np.intp]] | None = None  # of each token id, where some were dropped
+
+    def with_words(self, kept: np.ndarray[Any, np.dtype[np.bool_]], unknown: int) -> "Weights":
+        """Drop the word embeddings that are not kept.
+
+        Args:
+            kept: one entry a token id; the unknown token's must be True.
+            unknown: the token id whose embedding all dropped ones get.
+        """
+        rows = np.cumsum(kept) - 1
+        rows[~kept] = rows[unknown]
+        return replace(self, tensors={**self.tensors, WORDS: self.tensors[WORDS][kept]}, word_rows=rows)
 
     def linear(self, name: str) -> Layer:
         """Collect the tensors of one linear layer; dendrites whose strengths are all zero are left out."""
@@ -191,7 +205,7 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
 def _embeddings(g: Graph, weights: Weights, kernel: Kernel, max_length: int) -> str:
     """Word, position and type embeddings, summed and normalised: (B, T, H)."""
     prefix = "bert.embeddings"
-    words = kernel.table(g, "input_ids", weights.tensors[f"{prefix}.word_embeddings.weight"])
+    words = kernel.table(g, _word_rows(g, weights), weights.tensors[WORDS])
     places = weights.tensors[f"{prefix}.position_embeddings.weight"][:max_length]
     places = places + weights.tensors[f"{prefix}.token_type_embeddings.weight"][0]
     length = g.node("Shape", ["input_ids"], "length", start=1, end=2)
@@ -203,6 +217,17 @@ def _embeddings(g: Graph, weights: Weights, kernel: Kernel, max_length: int) -> 
         for part in ("weight", "bias")
     ]
     return g.node("LayerNormalization", [total, *norm], "embeddings", epsilon=weights.epsilon, axis=-1)
+
+
+def _word_rows(g: Graph, weights: Weights) -> str:
+    """Each token's row in the table of word embeddings: (B, T)."""
+    rows = weights.word_rows
+    if rows is None:
+        return "input_ids"
+    # Stored in 16 bits; the cast of a constant is done once, on loading.
+    small = rows.astype(np.int16 if len(weights.tensors[WORDS]) <= 1 << 15 else np.int32)
+    wide = g.node("Cast", [g.constant("word_rows", small)], "word_rows_wide", to=TensorProto.INT32)
+    return g.node("Gather", [wide, "input_ids"], "word_row")
 
 
 def _layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix: str, name: str) -> str:
