@@ -95,8 +95,11 @@ def page(result, command):
         ],
     )
     single = table(
-        ["one comment of 30 to 40 tokens", "p50 ms", "p99 ms"],
-        [[name, values["p50"], values["p99"]] for name, values in result["latency_ms"].items()],
+        ["one comment of 30 to 40 tokens", "p50 ms", "p99 ms", "null loop, p50 ms", "null loop, p99 ms"],
+        [
+            [name, *(values[key] for key in ("p50", "p99", "null_p50", "null_p99"))]
+            for name, values in result["latency_ms"].items()
+        ],
     )
     sizes = table(["bundle", "bytes"], [[name, f"{size:,}"] for name, size in result["bundle_bytes"].items()])
     small = result["torch_quantization"]
@@ -120,6 +123,8 @@ def page(result, command):
         f"{roof['gemm_gflops']} GFLOP/s measured in the same rounds, over the time that we take.",
         "## One comment",
         single,
+        "The null loop is a run of small matrix products on one thread that takes about as long where "
+        "nothing interferes, timed after each comment: what its tail has, the machine adds to everybody's.",
         "![latency](speed-latency.png)",
         "## Batch and length",
         "![batch](speed-batch.png)",

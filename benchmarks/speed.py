@@ -240,17 +240,45 @@ def nominal_flops(tokens):
 
 
 def latency(score, texts, tokens, count):
-    """Milliseconds for one typical comment (30 to 40 tokens) at a time, each a different one."""
+    """Milliseconds for one typical comment (30 to 40 tokens) at a time, each a different one.
+
+    After each comment comes a loop of small matrix products that takes as long where nothing interferes: its
+    tail is the machine's, not the scorer's.
+    """
     typical = [text for text, length in zip(texts, tokens, strict=True) if 30 <= length <= 40]
     score([typical[0]])
-    taken = []
+    nothing = null_loop(statistics.median(timed(lambda: score([typical[0]])) for _ in range(min(count, 20))))
+    taken, null = [], []
     for i in range(count):
-        began = time.perf_counter()
-        score([typical[i % len(typical)]])
-        taken.append(1000 * (time.perf_counter() - began))
+        text = typical[i % len(typical)]
+        taken.append(timed(lambda text=text: score([text])))
+        null.append(timed(nothing))
     p50, p99 = np.percentile(taken, [50, 99])
+    null_p50, null_p99 = np.percentile(null, [50, 99])
+    values = {"p50": p50, "p99": p99, "null_p50": null_p50, "null_p99": null_p99}
     every = [round(value, 3) for value in taken]
-    return {"p50": round(float(p50), 3), "p99": round(float(p99), 3), "all": every}
+    return {**{name: round(float(value), 3) for name, value in values.items()}, "all": every}
+
+
+def null_loop(milliseconds, size=48):
+    """Make a loop on one thread, free of allocations, that takes about so long."""
+    a = np.ones((size, size), np.float32)  # so small that no library spreads the product over threads
+    out = np.empty_like(a)
+    one = min(timed(lambda: [np.matmul(a, a, out=out) for _ in range(100)]) for _ in range(20)) / 100
+    repeats = max(1, round(milliseconds / one))
+
+    def loop():
+        for _ in range(repeats):
+            np.matmul(a, a, out=out)
+
+    return loop
+
+
+def timed(action):
+    """Milliseconds that something takes."""
+    began = time.perf_counter()
+    action()
+    return 1000 * (time.perf_counter() - began)
 
 
 def rate_of(score, texts, rounds=3):
@@ -374,7 +402,10 @@ def report(result):
     roof = result["roofline"]
     print(f"share of the fp32 roofline {roof['share']} ({roof['nominal_mflop_a_comment']} MFLOP a comment)")
     for name, values in result["latency_ms"].items():
-        print(f"one comment, {name}: p50 {values['p50']} ms, p99 {values['p99']} ms")
+        print(
+            f"one comment, {name}: p50 {values['p50']} ms, p99 {values['p99']} ms "
+            f"(a null loop as long: p50 {values['null_p50']} ms, p99 {values['null_p99']} ms)"
+        )
     for key in ("by_batch_tokens", "by_threads_and_sessions", "by_length", "by_rows"):
         print(f"{key}: {result[key]}")
 
