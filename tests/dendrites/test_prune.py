@@ -14,6 +14,7 @@ from giantkiller.dendrites import (
     allocate_sparse,
     compact,
     counts,
+    expand,
     parameters,
     perforate,
     prune,
@@ -113,6 +114,24 @@ def test_a_sparse_state_loads_into_a_plain_model():
     for wrong in ({"9": layout["0"]}, {"0": {**layout["0"], "rows": [99], "links": []}}):
         with pytest.raises(DendriteError):
             allocate_sparse(nn.Sequential(nn.Linear(4, 5)), wrong)
+
+
+@settings(max_examples=25, deadline=None)
+@given(strengths=st.lists(st.booleans(), min_size=15, max_size=15), seed=st.integers(0, 99))
+def test_expanding_undoes_compacting(strengths, seed):
+    torch.manual_seed(seed)
+    model = grown()
+    with torch.no_grad():
+        model[0].dendrite_strength[torch.tensor(strengths).reshape(3, 5)] = 0
+    x = torch.randn(3, 4, dtype=torch.float64)
+    before = model(x)
+    compact(model)
+    expand(model)
+    assert not sparse_layers(model)
+    assert type(model[0]) is DendriticLinear
+    torch.testing.assert_close(model(x), before)
+    expand(model)
+    torch.testing.assert_close(model(x), before)
 
 
 def test_pruning_keeps_exactly_what_the_score_needs():

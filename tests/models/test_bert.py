@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.dendrites import compact, sparse_layers
 from giantkiller.dendrites.linear import DendriticLinear
 from giantkiller.models import DendriticBertForSequenceClassification, masked_loss, tiny_config
 
@@ -81,6 +82,30 @@ def test_dendrites_grown_after_construction_are_recorded_on_saving(tmp_path):
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     with torch.no_grad():
         assert torch.equal(model(**batch()).logits, again(**batch()).logits)
+
+
+def pruned():
+    """Two dendrites a neuron on two layers, of which some have no effect and are dropped."""
+    model = make(dict.fromkeys(("encoder.layer.0.output.dense", "pooler.dense", "classifier"), 2))
+    with torch.no_grad():
+        for layer in (model.bert.encoder.layer[0].output.dense, model.bert.pooler.dense):
+            layer.dendrite_strength[:, ::2] = 0
+            layer.dendrite_cascade[0, 1::4] = 0
+    compact(model)
+    assert len(sparse_layers(model)) == 2
+    return model
+
+
+def test_a_pruned_model_comes_back_bit_for_bit(tmp_path):
+    model = pruned()
+    model.save_pretrained(tmp_path)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    assert list(sparse_layers(again)) == list(sparse_layers(model))
+    assert again.config.dendrites == {"classifier": 2}
+    with torch.no_grad():
+        assert torch.equal(model(**batch()).logits, again(**batch()).logits)
+        encoder = AutoModel.from_pretrained(tmp_path).eval()
+        assert torch.equal(encoder(**batch()).pooler_output, model.bert(**batch()).pooler_output)
 
 
 def test_the_bare_encoder_loads_from_the_same_folder(tmp_path):
@@ -199,8 +224,9 @@ REMOTE = """
 """
 
 
-def test_the_folder_alone_is_enough(tmp_path, monkeypatch):
-    model = make(dict.fromkeys(NAMES, 2))
+@pytest.mark.parametrize("kind", [lambda: make(dict.fromkeys(NAMES, 2)), pruned], ids=["grown", "pruned"])
+def test_the_folder_alone_is_enough(kind, tmp_path, monkeypatch):
+    model = kind()
     model.save_pretrained(tmp_path / "model")
     torch.save(batch()["input_ids"], tmp_path / "ids.pt")
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "cache"))
@@ -218,7 +244,7 @@ def test_the_folder_alone_is_enough(tmp_path, monkeypatch):
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "again")
     with torch.no_grad():
         assert torch.equal(again(**batch()).logits, logits)
-    assert (tmp_path / "again" / "dendritic_linear.py").exists()
+    assert (tmp_path / "again" / "dendritic_sparse.py").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

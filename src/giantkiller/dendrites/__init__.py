@@ -28,6 +28,7 @@ from giantkiller.dendrites.sparse import (
     SparseDendriticLinear,
     allocate_sparse,
     compact,
+    expand,
     sparse_layers,
     sparse_layout,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "compact",
     "counts",
     "dendritic_layers",
+    "expand",
     "parameters",
     "perforate",
     "prune",

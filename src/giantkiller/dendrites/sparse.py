@@ -187,6 +187,16 @@ def compact(model: nn.Module) -> None:
             _compact_layer(module, used)
 
 
+@torch.no_grad()
+def expand(model: nn.Module) -> None:
+    """Undo `compact`, in place: sparse layers become dense, with strength 0 where there was no dendrite.
+
+    Outputs stay the same up to rounding. Parameters are renewed, so optimizers must be built anew.
+    """
+    for layer in sparse_layers(model).values():
+        _expand_layer(layer)
+
+
 def sparse_layers(model: nn.Module) -> dict[str, SparseDendritic]:
     """Name the sparse dendritic layers of a model, in the order of `model.named_modules()`."""
     return {name: module for name, module in model.named_modules() if isinstance(module, SparseDendritic)}
@@ -214,6 +224,37 @@ def allocate_sparse(model: nn.Module, layout: Mapping[str, Mapping[str, Any]]) -
         if told["activation"] not in ACTIVATIONS:
             raise DendriteError(f"unknown activation {told['activation']!r} of layer {name!r}")
         _become_sparse(module, told["activation"], told["rows"], told["links"])
+
+
+def _expand_layer(layer: SparseDendritic) -> None:
+    """Lay the rows of a sparse layer out as (D, out), in the dense layer's own order."""
+    depths, neurons = len(layer.rows), layer.weight.shape[0]
+    depth = torch.arange(depths).repeat_interleave(torch.tensor(layer.rows, dtype=torch.int64))
+    neuron = layer.dendrite_neuron
+    depth = depth.to(neuron.device)
+    kept = {name: getattr(layer, name).detach() for name in SPARSE_TENSORS}
+    ends, links = layer.dendrite_ends, layer.links
+    for name in (*SPARSE_TENSORS, "dendrite_neuron", "dendrite_ends"):
+        delattr(layer, name)
+    dense: Any = layer  # from here on of another class
+    dense.__class__ = {sparse: kind for kind, sparse in SPARSE.items() if issubclass(kind, Dendritic)}[
+        type(layer)
+    ]
+    for name in DENDRITE_TENSORS:
+        dense.register_parameter(name, None)
+    dense.allocate(depths)
+    for name in DENDRITE_TENSORS:
+        if getattr(dense, name) is not None:
+            getattr(dense, name).zero_()
+    dense.dendrite_weight[depth * neurons + neuron] = kept["dendrite_weight"]
+    dense.dendrite_bias[depth * neurons + neuron] = kept["dendrite_bias"]
+    dense.dendrite_strength[depth, neuron] = kept["dendrite_strength"]
+    at = 0
+    for pair, count in enumerate(links):
+        later = next(d for d in range(depths) if d * (d + 1) // 2 > pair)
+        into = neuron[depth == later][ends[0, at : at + count]]
+        dense.dendrite_cascade[pair, into] = kept["dendrite_link"][at : at + count]
+        at += count
 
 
 def _become_sparse(

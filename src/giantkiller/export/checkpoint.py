@@ -53,6 +53,7 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
         from transformers import logging as transformers_logging
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "train") from error
+    from giantkiller.dendrites import expand
     from giantkiller.models import DendriticBertConfig, DendriticBertForSequenceClassification
 
     transformers_logging.set_verbosity_error()
@@ -85,6 +86,7 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
         raise UserError(f"the checkpoint {folder} has no fast tokenizer (tokenizer.json)")
     backend.no_truncation()
     backend.no_padding()
+    expand(model)  # the graph knows dense dendrites only
     tensors: dict[str, Floats] = {
         name: value.to(torch.float32).numpy() for name, value in model.state_dict().items()
     }

@@ -5,13 +5,14 @@
   and a plain BERT checkpoint loads straight in.
 - One set of weights, two views: seven attribute logits, or the pair [0, z_toxicity], whose softmax is the
   toxicity probability.
-- `save_pretrained` puts this file and the dendritic layer's beside the weights, so that
+- `save_pretrained` puts this file and the dendritic layers' beside the weights, so that
   `from_pretrained(folder, trust_remote_code=True)` works where this package is not installed.
 """
 
 # transformers leaves most of its methods unannotated.
 # mypy: disable-error-code="no-untyped-call"
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,16 @@ from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from giantkiller.dendrites.conv import DendriticConv1d
 from giantkiller.dendrites.linear import DendriticLinear
+from giantkiller.dendrites.sparse import SparseDendritic, allocate_sparse, sparse_layout
 
 PERFORABLE = r"encoder|pooler|classifier"
 """The layers that may carry dendrites, as a pattern on module names."""
 
 CODE = "modeling_dendritic_bert"
-LINEAR_CODE = "dendritic_linear"
+LAYER_CODE = {"linear": DendriticLinear, "conv": DendriticConv1d, "sparse": SparseDendritic}
+"""Modules that a checkpoint carries as `dendritic_NAME.py`, by one of their classes."""
 
 
 class DendriticBertConfig(BertConfig):
@@ -35,6 +39,7 @@ class DendriticBertConfig(BertConfig):
 
     dendrites: number of dendrites by module name, as named inside the base model ("pooler.dense",
         "encoder.layer.0.output.dense"), plus "classifier"; modules not named are plain linear layers.
+    sparse_dendrites: shape of each pruned layer by the same names, as `sparse_layout` tells.
     dendrite_activation: the dendrites' activation function, as `DendriticLinear` names it.
     attributes: what the classifier's outputs are, in order; toxicity first.
     labels_view: "attributes" for one logit an attribute, or "two" for the logits [0, z_toxicity].
@@ -46,6 +51,7 @@ class DendriticBertConfig(BertConfig):
         self,
         dendrites: dict[str, int] | None = None,
         dendrite_activation: str = "tanh",
+        sparse_dendrites: dict[str, dict[str, Any]] | None = None,
         attributes: list[str] | tuple[str, ...] | None = None,
         labels_view: str = "attributes",
         **kwargs: Any,
@@ -54,6 +60,7 @@ class DendriticBertConfig(BertConfig):
             raise ValueError(f"labels_view is {labels_view!r}; it must be 'attributes' or 'two'")
         self.dendrites = {name: int(count) for name, count in (dendrites or {}).items()}
         self.dendrite_activation = dendrite_activation
+        self.sparse_dendrites = dict(sparse_dendrites or {})
         self.labels_view = labels_view
         if attributes is not None and "id2label" not in kwargs and labels_view == "attributes":
             kwargs["id2label"] = dict(enumerate(attributes))
@@ -104,6 +111,8 @@ def _allocate(model: PreTrainedModel, prefix: str) -> None:
                 activation=config.dendrite_activation,
             ),
         )
+    sparse = {found[short]: shape for short, shape in config.sparse_dendrites.items() if short in found}
+    allocate_sparse(model, sparse)
 
 
 def _record(model: PreTrainedModel, prefix: str) -> None:
@@ -113,7 +122,11 @@ def _record(model: PreTrainedModel, prefix: str) -> None:
         for name, module in model.named_modules()
         if isinstance(module, DendriticLinear)
     }
-    activations = {m.activation for m in model.modules() if isinstance(m, DendriticLinear)}
+    model.config.sparse_dendrites = {
+        _own_name(name, prefix): shape for name, shape in sparse_layout(model).items()
+    }
+    carriers = (DendriticLinear, SparseDendritic)
+    activations = {m.activation for m in model.modules() if isinstance(m, carriers)}
     if len(activations) > 1:
         raise ValueError(f"one model has one dendrite activation, this one has {sorted(activations)}")
     if activations:
@@ -121,14 +134,16 @@ def _record(model: PreTrainedModel, prefix: str) -> None:
 
 
 def _write_code(folder: Path) -> None:
-    """Copy this module and the dendritic layer's into a checkpoint folder, importing one another there."""
-    own = Path(__file__).read_text(encoding="utf-8")
-    linear = Path(str(sys.modules[DendriticLinear.__module__].__file__)).read_text(encoding="utf-8")
-    absolute = "from giantkiller.dendrites." + "linear import DendriticLinear"
-    (folder / f"{CODE}.py").write_text(
-        own.replace(absolute, f"from .{LINEAR_CODE} import DendriticLinear"), encoding="utf-8"
-    )
-    (folder / f"{LINEAR_CODE}.py").write_text(linear, encoding="utf-8")
+    """Copy this module and the dendritic layers' into a checkpoint folder, importing one another there."""
+    files = {CODE: Path(__file__)}
+    for name, kind in LAYER_CODE.items():
+        files[f"dendritic_{name}"] = Path(str(sys.modules[kind.__module__].__file__))
+    for name, file in files.items():
+        code = file.read_text(encoding="utf-8")
+        code = re.sub(
+            r"^from giantkiller\.dendrites\.(\w+) import", r"from .dendritic_\1 import", code, flags=re.M
+        )
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
 
 
 class _Dendritic(PreTrainedModel):
