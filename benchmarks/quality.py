@@ -14,6 +14,7 @@ first one's. Writes quality.json and, from it, quality.md.
 """
 
 import argparse
+import functools
 import json
 import math
 import sys
@@ -46,8 +47,8 @@ def main():
     files = {name: read_labelled(options.data / f"{name}.parquet") for name in (VALIDATION, CIVIL, WIKI)}
     rows = []
     for given in options.model:
-        name, _, model = given.partition("=")
-        rows.append(row(name, *given_model(model), files))
+        name, _, source = given.partition("=")
+        rows.append(row(name, *given_model(source), files))
     if not options.no_simple:
         texts, targets = training_rows(options.data, files)
         rows.append(row("TF-IDF + logistic regression", *linear(texts, targets), files))
@@ -66,21 +67,30 @@ def main():
     print(json.dumps(result))
 
 
-def given_model(name):
+def given_model(source):
     """Scores of toxicity by one model, or by several averaged, and their size."""
-    parts = [scorers.load(part) for part in name.split("+")]
+    parts = source.split("+")
 
     def score(texts):
-        chances = np.stack([part.scores(texts)[:, 0].astype(np.float64) for part in parts])
-        chances = chances.clip(1e-7, 1 - 1e-7)
+        chances = np.stack([toxicity(part, tuple(texts)) for part in parts]).clip(1e-7, 1 - 1e-7)
         return np.log(chances / (1 - chances)).mean(axis=0)
 
-    about = [part.about for part in parts]
+    about = [model(part).about for part in parts]
     return score, {
         "parameters": sum(each.get("parameters") or 0 for each in about),
         "bytes": sum(each.get("disk") or 0 for each in about),
         "tokens": max(each["max_length"] for each in about),
     }
+
+
+@functools.cache
+def model(name):
+    return scorers.load(name)
+
+
+@functools.cache
+def toxicity(name, texts):
+    return model(name).scores(texts)[:, 0].astype(np.float64)
 
 
 def training_rows(folder, files):
@@ -133,13 +143,13 @@ def bag_of_vectors(texts, targets, files, width=80, pairs=1 << 15, epochs=6):
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    model = torch.nn.ModuleList(
+    network = torch.nn.ModuleList(
         [torch.nn.EmbeddingBag(words + pairs, width, mode="mean"), torch.nn.Linear(width, 1)]
     )
-    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
 
     def logits(some):
-        bags, head = model
+        bags, head = network
         return head(bags(*features(some)))[:, 0]
 
     def score(some):
@@ -161,9 +171,9 @@ def bag_of_vectors(texts, targets, files, width=80, pairs=1 << 15, epochs=6):
             optimizer.step()
         found = figures(score(files[VALIDATION].texts), files[VALIDATION])["average_precision"]
         if found > best:
-            best, kept = found, {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(kept)
-    weights = sum(parameter.numel() for parameter in model.parameters())
+            best, kept = found, {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept)
+    weights = sum(parameter.numel() for parameter in network.parameters())
     return score, {"parameters": weights, "bytes": weights, "tokens": 256}
 
 
