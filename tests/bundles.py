@@ -2,6 +2,7 @@
 
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -81,7 +82,19 @@ def graph() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def build(folder: Path, max_length: int = 32) -> Path:
+STOPPED = -5.0  # each logit of what the gate stops
+
+
+def gate() -> tuple[dict[str, Any], bytes]:
+    """A gate that stops whatever has none of the known words but "thanks"."""
+    weights = np.zeros(len(vocabulary()), "<f2")
+    for word in WEIGHTS.keys() - {"thanks"}:
+        weights[vocabulary().index(word)] = 1
+    logits = dict.fromkeys(ATTRIBUTES, STOPPED)
+    return {"bias": 0.0, "length": 0.0, "threshold": 0.01, "logits": logits}, weights.tobytes()
+
+
+def build(folder: Path, max_length: int = 32, *, gated: bool = False) -> Path:
     """Write the bundle."""
     write_bundle(
         folder,
@@ -92,5 +105,6 @@ def build(folder: Path, max_length: int = 32) -> Path:
         version="1",
         max_length=max_length,
         policy=POLICY,
+        gate=gate() if gated else None,
     )
     return folder

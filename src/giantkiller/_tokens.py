@@ -154,6 +154,11 @@ class Encoder:
         return self.ids(clean_text(text))
 
     @property
+    def size(self) -> int:
+        """How many token ids there are."""
+        return self._tokenizer.get_vocab_size()
+
+    @property
     def room(self) -> int:
         """Tokens that a text may have, special ones not counted."""
         return self._room // ID.itemsize

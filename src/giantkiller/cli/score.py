@@ -35,7 +35,13 @@ _LONGEST = 1 << 20
 @click.option("--model", default="default", show_default=True, help="A bundle folder or hub id.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a comment, one a line.")
 @click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
-def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | None) -> None:
+@click.option(
+    "--gate",
+    is_flag=True,
+    help="Let the model's gate stop comments that need no review. They are marked * (JSON: gated), and all "
+    "have the same scores.",
+)
+def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | None, gate: bool) -> None:
     """Score comments: each TEXT, or each line of standard input.
 
     Every comment gets seven probabilities and the action that the model's policy calls for. Comments go
@@ -43,7 +49,7 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
     """
     from giantkiller.screener import Screener
 
-    screener = Screener(model, threads=threads)
+    screener = Screener(model, threads=threads, gate=gate)
     if not texts and sys.stdin.isatty():
         click.echo("One comment a line; end with Ctrl-D.", err=True)
     comments: Iterator[str] = iter(texts) if texts else _lines()
@@ -52,15 +58,18 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
         click.echo("  ".join(f"{_SHORT[a]:>8}" for a in ATTRIBUTES) + "  action   comment")
     cut = screener.bundle.threshold["toxicity"]
     while chunk := list(islice(comments, 1 if interactive else _TOGETHER)):
-        for text, row in zip(chunk, screener.scores(chunk).tolist(), strict=True):
+        rows = screener.scores(chunk)
+        for text, row, stopped in zip(chunk, rows.tolist(), screener.stopped(rows).tolist(), strict=True):
             verdict = screener.bundle.policy.judge(row, cut)
             if as_json:
                 scores = {a: round(value, 6) for a, value in verdict.scores.items()}
                 line = {"text": text, **scores, "action": verdict.action, "label": verdict.label}
+                if gate:
+                    line["gated"] = stopped
                 click.echo(json.dumps(line, ensure_ascii=True))
             else:
                 numbers = "  ".join(_coloured(value) for value in row)
-                action = click.style(f"{verdict.action:<7}", fg=_COLOURS[verdict.action])
+                action = click.style(f"{verdict.action + '*' * stopped:<7}", fg=_COLOURS[verdict.action])
                 click.echo(f"{numbers}  {action}  {visible(text)}")
 
 
