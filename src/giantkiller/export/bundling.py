@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHUNK = 10_000  # texts tokenized at once where only counts are kept
+CHUNK = 10_000  # texts tokenized at once
 OBSERVED = 2000  # texts that activation ranges are taken from
 STAND_IN_TEXTS = 256
 REMOVE_PRECISION, REVIEW_RECALL, MONITOR_RECALL = 0.9, 0.7, 0.9
@@ -305,7 +305,9 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[
     try:
         # "[SEP]" in a comment is six characters that somebody typed, not the end of it.
         tokenizer.encode_special_tokens = True
-        return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+        # A chunk at a time: encodings are much larger than the ids in them.
+        parts = (texts[begin : begin + CHUNK] for begin in range(0, len(texts), CHUNK))
+        return [encoding.ids for part in parts for encoding in tokenizer.encode_batch_fast(list(part))]
     finally:
         tokenizer.encode_special_tokens = False
         tokenizer.no_truncation()
