@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import read_bundle
 from giantkiller.cli.export import command
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
@@ -217,6 +218,18 @@ def test_a_gate_loses_nothing_that_needs_review(checkpoint, labelled, tmp_path):
     means = model.scores(everything)[stopped].mean(0)
     np.testing.assert_allclose(gated.scores(everything)[stopped][0], means, rtol=1e-4)
     assert "`Screener(..., gate=True)`" in (bundle.folder / "README.md").read_text()
+
+
+def test_the_command_makes_a_gate(checkpoint, labelled, tmp_path):
+    comments = tmp_path / "comments.csv"
+    comments.write_text("text\n" + "\n".join(more_texts()) + "\n")
+    arguments = [str(checkpoint), "-o", str(tmp_path / "b"), "-c", str(labelled), "--gate", str(comments)]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    judged = read_bundle(tmp_path / "b").provenance["gate"]["judged"]
+    for group, part in judged.items():
+        said = f"gate, {group}: it stops {part['stopped']:,} of {part['comments']:,} comments"
+        assert said in done.stdout
 
 
 def test_gates_that_cannot_be_made(checkpoint, labelled, tmp_path):
