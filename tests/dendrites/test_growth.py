@@ -99,11 +99,20 @@ def test_a_rejected_attempt_gives_the_best_model_back_bit_for_bit():
     assert all(p.requires_grad for p in model.parameters())
 
 
-@pytest.mark.parametrize(("gain", "kept"), [(0.5, True), (1.0, True), (1.5, False)])
+@pytest.mark.parametrize(("gain", "kept"), [(0.5, True), (1.0, True), (1.5, False), (-0.5, True)])
 def test_an_attempt_must_add_min_gain(gain, kept):
     scores = iter([-3.0, -2.0, -2.0, -2.0])
     ledger = Grower(
         small(), fit=lambda model: None, score=lambda model: next(scores), min_gain=gain, max_dendrites=1
+    ).run()
+    assert ledger.attempts[1].kept is kept
+
+
+@pytest.mark.parametrize(("loss", "kept"), [(0.0, True), (0.4, True), (0.6, False), (float("nan"), False)])
+def test_a_negative_min_gain_accepts_that_loss(loss, kept):
+    scores = iter([1.0, 1.0 - loss, 1.0])
+    ledger = Grower(
+        small(), fit=lambda model: None, score=lambda model: next(scores), min_gain=-0.5, max_dendrites=1
     ).run()
     assert ledger.attempts[1].kept is kept
 
@@ -291,7 +300,7 @@ def test_a_damaged_state_is_refused(tmp_path):
     [
         (lambda: Grower(nn.Linear(2, 1), fit=fit, score=score), "call perforate"),
         (lambda: Grower(small(), fit=fit, score=score, tries=0), "tries >= 1"),
-        (lambda: Grower(small(), fit=fit, score=score, min_gain=float("nan")), "min_gain >= 0"),
+        (lambda: Grower(small(), fit=fit, score=score, min_gain=float("nan")), "finite min_gain"),
         (lambda: Grower(small(), fit=fit, score=lambda m: float("nan")).run(), "score of the model before"),
         (lambda: Grower(small(), fit=fit, score=score, recipe={"a": object()}).run(), "JSON types"),
         (lambda: GradientRule().grow(small(), ["7"]), "no dendritic layer '7'"),

@@ -72,7 +72,8 @@ class Grower:
         score: tells how good a model is on validation data; higher is better, any sign.
         rule: `GradientRule()` by default.
         max_dendrites: no neuron gets more.
-        min_gain: what an attempt must add to the best score so far to be kept.
+        min_gain: what an attempt must add to the score of the model so far to be kept. At 0 the score must
+            rise; a negative one lets it fall by so much, for those who want dendrites within the noise.
         tries: growth ends after so many attempts in a row that were not kept.
         errors: where `CorrelationRule` and `placement` see the remaining error.
         placement: choose the layers that grow in each attempt by the error that remains at them; without
@@ -110,8 +111,8 @@ class Grower:
             raise DendriteError("give Grower the module inside the parallel wrapper: `fit` does the wrapping")
         if not dendritic_layers(model):
             raise DendriteError("the model has no dendritic layer: call perforate(model) first")
-        if max_dendrites < 0 or tries < 1 or not min_gain >= 0:
-            raise DendriteError("growth needs max_dendrites >= 0, tries >= 1 and min_gain >= 0")
+        if max_dendrites < 0 or tries < 1 or not math.isfinite(min_gain):
+            raise DendriteError("growth needs max_dendrites >= 0, tries >= 1 and a finite min_gain")
         self.model = model
         self.fit = fit
         self.score = score
@@ -214,7 +215,8 @@ class Grower:
             raise DendriteError(
                 f"the score of the model before growth is {score}: nothing can be compared with it"
             )
-        kept = best is None or (score > best.score and score >= best.score + self.min_gain)
+        rises = best is None or score > best.score or self.min_gain < 0
+        kept = rises and (best is None or score >= best.score + self.min_gain)
         log.info("attempt %d: score %.6f, %s", number, score, "kept" if kept else "taken back")
         size = parameters(self.model)
         return Attempt(

@@ -131,7 +131,7 @@ class GrowthSettings:
     """Epochs of training after each growth."""
     learning_rate: float = 1e-4
     min_gain: float = 0.0
-    """Least gain in validation average precision for an attempt to be kept."""
+    """Least gain in validation average precision for an attempt to be kept; negative: most it may lose."""
     tries: int = 1
     """Attempts that may fail before growth ends."""
     candidates: int = 4
@@ -281,9 +281,8 @@ def _check(recipe: Recipe, path: Path) -> None:
     insist(growth.max_dendrites >= 0, "growth.max_dendrites must not be negative")
     insist(growth.epochs > 0 and growth.learning_rate > 0, "growth.epochs and learning_rate must be above 0")
     insist(
-        growth.min_gain >= 0
-        and min(growth.tries, growth.candidates, growth.passes, growth.error_batches) >= 1,
-        "growth.tries, candidates, passes and error_batches must be at least 1, and min_gain not negative",
+        min(growth.tries, growth.candidates, growth.passes, growth.error_batches) >= 1,
+        "growth.tries, candidates, passes and error_batches must be at least 1",
     )
     for name, pattern in (("model.frozen", model.frozen or ""), ("growth.where", growth.where)):
         try:
