@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import signal
 import subprocess
@@ -146,6 +147,22 @@ def test_data_with_one_class_cannot_choose(tiny, tmp_path):
     (tmp_path / "labelled.csv").write_text("text,toxicity\n" + "".join(f"word {i},0\n" for i in range(40)))
     with pytest.raises(UserError, match="both classes"):
         train(read_recipe(tiny / "recipe.toml"), tmp_path, tmp_path / "out")
+
+
+def test_dendrites_can_learn_alone(tiny, tmp_path):
+    recipe = read_recipe(tiny / "growing.toml")
+    growth = dataclasses.replace(recipe.growth, freeze=True, min_gain=-1.0, max_dendrites=1)
+    train(dataclasses.replace(recipe, growth=growth), tiny, tmp_path / "grown")
+    plain = dataclasses.replace(recipe, growth=dataclasses.replace(growth, max_dendrites=0))
+    train(plain, tiny, tmp_path / "plain")
+    grown, plain = (
+        AutoModelForSequenceClassification.from_pretrained(tmp_path / name) for name in ("grown", "plain")
+    )
+    weights = plain.state_dict()
+    assert all(
+        torch.equal(value, weights[name]) for name, value in grown.state_dict().items() if name in weights
+    )
+    assert all(layer.dendrite_strength.abs().max() > 0 for layer in dendritic_layers(grown).values())
 
 
 def test_growth_by_correlation(tiny, tmp_path):

@@ -66,6 +66,13 @@ def grow(
     def train_again(model: Any, phase: GrowthPhase) -> None:
         assert phase.folder is not None
         name = f"growth-{phase.number}"
+        plain = [
+            weight
+            for key, weight in model.named_parameters()
+            if weight.requires_grad and not key.rpartition(".")[2].startswith("dendrite_")
+        ]
+        for weight in plain:
+            weight.requires_grad_(not settings.freeze)
         fit(
             model,
             train,
@@ -74,6 +81,8 @@ def grow(
             recipe.loss,
             dataclasses.replace(base, folder=phase.folder, name=name, seed=phase.seed),
         )
+        for weight in plain:
+            weight.requires_grad_(True)
 
     def score(model: Any) -> float:
         return choose_by(validate(predict(model, validation.tokens), validation.corpus.targets))

@@ -130,6 +130,8 @@ class GrowthSettings:
     epochs: float = 1.0
     """Epochs of training after each growth."""
     learning_rate: float = 1e-4
+    freeze: bool = False
+    """While dendrites learn, all other weights stay as they are."""
     min_gain: float = 0.0
     """Least gain in validation average precision for an attempt to be kept; negative: most it may lose."""
     tries: int = 1
