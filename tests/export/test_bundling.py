@@ -269,7 +269,12 @@ def test_rows_that_training_saw_are_left_out(checkpoint, labelled):
     assert unseen(source, "other.csv", whole) is whole
     kept = unseen(source, "train.csv", whole)
     assert kept.texts == [text for text in whole.texts if is_held_out(text, 0.3)]
+    # Soft labels may be of any file but the one that the recipe chose by.
+    source.record["recipe"]["data"] |= {"soft_labels": ["soft.parquet"], "validation": "val.csv"}
+    assert unseen(source, "val.csv", whole) is whole
+    assert unseen(source, "other.csv", whole).texts == kept.texts
     source.record["recipe"]["data"]["holdout_fraction"] = 0.0
+    assert unseen(source, "other.csv", whole) is whole
     with pytest.raises(UserError, match="trained on"):
         unseen(source, "train.csv", whole)
 

@@ -131,7 +131,7 @@ def export_bundle(
         settings, figures = _fit(logits(content, rows), logits(reference, rows), targets, origin, aims)
         # Training files are enriched: a precision reached on them is not one at the rate of real comments.
         for attribute, actions in settings.get("policy", {}).items():
-            if origin.get(attribute) in trained_files(source):
+            if attribute in origin and is_trained(source, origin[attribute]):
                 actions.pop("remove", None)
     gate = None
     about_gate: dict[str, Any] = {}
@@ -217,16 +217,24 @@ def choose_words(
     }
 
 
-def trained_files(source: Checkpoint) -> set[str]:
-    """Name the files that the checkpoint, by its own record, was trained on."""
-    return {Path(name).name for name in source.record.get("recipe", {}).get("data", {}).get("train", [])}
+def is_trained(source: Checkpoint, file: str) -> bool:
+    """Tell whether the checkpoint, by its own record, may have been trained on a file's rows.
+
+    Soft labels don't say which files their texts are from: where a recipe holds a share of all texts out, any
+    file but the one that it chose by may be theirs.
+    """
+    data = source.record.get("recipe", {}).get("data", {})
+    if file in {Path(name).name for name in data.get("train", [])}:
+        return True
+    chosen_by = Path(data.get("validation") or "").name
+    return bool(data.get("soft_labels") and data.get("holdout_fraction")) and file != chosen_by
 
 
 def unseen(source: Checkpoint, file: str, part: "Labelled") -> "Labelled":
     """Leave out the rows of a file that the checkpoint's training, by its own record, has seen."""
     from giantkiller.data.holdout import is_held_out
 
-    if file not in trained_files(source):
+    if not is_trained(source, file):
         return part
     fraction = source.record["recipe"]["data"].get("holdout_fraction", 0.0)
     kept = part.take(np.asarray([is_held_out(text, fraction) for text in part.texts], bool))
