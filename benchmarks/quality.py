@@ -212,7 +212,8 @@ def run(folder):
         "texts": record["texts"],
         "tokens": record["tokens"],
         "parameters": record["parameters"],
-        "seconds": record["seconds"],
+        # A resumed run's record times its last process alone; the log goes on counting.
+        "seconds": sum({each["phase"]: each["seconds"] for each in log}.values()),
         "validation": record["validation"],
         "phases": {
             phase: max((each for each in log if each["phase"] == phase), key=lambda each: each["ap_toxicity"])
