@@ -73,16 +73,18 @@ def grow(
         ]
         for weight in plain:
             weight.requires_grad_(not settings.freeze)
-        fit(
-            model,
-            train,
-            validation,
-            optim,
-            recipe.loss,
-            dataclasses.replace(base, folder=phase.folder, name=name, seed=phase.seed),
-        )
-        for weight in plain:
-            weight.requires_grad_(True)
+        try:
+            fit(
+                model,
+                train,
+                validation,
+                optim,
+                recipe.loss,
+                dataclasses.replace(base, folder=phase.folder, name=name, seed=phase.seed),
+            )
+        finally:
+            for weight in plain:
+                weight.requires_grad_(True)
 
     def score(model: Any) -> float:
         return choose_by(validate(predict(model, validation.tokens), validation.corpus.targets))
