@@ -110,6 +110,25 @@ def test_sentences_of_comments_that_are_not_held_out(toxic_bert, tmp_path):
     assert set(read_soft_labels(out)[0]) == wanted
 
 
+def test_remixes_of_comments_are_labelled(toxic_bert, tmp_path):
+    comments = [f"This is number {i}. And here it ends, you see." for i in range(20)]
+    (tmp_path / "c.csv").write_text("text\n" + "\n".join(f'"{text}"' for text in comments) + "\n")
+    arguments = ["soft-labels", str(toxic_bert), "-d", str(tmp_path / "c.csv"), "--remixes", "30"]
+    made = {}
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        out = tmp_path / f"{name}.parquet"
+        result = CliRunner().invoke(giantkiller, [*arguments, "--seed", seed, "-o", str(out)])
+        assert result.exit_code == 0, result.output
+        made[name], logits = read_soft_labels(out)
+        assert logits.shape == (len(made[name]), 7)
+    assert 10 < len(made["a"]) <= 30
+    assert made["a"] == made["b"] != made["c"]
+    both = CliRunner().invoke(giantkiller, [*arguments, "--sentences", "-o", str(tmp_path / "d.parquet")])
+    assert isinstance(both.exception, UserError)
+    assert "--sentences and --remixes cannot go together" in str(both.exception)
+    assert not (tmp_path / "d.parquet").exists()
+
+
 def test_distilling_follows_the_teacher(toxic_bert, tiny, tmp_path):
     """Texts without raters' labels train by the teacher alone."""
     out = tmp_path / "soft.parquet"

@@ -28,6 +28,13 @@ import click
     help="Label the sentences of comments that have several, each by itself, instead of the comments.",
 )
 @click.option(
+    "--remixes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Label N comments made up from sentences of the comments, some words exchanged for similar ones.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of what --remixes makes up.")
+@click.option(
     "--holdout-fraction",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
@@ -43,6 +50,8 @@ def command(
     text_column: str | None,
     most: int | None,
     sentences: bool,
+    remixes: int | None,
+    seed: int,
     holdout_fraction: float,
     output: Path,
     max_length: int,
@@ -52,7 +61,8 @@ def command(
 
     MODEL is a checkpoint folder or a hub name of a classifier whose labels are among the seven attributes.
     A recipe learns from the result when data.soft_labels names it. With --sentences a teacher tells which
-    part of a comment it means, in more and shorter texts than raters ever saw.
+    part of a comment it means, in more and shorter texts than raters ever saw; with --remixes it judges texts
+    that nobody wrote, as many as you like.
 
     Example: giantkiller soft-labels runs/teacher -d comments.csv -o soft.parquet
     """
@@ -62,12 +72,15 @@ def command(
     from tqdm import tqdm
 
     from giantkiller.data.holdout import is_held_out, merge_key
+    from giantkiller.data.remixes import remix, similar_words
     from giantkiller.data.sentences import split_sentences
     from giantkiller.data.sources import read_labelled
     from giantkiller.errors import UserError
     from giantkiller.training.distill import write_soft_labels
-    from giantkiller.training.teacher import average, load_teacher
+    from giantkiller.training.teacher import average, load_teacher, word_vectors
 
+    if sentences and remixes:
+        raise UserError("--sentences and --remixes cannot go together; call twice, into two files")
     if output.is_dir() or not output.parent.is_dir():
         raise UserError(f"the output {output} cannot be written; name a file in a folder that exists")
     teachers = average([load_teacher(name, max_length, precision) for name in models])
@@ -80,6 +93,9 @@ def command(
                 continue
             for part in split_sentences(text) if sentences else [text]:
                 texts.setdefault(merge_key(part), part)
+    if remixes and texts:
+        made_up = remix(list(texts.values()), remixes, seed, similar_words(*word_vectors(models[0])))
+        texts = {merge_key(text): text for text in made_up}
     if not texts:
         raise UserError(f"{', '.join(map(str, files))}: no {'sentence' if sentences else 'comment'} to label")
     with tqdm(total=len(texts), unit="text", desc=output.name, disable=None) as bar:

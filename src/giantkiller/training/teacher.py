@@ -62,6 +62,16 @@ def load_teacher(source: str, max_length: int = 256, precision: str = "auto") ->
     return logits
 
 
+def word_vectors(source: str) -> tuple[np.ndarray, dict[str, int]]:
+    """Word embeddings (v, d) of a classifier, and the row of each token.
+
+    Raises:
+        UserError: If it cannot be loaded.
+    """
+    weights = load_pretrained(AutoModelForSequenceClassification, source).get_input_embeddings().weight
+    return weights.detach().numpy(), load_pretrained(AutoTokenizer, source).get_vocab()
+
+
 def average(teachers: Sequence[Teacher]) -> Teacher:
     """Mean logits of several teachers, attribute by attribute, over those that know it."""
 
