@@ -295,7 +295,47 @@ class DendriticLinear(Dendritic, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
+        strength = self.dendrite_strength
+        if (
+            strength is not None
+            and self.activation == "tanh"
+            and input.dtype == torch.float32
+            and input.is_cpu
+            and not torch.is_autocast_enabled("cpu")
+        ):
+            return self._with_tanh(input, strength)
         return self._branched(input, F.linear(input, self.weight, self.bias))
+
+    def _with_tanh(self, input: Tensor, strength: Tensor) -> Tensor:
+        """Add tanh dendrites in fewer passes over the output than the general sum takes, on a CPU.
+
+        s tanh(v) = 2 s sigmoid(2 v) - s: the constant joins the bias, the inner 2 the product. Attributes
+        are read once: in a small model reading them takes time that shows.
+        """
+        stacked, biases = self.dendrite_weight, self.dendrite_bias
+        bias: Any = self.bias
+        assert stacked is not None
+        assert biases is not None
+        rows = strength.unbind()
+        neurons, inputs = len(biases) // len(rows), stacked.shape[1]
+        for row in rows:
+            bias = -row if bias is None else bias - row
+        y = F.linear(input, self.weight, bias)
+        x = (input.detach() if self.detached else input).reshape(-1, inputs)
+        fired: list[Tensor] = []
+        for number, row in enumerate(rows):
+            weight, shift = stacked, biases
+            if len(rows) > 1:
+                own = slice(number * neurons, (number + 1) * neurons)
+                weight, shift = stacked[own], biases[own]
+            net = torch.addmm(shift, x, weight.t(), beta=2, alpha=2)
+            for earlier, activation in enumerate(fired):
+                assert self.dendrite_cascade is not None
+                link = self.dendrite_cascade[number * (number - 1) // 2 + earlier]
+                net = torch.addcmul(net, link, 2 * activation - 1, value=2)
+            fired.append(net.sigmoid())
+            y = y.addcmul_(row, fired[number].view(y.shape), value=2)
+        return y
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)
