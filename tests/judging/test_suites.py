@@ -104,6 +104,9 @@ def test_spelling_attacks_show_what_a_word_list_misses(tmp_path):
     assert report["attacks"]["none"]["recall"].value == 1
     assert report["attacks"]["look-alike letters"]["recall"].value < 0.8
     assert report["attacks"]["none"]["false_positive_rate"].value == 0
+    assert report["attacks"]["none"]["average_precision_kept"] == 1
+    worst = report["attacks"]["look-alike letters"]
+    assert worst["average_precision_kept"] == worst["average_precision"].value < 1
 
 
 @pytest.mark.parametrize(

@@ -305,8 +305,11 @@ def _print_suite(name: str, suite: dict[str, Any]) -> None:
         click.echo(f"  rewrites called toxic: {_figure(suite['rewrites_called_toxic'])}")
     elif name == "spelling-attacks":
         for attack, cell in suite["attacks"].items():
+            kept, recall = cell["average_precision_kept"], _figure(cell["recall"])
             false = _figure(cell["false_positive_rate"])
-            click.echo(f"  {attack:<22}recall {_figure(cell['recall'])}  false positives {false}")
+            click.echo(
+                f"  {attack:<22}average precision kept {kept:6.1%}  recall {recall}  false positives {false}"
+            )
     else:
         for attribute, block in suite["attributes"].items():
             auc, precision = _figure(block["roc_auc"]), _figure(block["average_precision"])

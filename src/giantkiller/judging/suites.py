@@ -16,8 +16,8 @@ from giantkiller.judging.attacks import ATTACKS, attack
 from giantkiller.judging.metrics import Figure, Scorer, interval
 
 TOXICITY = ATTRIBUTES.index("toxicity")
-ATTACKED = 1000
-"""Comments of each class that the spelling attacks are tried on."""
+ATTACKED = 5000
+"""Comments that the spelling attacks are tried on, at most."""
 
 
 @dataclass(frozen=True)
@@ -294,17 +294,17 @@ def _test_rows(data: Any) -> Any:
 def spelling_attacks(path: Path, scorer: Scorer, settings: Settings) -> dict[str, Any]:
     """Disguise half of the longer words of real comments and see what is still caught.
 
-    For each attack: recall and false-positive rate at the threshold, and the AUC between attacked toxic and
-    attacked other comments; beside them the same comments untouched.
+    For each attack: recall and false-positive rate at the threshold, ROC-AUC, average precision, and the
+    share of the untouched comments' average precision that is kept; beside them the same comments untouched.
     """
     from giantkiller.data.sources import read_labelled
 
     data = _test_rows(read_labelled(path))
     target = data.targets[:, TOXICITY]
-    toxic, other = np.flatnonzero(target >= 0.5)[:ATTACKED], np.flatnonzero(target < 0.5)[:ATTACKED]
-    truth = np.r_[np.ones(len(toxic), dtype=bool), np.zeros(len(other), dtype=bool)]
+    rows = np.flatnonzero(~np.isnan(target))[:ATTACKED]
+    truth = target[rows] >= 0.5
     metrics.both_classes(truth, "the spelling attacks", metrics.MIN_CLASS)
-    texts = [data.texts[row] for row in np.r_[toxic, other]]
+    texts = [data.texts[row] for row in rows]
     threshold = settings.at("toxicity")
     report: dict[str, Any] = {"rows": len(texts), "threshold": threshold, "attacks": {}}
     for name in ("none", *ATTACKS):
@@ -312,8 +312,12 @@ def spelling_attacks(path: Path, scorer: Scorer, settings: Settings) -> dict[str
         scores = np.asarray(scorer(changed))[:, TOXICITY]
         called = scores >= threshold
         measured = metrics.measure(scores, truth, samples=settings.samples, seed=settings.seed, name=name)
+        precision = measured["average_precision"]
+        untouched = report["attacks"].get("none", {}).get("average_precision", precision)
         report["attacks"][name] = {
             "roc_auc": measured["roc_auc"],
+            "average_precision": precision,
+            "average_precision_kept": precision.value / untouched.value,
             "recall": bias.share(called[truth].sum(), truth.sum()),
             "false_positive_rate": bias.share(called[~truth].sum(), (~truth).sum()),
         }
