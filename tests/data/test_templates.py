@@ -27,12 +27,12 @@ def test_sentences_are_whole_and_repeat_by_seed():
 
 def test_no_more_than_there_are():
     texts, _ = identity_sentences(10**6, seed=0)
-    assert len(texts) == len(set(texts)) == 2 * 32 * len(IDENTITIES)
+    assert len(texts) == len(set(texts)) == 2 * 64 * len(IDENTITIES)
 
 
 def test_harsh_sentences_name_no_identity():
     texts = harsh_sentences(10**6, seed=0)
-    assert len(set(texts)) == len(texts) == 160
+    assert len(set(texts)) == len(texts) == 256
     assert harsh_sentences(20, seed=1) == harsh_sentences(20, seed=1) != harsh_sentences(20, seed=2)
     for _, _, many in IDENTITIES:
         assert not any(many.lower() in text.lower() for text in texts)

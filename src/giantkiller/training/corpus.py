@@ -106,10 +106,12 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
             part = part.take(np.sort(rng.choice(len(part), data.limit[name], replace=False)))
         parts.append(part)
     if data.identity_sentences:
-        parts.append(_made_up(*identity_sentences(data.identity_sentences, recipe.seed)))
+        texts, targets = identity_sentences(data.identity_sentences, recipe.seed)
+        parts.append(_made_up(texts, targets, data.made_up_weight))
     if data.harsh_sentences:
         texts = harsh_sentences(data.harsh_sentences, recipe.seed)
-        parts.append(_made_up(texts, np.zeros((len(texts), len(ATTRIBUTES)), np.float32)))
+        targets = np.zeros((len(texts), len(ATTRIBUTES)), np.float32)
+        parts.append(_made_up(texts, targets, data.made_up_weight))
     for name in data.soft_labels:
         texts, logits = read_soft_labels(find_soft_labels(folder, name))
         empty = np.full_like(logits, np.nan)
@@ -263,8 +265,9 @@ def disguised_copies(corpus: Corpus, share: float, seed: int, known: Set[str]) -
     return copies
 
 
-def _made_up(texts: list[str], targets: np.ndarray) -> Corpus:
-    return Corpus(texts, targets, np.ones(len(texts), np.float32), np.full_like(targets, np.nan))
+def _made_up(texts: list[str], targets: np.ndarray, weight: float) -> Corpus:
+    weights = np.full(len(texts), weight, np.float32)
+    return Corpus(texts, targets, weights, np.full_like(targets, np.nan))
 
 
 def _without_held_out(corpus: Corpus, fraction: float) -> Corpus:

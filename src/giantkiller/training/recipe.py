@@ -45,6 +45,8 @@ class DataSettings:
     """Made-up sentences about identities to add, half of them hostile (`giantkiller.data.templates`)."""
     harsh_sentences: int = 0
     """Made-up harmless sentences with harsh words about things to add."""
+    made_up_weight: float = 1.0
+    """Weight of the made-up sentences' targets."""
     disguised: float = 0.0
     """Copies with misspelt or disguised words to add, as a share of the training texts
     (`giantkiller.judging.attacks`); they keep their texts' labels."""
@@ -266,7 +268,7 @@ def _check(recipe: Recipe, path: Path) -> None:
     insist(recipe.seed >= 0, "seed must not be negative")
     insist(min(data.limit.values(), default=1) > 0, "data.limit must be above 0")
     insist(
-        min(data.weak_weight, data.identity_sentences, data.harsh_sentences) >= 0,
+        min(data.weak_weight, data.made_up_weight, data.identity_sentences, data.harsh_sentences) >= 0,
         "data has a negative setting",
     )
     insist(
