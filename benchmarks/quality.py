@@ -24,14 +24,17 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from giantkiller import scorers
-from giantkiller.attributes import POSITIVE
+from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import read_labelled
+from giantkiller.judging import identities, suites
+from giantkiller.judging.bias import auc_by_identity
 from giantkiller.judging.compare import paired
 
 HELD_OUT = 0.1  # as the recipes have it
 GIANT = "toxic_bert_score"
 VALIDATION, CIVIL, WIKI = "civil_val", "civil_test", "wiki_test"
+BIAS = ("subgroup_auc", "bpsn_auc", "bnsp_auc")
 
 
 def main():
@@ -48,7 +51,8 @@ def main():
     rows = []
     for given in options.model:
         name, _, source = given.partition("=")
-        rows.append(row(name, *given_model(source), files))
+        score, about = given_model(source)
+        rows.append(row(name, score, about, files) | {"bias": by_identity(score, files[CIVIL], options.data)})
     if not options.no_simple:
         texts, targets = training_rows(options.data, files)
         rows.append(row("TF-IDF + logistic regression", *linear(texts, targets), files))
@@ -186,6 +190,33 @@ def figures(scores, file):
     }
 
 
+def by_identity(score, civil, folder):
+    """Figures of toxicity where identities are mentioned: generalized means over them, and the suites."""
+
+    def scorer(texts):
+        every = np.full((len(texts), len(ATTRIBUTES)), np.nan)
+        every[:, 0] = 1 / (1 + np.exp(-score(texts)))
+        return every
+
+    known = ~np.isnan(civil.targets[:, 0])
+    texts = [text for text, there in zip(civil.texts, known, strict=True) if there]
+    masks = identities.find(texts, {}).masks
+    judged = suites.Settings({}, samples=0)
+    terms = suites.run("madlibs", folder, scorer, judged)
+    hate = suites.run("hatecheck", folder, scorer, judged)
+    found = {
+        CIVIL: auc_by_identity(
+            scorer(texts)[:, 0], civil.targets[known, 0] >= POSITIVE, masks, samples=0
+        )["means"],
+        "madlibs": terms["terms"]["means"],
+    }  # fmt: skip
+    return {
+        **{file: {kind: means[kind].value for kind in BIAS} for file, means in found.items()},
+        "madlibs_auc": terms["roc_auc"].value,
+        "hatecheck_auc": hate["by"]["toxicity"]["roc_auc"].value,
+    }
+
+
 def row(name, score, about, files):
     result = {"name": name, **about}
     for file, labelled in files.items():
@@ -268,6 +299,25 @@ def report(result, command):
         else:
             cells.append("")
         lines.append("| " + " | ".join(cells) + " |")
+    judged = [each for each in result["models"] if "bias" in each]
+    if judged:
+        lines += [
+            "",
+            "## Where identities are mentioned",
+            "",
+            "ROC-AUC of toxicity: within the comments that mention an identity (subgroup), of toxic ones "
+            "without against harmless ones with it (BPSN: low where harmless mentions are called toxic), and "
+            "the reverse (BNSP); generalized means over identities, power -5, as in the Jigsaw competition. "
+            "On `civil_test` identities are found by words, in few comments each.",
+            "",
+            "| model | civil_test subgroup | BPSN | BNSP | madlibs | subgroup | BPSN | BNSP | HateCheck |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for each in judged:
+            bias = each["bias"]
+            cells = [bias[CIVIL][kind] for kind in BIAS] + [bias["madlibs_auc"]]
+            cells += [bias["madlibs"][kind] for kind in BIAS] + [bias["hatecheck_auc"]]
+            lines.append(f"| {each['name']} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
     if result["runs"]:
         first = result["runs"][0]
         lines += [

@@ -17,8 +17,10 @@ from giantkiller.cli.export import command
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
 from giantkiller.errors import UserError
-from giantkiller.export.bundling import export_bundle, export_huggingface, first_labels, unseen
+from giantkiller.export.bundling import export_bundle
 from giantkiller.export.checkpoint import read_checkpoint
+from giantkiller.export.fitting import first_labels, unseen
+from giantkiller.export.huggingface import export_huggingface
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
 from giantkiller.text import clean_text
 

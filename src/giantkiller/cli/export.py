@@ -125,7 +125,8 @@ def command(
 
     need_extra("train", "torch", "transformers", "onnx", "jinja2")
     from giantkiller.errors import UserError
-    from giantkiller.export.bundling import export_bundle, export_huggingface
+    from giantkiller.export.bundling import export_bundle
+    from giantkiller.export.huggingface import export_huggingface
 
     logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
     if kind == "huggingface":

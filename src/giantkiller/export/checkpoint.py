@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import MissingExtraError, UserError
 from giantkiller.export.onnx import Floats, Weights
@@ -117,3 +118,17 @@ def _record(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged: not valid JSON") from error
     return record if isinstance(record, dict) else {}
+
+
+def provenance_of(source: Checkpoint, quantize: str) -> dict[str, Any]:
+    """Say where the weights come from, from what training recorded."""
+    counts = {name: count for name, count in source.model.config.dendrites.items() if count}
+    known = ("recipe", "data", "texts", "seconds", "device", "versions", "growth")
+    return {
+        "exported_by": f"giantkiller {__version__}",
+        "quantization": quantize,
+        "parameters": int(sum(p.numel() for p in source.model.parameters())),
+        "dendrites": counts,
+        "dendrite_activation": source.model.config.dendrite_activation,
+        "training": {key: source.record[key] for key in known if key in source.record},
+    }

@@ -1,14 +1,17 @@
 """Which words a bundle keeps embeddings of, and how much of some comments they cover."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+from tqdm import tqdm
 
 from giantkiller.errors import UserError
+from giantkiller.export.tokens import CHUNK, encode
+from giantkiller.text import clean_text
 
 
 def unknown(tokenizer: Tokenizer) -> int:
@@ -45,6 +48,35 @@ def choose(tokenizer: Tokenizer, counts: NDArray[np.int64], least: int = 1) -> N
     special = [*tokenizer.get_added_tokens_decoder(), *tokenizer.encode("").ids, unknown(tokenizer)]
     kept[[place for place in special if place < len(kept)]] = True
     return kept
+
+
+def choose_by(
+    words_of: Mapping[str, Sequence[str]], tokenizer: Tokenizer, size: int, least: int, length: int
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Choose the word embeddings that comments use.
+
+    Args:
+        words_of: comments by file name.
+        tokenizer: the bundle's.
+        size: number of token ids.
+        least: how often they must use a token for it to stay.
+        length: tokens read of a comment.
+
+    Returns:
+        whether each token id stays, and what to write down about it.
+    """
+    counts = np.zeros(size, np.int64)
+    for file, texts in words_of.items():
+        for begin in tqdm(range(0, len(texts), CHUNK), desc=file, delay=1, leave=False, disable=None):
+            cleaned = [clean_text(text) for text in texts[begin : begin + CHUNK]]
+            counts += count(encode(tokenizer, cleaned, length), size)
+    kept = choose(tokenizer, counts, least)
+    return kept, {
+        "rows": int(kept.sum()),
+        "of": size,
+        "used_at_least": least,
+        "files": {file: len(texts) for file, texts in words_of.items()},
+    }
 
 
 def coverage(rows: Sequence[Sequence[int]], kept: NDArray[np.bool_]) -> dict[str, Any]:
