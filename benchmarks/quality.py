@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from about import command_line
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from giantkiller import scorers
@@ -62,7 +63,7 @@ def main():
         about = {"parameters": 109_500_000, "bytes": 438_000_000}
         rows.append({"name": "unitary/toxic-bert", **about, CIVIL: figures(scores, files[CIVIL])})
     result = {"models": rows, "runs": [run(folder) for folder in options.runs]}
-    text = report(result, " ".join(["python benchmarks/quality.py", *without_folders(sys.argv[1:])]))
+    text = report(result, command_line("benchmarks/quality.py"))
     print(text)
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
@@ -343,13 +344,6 @@ def report(result, command):
                     f"{record['auc_toxicity']:.4f} |"
                 )
     return "\n".join(lines) + "\n"
-
-
-def without_folders(arguments):
-    """The arguments without folders of this machine."""
-    return [
-        json.dumps(each) if " " in each else "DIR" if Path(each).is_absolute() else each for each in arguments
-    ]
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ exact for speed; accuracy is then left out.
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from about import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "giantkiller"
@@ -380,27 +379,6 @@ def folder_bytes(folder):
     return sum(path.stat().st_size for path in folder.iterdir() if path.suffix != ".md")
 
 
-def machine():
-    name = platform.processor() or platform.machine()
-    flags = ""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        lines = {key.strip(): value.strip() for key, value in lines.items()}
-        name, flags = lines.get("model name", name), lines.get("flags", "")
-    vector = [
-        flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in flags.split()
-    ]
-    packages = ("giantkiller", "onnxruntime", "torch", "transformers", "tokenizers", "scikit-learn", "numpy")
-    return {
-        "cpu": name,
-        "cores": os.cpu_count(),
-        "instructions": vector,
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in packages},
-    }
-
-
 def report(result):
     rates, over = result["comments_per_second"], result["ours_over"]
     print(f"{result['comments']:,} comments, {result['threads']} threads, {result['machine']['cpu']}")
@@ -425,16 +403,12 @@ def report(result):
 
 
 def write(folder, result):
+    from about import command_line
     from plots import write_speed
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "speed.json").write_text(json.dumps(result, indent=1) + "\n")
-    write_speed(folder, result, "python " + " ".join(["benchmarks/speed.py", *command_line()]))
-
-
-def command_line():
-    """The arguments without folders of this machine."""
-    return [Path(each).name if os.sep in each and Path(each).is_absolute() else each for each in sys.argv[1:]]
+    write_speed(folder, result, command_line("benchmarks/speed.py"))
 
 
 if __name__ == "__main__":

@@ -312,31 +312,30 @@ class DendriticLinear(Dendritic, nn.Linear):
         s tanh(v) = 2 s sigmoid(2 v) - s: the constant joins the bias, the inner 2 the product. Attributes
         are read once: in a small model reading them takes time that shows.
         """
-        stacked, biases = self.dendrite_weight, self.dendrite_bias
-        bias: Tensor | None = self.bias
+        weight, bias, stacked, biases = self.weight, self.bias, self.dendrite_weight, self.dendrite_bias
         assert stacked is not None
         assert biases is not None
-        rows = strength.unbind()
-        neurons, inputs = len(biases) // len(rows), stacked.shape[1]
-        for row in rows:
-            bias = -row if bias is None else bias - row
-        y = F.linear(input, self.weight, bias)
-        x = (input.detach() if self.detached else input).reshape(-1, inputs)
+        count, inputs = len(strength), stacked.shape[1]
+        strengths = (strength,) if count == 1 else strength.split(1)
+        weights, shifts = (
+            ((stacked,), (biases,)) if count == 1 else (stacked.chunk(count), biases.chunk(count))
+        )
+        constant: Tensor = -strengths[0] if bias is None else bias - strengths[0]
+        for row in strengths[1:]:
+            constant = constant - row
+        flat = input.reshape(-1, inputs)
+        x = flat.detach() if self.detached else flat
+        y = torch.addmm(constant, flat, weight.t())
         fired: list[Tensor] = []
-        for number, row in enumerate(rows):
-            weight: Tensor = stacked
-            shift: Tensor = biases
-            if len(rows) > 1:
-                own = slice(number * neurons, (number + 1) * neurons)
-                weight, shift = stacked[own], biases[own]
-            net = torch.addmm(shift, x, weight.t(), beta=2, alpha=2)
+        for number, row in enumerate(strengths):
+            net = torch.addmm(shifts[number], x, weights[number].t(), beta=2, alpha=2)
             for earlier, activation in enumerate(fired):
                 assert self.dendrite_cascade is not None
                 link = self.dendrite_cascade[number * (number - 1) // 2 + earlier]
                 net = torch.addcmul(net, link, 2 * activation - 1, value=2)
-            fired.append(net.sigmoid())
-            y = y.addcmul_(row, fired[number].view(y.shape), value=2)
-        return y
+            fired.append(net.sigmoid_())
+            y = y.addcmul_(row, fired[number], value=2)
+        return y.view(*input.shape[:-1], y.shape[-1])
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)

@@ -1,0 +1,44 @@
+"""What was measured on what, by which command: for the pages that benchmarks write."""
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+
+def machine():
+    name = platform.processor() or platform.machine()
+    flags = ""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        lines = {key.strip(): value.strip() for key, value in lines.items()}
+        name, flags = lines.get("model name", name), lines.get("flags", "")
+    vector = [
+        flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if flag in flags.split()
+    ]
+    packages = ("giantkiller", "onnxruntime", "torch", "transformers", "tokenizers", "scikit-learn", "numpy")
+    return {
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "instructions": vector,
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in packages},
+    }
+
+
+def command_line(program):
+    """The command that runs, folders of this machine written as DIR and files without theirs."""
+    given = [
+        Path(each).name
+        if Path(each).is_absolute() and Path(each).suffix
+        else "DIR"
+        if Path(each).is_absolute()
+        else json.dumps(each)
+        if " " in each
+        else each
+        for each in sys.argv[1:]
+    ]
+    return " ".join(["python", program, *given])
