@@ -31,14 +31,11 @@ def machine():
 
 def command_line(program):
     """The command that runs, folders of this machine written as DIR and files without theirs."""
-    given = [
-        Path(each).name
-        if Path(each).is_absolute() and Path(each).suffix
-        else "DIR"
-        if Path(each).is_absolute()
-        else json.dumps(each)
-        if " " in each
-        else each
-        for each in sys.argv[1:]
-    ]
-    return " ".join(["python", program, *given])
+    return " ".join(["python", program, *map(_without_folder, sys.argv[1:])])
+
+
+def _without_folder(given):
+    path = Path(given)
+    if path.is_absolute():
+        return path.name if path.suffix else "DIR"
+    return json.dumps(given) if " " in given else given

@@ -1,5 +1,6 @@
 import http.server
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -279,6 +280,17 @@ def test_a_checkpoint_scores_as_it_does_by_hand_whatever_its_neighbours(checkpoi
         assert scores[row, 0] == pytest.approx(torch.softmax(logits, dim=-1)[0, 1].item(), abs=1e-5)
     assert model.about["parameters"] == sum(p.numel() for p in plain.parameters())
     assert model.about["fine_tuned"] is True
+
+
+def test_only_what_was_trained_here_reads_cleaned_text(checkpoint, tmp_path):
+    here = shutil.copytree(checkpoint / "tuned", tmp_path / "here")
+    (here / "training").mkdir()
+    (here / "training" / "record.json").write_text("{}")
+    written, meant = "you are an i.d.i.o.t", "you are an idiot"
+    ours, theirs = (
+        scorers.load(str(name)).score([written, meant])[:, 0] for name in (here, checkpoint / "tuned")
+    )
+    assert ours[0] == ours[1] == theirs[1] != theirs[0]
 
 
 def test_a_giant_that_nobody_fine_tuned_is_called_so(checkpoint, insults):

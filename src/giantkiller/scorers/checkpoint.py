@@ -52,7 +52,7 @@ def checkpoint(name: str, max_length: int | None) -> Model:
     positions = int(getattr(config, "max_position_embeddings", MAX_LENGTH))
     own_limit = min(positions, int(tokenizer.model_max_length), MAX_LENGTH)
     limit = min(max_length or own_limit, own_limit)
-    clean = _cleaner(config.model_type)
+    clean = _cleaner(name, config.model_type)
 
     def score(texts: Sequence[str]) -> NDArray[Any]:
         prepared = [clean(text) for text in texts]
@@ -124,9 +124,9 @@ def _disk(name: str) -> int | None:
     return sum(file.stat().st_size for file in found if file.suffix in kept)
 
 
-def _cleaner(model_type: str) -> Callable[[str], str]:
-    # Ours was trained on cleaned text; others get what their authors gave them.
-    if model_type != "dendritic_bert":
+def _cleaner(name: str, model_type: str) -> Callable[[str], str]:
+    # What `giantkiller train` wrote was trained on cleaned text; others get what their authors gave them.
+    if model_type != "dendritic_bert" and not (Path(name) / "training" / "record.json").is_file():
         return str
     from giantkiller.text import clean_text
 
