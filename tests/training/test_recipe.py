@@ -46,6 +46,10 @@ def test_published_recipe_says_what_the_card_says():
         (GOOD + '[growth]\nrule = "magic"\n', "one of 'gradient', 'correlation'"),
         (GOOD + "[loss]\nattribute_weights = { rude = 2.0 }\n", "'rude' is not an attribute"),
         (GOOD.replace('tokenizer = "default"', 'start = "weights"'), "model.source must name"),
+        (
+            GOOD.replace('tokenizer = "default"', 'tokenizer = "default"\naverage = ["x"]'),
+            "model.average needs",
+        ),
         ('name = "a"\ndata = 3\n', "data must be a table"),
         ("name = [", "not valid TOML"),
         (GOOD + "hidden_size = 33\n", "multiple of model.heads"),

@@ -70,6 +70,8 @@ class ModelSettings:
     """`weights`: BERT weights of the same shape; `project`: a bigger BERT's embeddings, projected."""
     source: str | None = None
     """Hub name, local folder, or `package:NAME/FOLDER`, a folder inside an installed Python package."""
+    average: list[str] = field(default_factory=list)
+    """More weights of the same shape, from other runs, to average with those of `source`."""
     tokenizer: str | None = None
     """Where the tokenizer comes from, if not from `source`; `default` is the shipped bundle's."""
     hidden_size: int = 128
@@ -297,6 +299,11 @@ def _check(recipe: Recipe, path: Path) -> None:
         (recipe.model.start == "random" and recipe.model.kind == "dendritic-bert")
         or bool(recipe.model.source),
         "model.source must name the starting weights (a hub name, a folder, or package:NAME/FOLDER)",
+    )
+    insist(
+        not recipe.model.average
+        or (recipe.model.start == "weights" and recipe.model.kind == "dendritic-bert"),
+        "model.average needs model.start = 'weights' and a dendritic-bert",
     )
     insist(
         recipe.model.kind == "dendritic-bert" or recipe.growth.max_dendrites == 0,

@@ -3,6 +3,7 @@
 import importlib.resources
 import importlib.util
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,11 @@ def build_model(settings: ModelSettings) -> tuple[Any, Any]:
             model = load_pretrained(
                 DendriticBertForSequenceClassification, str(settings.source), config=config
             )
+            others = [
+                load_pretrained(DendriticBertForSequenceClassification, source, config=config)
+                for source in settings.average
+            ]
+            average_weights(model, others)
         else:
             model = DendriticBertForSequenceClassification(config)
         if settings.start == "project":
@@ -95,6 +101,23 @@ def build_model(settings: ModelSettings) -> tuple[Any, Any]:
     if settings.frozen:
         freeze(model, settings.frozen)
     return model, tokenizer
+
+
+@torch.no_grad()
+def average_weights(model: torch.nn.Module, others: Sequence[torch.nn.Module]) -> None:
+    """Give a model the mean of its own weights and others'.
+
+    Models that one model was trained on to, in different orders or by different settings, lie so near each
+    other that their mean is often better than any of them (Wortsman et al. 2022, "Model soups", section 3.1).
+
+    Args:
+        model: Changed in place.
+        others: Models with the same parameters.
+    """
+    states = [other.state_dict() for other in others]
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.stack([tensor, *(state[name] for state in states)]).mean(dim=0))
 
 
 def shipped_tokenizer() -> Any:
