@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out, merge_key
-from giantkiller.training.corpus import Corpus, disguised_copies, load_corpora, merge, plan_batches
+from giantkiller.data.templates import IDENTITIES
+from giantkiller.training.corpus import (
+    Corpus,
+    disguised_copies,
+    load_corpora,
+    mentioning_copies,
+    merge,
+    plan_batches,
+)
 from giantkiller.training.distill import write_soft_labels
 from giantkiller.training.recipe import DataSettings, Recipe
 
@@ -145,6 +153,23 @@ def test_disguised_copies_keep_their_labels_and_double_nothing():
     by_soft = dict(zip(plain.soft[:, 0], plain.targets[:, 0], strict=True))
     assert all(by_soft[s] == t for s, t in zip(copies.soft[:, 0], copies.targets[:, 0], strict=True))
     assert disguised_copies(plain, 0.5, 3, known).texts == copies.texts
+
+
+def test_mentioning_copies_add_a_sentence_and_keep_their_labels():
+    texts = [f"Comment number {i}." for i in range(40)]
+    plain = corpus(texts, np.linspace(0, 1, 40), soft=np.arange(40))
+    copies = mentioning_copies(plain, 0.5, 3)
+    assert len(copies) == 20
+    places = set()
+    for text, target, soft in zip(copies.texts, copies.targets[:, 0], copies.soft[:, 0], strict=True):
+        own = texts[int(soft)]
+        assert target == plain.targets[int(soft), 0]
+        assert own in text
+        added = text.replace(own, "").strip()
+        assert any(word.lower() in added.lower() for identity in IDENTITIES for word in identity)
+        places.add(text.startswith(own))
+    assert places == {True, False}
+    assert mentioning_copies(plain, 0.5, 3).texts == copies.texts
 
 
 def test_a_recipe_adds_disguised_copies_to_training_alone(tmp_path):

@@ -222,6 +222,19 @@ def harsh_sentences(rows: int, seed: int) -> list[str]:
     return [texts[i][0].upper() + texts[i][1:] for i in sorted(chosen)]
 
 
+def mentions(rows: int, seed: int) -> list[str]:
+    """Draw neutral sentences about identities, with repetition."""
+    rng = np.random.default_rng(seed)
+    texts = []
+    for template, identity in zip(
+        rng.integers(len(NEUTRAL), size=rows), rng.integers(len(IDENTITIES), size=rows), strict=True
+    ):
+        adjective, one, many = IDENTITIES[identity]
+        text = NEUTRAL[template].format(adjective=adjective, one=one, many=many)
+        texts.append(text[0].upper() + text[1:])
+    return texts
+
+
 def identity_sentences(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
     """Draw sentences about identities, half of them hostile; each identity equally often in both halves.
 

@@ -14,7 +14,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
-from giantkiller.data.templates import harsh_sentences, identity_sentences
+from giantkiller.data.templates import harsh_sentences, identity_sentences, mentions
 from giantkiller.errors import UserError
 from giantkiller.judging.attacks import ATTACKS, attack
 from giantkiller.text import clean_text
@@ -131,9 +131,12 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
         held = rng.choice(labelled, max(1, round(len(labelled) * data.validation_fraction)), replace=False)
         validation = train.take(np.sort(held))
         train = train.take(np.setdiff1d(np.arange(len(train)), held))
+    plain = train
+    if data.mentions:
+        train = join([train, mentioning_copies(plain, data.mentions, recipe.seed)])
     if data.disguised:
         known = {merge_key(text) for text in (*train.texts, *validation.texts)}
-        train = join([train, disguised_copies(train, data.disguised, recipe.seed, known)])
+        train = join([train, disguised_copies(plain, data.disguised, recipe.seed, known)])
     if not len(train):
         raise UserError(f"recipe {recipe.name}: its files hold no text to train on; check data.train")
     return train, validation
@@ -237,6 +240,25 @@ def join(parts: Sequence[Corpus]) -> Corpus:
         np.concatenate([part.weights for part in parts]),
         np.concatenate([part.soft for part in parts]),
     )
+
+
+def mentioning_copies(corpus: Corpus, share: float, seed: int) -> Corpus:
+    """Copy some texts with a neutral sentence about an identity before or behind them, labels kept.
+
+    Where groups are mentioned mostly by those who attack them, raters' labels and a teacher's alike tie the
+    mention to toxicity; that it adds nothing is what these copies say.
+
+    Args:
+        corpus: n texts.
+        share: Texts to copy, as a share of n.
+        seed: Seed of the draw.
+    """
+    rng = np.random.default_rng([seed, len(corpus), 1])
+    rows = rng.choice(len(corpus), round(len(corpus) * share), replace=False)
+    copies = corpus.take(rows)
+    pairs = zip(copies.texts, mentions(len(rows), seed), rng.random(len(rows)) < 0.5, strict=True)
+    copies.texts = [f"{added} {text}" if first else f"{text} {added}" for text, added, first in pairs]
+    return copies
 
 
 def disguised_copies(corpus: Corpus, share: float, seed: int, known: Set[str]) -> Corpus:

@@ -47,6 +47,9 @@ class DataSettings:
     """Made-up harmless sentences with harsh words about things to add."""
     made_up_weight: float = 1.0
     """Weight of the made-up sentences' targets."""
+    mentions: float = 0.0
+    """Copies with a neutral sentence about an identity added to draw, as a share of the training texts; they
+    keep their texts' labels, for such a sentence makes no comment better or worse."""
     disguised: float = 0.0
     """Copies with misspelt or disguised words to add, as a share of the training texts
     (`giantkiller.judging.attacks`); they keep their texts' labels."""
@@ -260,7 +263,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         insist(name in data.train, f"data.limit names {name!r}, which data.train does not")
     insist(0 < data.validation_fraction < 1, "data.validation_fraction must lie between 0 and 1")
     insist(0 <= data.holdout_fraction < 1, "data.holdout_fraction must be at least 0 and below 1")
-    insist(0 <= data.disguised <= 1, "data.disguised must lie in [0, 1]")
+    insist(0 <= data.disguised <= 1 and 0 <= data.mentions <= 1, "data.disguised and mentions lie in [0, 1]")
     insist(8 <= data.max_length <= 512, "data.max_length must lie between 8 and 512")
     insist(optim.epochs > 0 and optim.learning_rate > 0, "optim.epochs and learning_rate must be above 0")
     insist(optim.batch_size > 0 and (optim.batch_tokens or 1) > 0, "batches must hold at least one comment")
