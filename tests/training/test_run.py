@@ -165,6 +165,24 @@ def test_dendrites_can_learn_alone(tiny, tmp_path):
     assert all(layer.dendrite_strength.abs().max() > 0 for layer in dendritic_layers(grown).values())
 
 
+def test_growth_begins_on_given_weights(tiny, tmp_path):
+    text = (tiny / "growing.toml").read_text().replace("epochs = 6", "epochs = 0")
+    (tmp_path / "r.toml").write_text(
+        text.replace("[optim]", f'start = "weights"\nsource = "{tmp_path / "plain"}"\n[optim]')
+    )
+    plain = (tiny / "recipe.toml").read_text().replace("epochs = 6", "epochs = 1")
+    (tmp_path / "plain.toml").write_text(plain)
+    train(read_recipe(tmp_path / "plain.toml"), tiny, tmp_path / "plain")
+    train(read_recipe(tmp_path / "r.toml"), tiny, tmp_path / "out")
+    records = [
+        json.loads(line) for line in (tmp_path / "out" / "training" / "log.jsonl").read_text().splitlines()
+    ]
+    assert {record["phase"] for record in records} == {"growth-1"}
+    before = read_ledger(tmp_path / "out" / "training" / "growth").attempts[0].score
+    figures = json.loads((tmp_path / "plain" / "training" / "record.json").read_text())["validation"]
+    assert before == pytest.approx(figures["ap_toxicity"])
+
+
 def test_growth_by_correlation(tiny, tmp_path):
     text = (
         tiny / "growing.toml"

@@ -91,6 +91,7 @@ class OptimSettings:
     """AdamW with linear warm-up, then linear decay to zero."""
 
     epochs: float = 3.0
+    """0 trains no base model: growth begins on the starting weights."""
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
     warmup_steps: int | None = None
@@ -265,7 +266,13 @@ def _check(recipe: Recipe, path: Path) -> None:
     insist(0 <= data.holdout_fraction < 1, "data.holdout_fraction must be at least 0 and below 1")
     insist(0 <= data.disguised <= 1 and 0 <= data.mentions <= 1, "data.disguised and mentions lie in [0, 1]")
     insist(8 <= data.max_length <= 512, "data.max_length must lie between 8 and 512")
-    insist(optim.epochs > 0 and optim.learning_rate > 0, "optim.epochs and learning_rate must be above 0")
+    insist(
+        optim.epochs >= 0 and optim.learning_rate > 0,
+        "optim.epochs must be at least 0, learning_rate above 0",
+    )
+    insist(
+        optim.epochs > 0 or recipe.model.start == "weights", "optim.epochs = 0 needs model.start = 'weights'"
+    )
     insist(optim.batch_size > 0 and (optim.batch_tokens or 1) > 0, "batches must hold at least one comment")
     insist(optim.evaluations >= 1, "optim.evaluations must be at least 1")
     insist(0 <= recipe.loss.soft_share <= 1, "loss.soft_share must lie in [0, 1]")

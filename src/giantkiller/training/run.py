@@ -69,7 +69,8 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     write = _Log(work / "log.jsonl", resume)
     phase = Phase(work / "base", "base", recipe.seed, digest, recipe.checkpoint_seconds, write)
     model.to(device)
-    fit(model, train_set, validation, recipe.optim, recipe.loss, phase)
+    if recipe.optim.epochs:
+        fit(model, train_set, validation, recipe.optim, recipe.loss, phase)
     if recipe.growth.max_dendrites:
         ledger = grow(model, train_set, validation, recipe, phase, work / "growth")
         log.info("%s", ledger.table())
