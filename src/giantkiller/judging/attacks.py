@@ -49,6 +49,7 @@ ATTACKS: dict[str, Callable[[str, random.Random], str]] = {
     "space inside": _split,
     "masked letter": _star,
     "dots between": lambda word, rng: ".".join(word),
+    "spaces between": lambda word, rng: " ".join(word),
     "leetspeak": lambda word, rng: word.translate(_LEET),
     "look-alike letters": lambda word, rng: word.translate(_TWINS),
     "zero-width inside": lambda word, rng: "\u200b".join(word),
