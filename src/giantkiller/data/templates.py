@@ -225,14 +225,14 @@ def harsh_sentences(rows: int, seed: int) -> list[str]:
 def mentions(rows: int, seed: int) -> list[str]:
     """Draw neutral sentences about identities, with repetition."""
     rng = np.random.default_rng(seed)
-    texts = []
-    for template, identity in zip(
-        rng.integers(len(NEUTRAL), size=rows), rng.integers(len(IDENTITIES), size=rows), strict=True
-    ):
-        adjective, one, many = IDENTITIES[identity]
-        text = NEUTRAL[template].format(adjective=adjective, one=one, many=many)
-        texts.append(text[0].upper() + text[1:])
-    return texts
+    drawn = zip(rng.integers(len(NEUTRAL), size=rows), rng.integers(len(IDENTITIES), size=rows), strict=True)
+    return [_about(IDENTITIES[identity], NEUTRAL[template]) for template, identity in drawn]
+
+
+def _about(identity: tuple[str, str, str], template: str) -> str:
+    adjective, one, many = identity
+    text = template.format(adjective=adjective, one=one, many=many)
+    return text[0].upper() + text[1:]
 
 
 def identity_sentences(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
@@ -249,13 +249,12 @@ def identity_sentences(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
     texts: list[str] = []
     targets: list[np.ndarray] = []
     each = max(1, round(rows / (2 * len(IDENTITIES))))
-    for adjective, one, many in IDENTITIES:
+    for identity in IDENTITIES:
         for pool in (NEUTRAL, HOSTILE):
             for place in rng.permutation(len(pool))[:each]:
                 drawn = pool[place]
                 template, extra = drawn if isinstance(drawn, tuple) else (drawn, None)
-                text = template.format(adjective=adjective, one=one, many=many)
-                texts.append(text[0].upper() + text[1:])
+                texts.append(_about(identity, template))
                 row = np.zeros(len(ATTRIBUTES), dtype=np.float32)
                 if extra is not None:
                     values = {"toxicity": 0.9, "identity_attack": 0.9, "insult": 0.4, "severe_toxicity": 0.1}
