@@ -4,8 +4,7 @@
     python benchmarks/do_dendrites_help.py report docs/results/dendrites.jsonl -o docs/results/dendrites.md
 
 Two regimes: `small`, 5,000 Civil comments with the published protocol's 227 toxic ones, four epochs, 96
-tokens; `all`, the 52,000 Civil comments of the training file that are not held out, one epoch, 64 tokens, so
-that eight seeds of six arms fit into two hours of two cores.
+tokens; `all`, the 52,000 Civil comments of the training file that are not held out, one epoch, 64 tokens.
 
 Every arm of a seed starts from that seed's one base model, trained without dendrites, and goes on from it:
 
