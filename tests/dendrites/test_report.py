@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -67,6 +68,27 @@ def test_tensorboard_gets_the_scalars():
     assert ("growth/kept", 0.0, 2) in writer.told
     assert ("growth/correlation/b", 0.5, 1) in writer.told
     assert [row[1:] for row in writer.told if row[0] == "growth/curve"] == [(0.4, 0), (0.5, 1), (0.6, 2)]
+
+
+def test_the_command_writes_what_tensorboard_reads(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    ledger().save(tmp_path)
+    run = CliRunner().invoke(command, [str(tmp_path), "--tensorboard", str(tmp_path / "events")])
+    assert run.exit_code == 0, run.output
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert {"growth/curve", "growth/best", "growth/correlation/a"} <= set(events.Tags()["scalars"])
+    assert [(e.step, e.value) for e in events.Scalars("growth/score")] == [(0, 0.5), (1, 0.625), (2, 0.5)]
+
+
+def test_scalars_without_tensorboard_say_what_to_install(tmp_path, monkeypatch):
+    ledger().save(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    run = CliRunner().invoke(command, [str(tmp_path), "--tensorboard", str(tmp_path / "events")])
+    assert isinstance(run.exception, UserError)
+    assert "pip install tensorboard" in str(run.exception)
+    assert not (tmp_path / "events").exists()
 
 
 def test_the_command_prints_the_table_or_the_ledger(tmp_path):
