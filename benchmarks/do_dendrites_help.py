@@ -14,7 +14,7 @@ Every arm of a seed starts from that seed's one base model, trained without dend
     correlation  the same by CorrelationRule
     copies       the published model's unused copies of its layers: the base model's outputs, more weights
     wider        no base model: a plain BERT-Tiny with as many weights as `gradient` has, put into its
-                 feed-forward layers, trained for the epochs of base and growth together
+                 feed-forward layers, trained in the same two phases as base and growth
 
 Weights are chosen by `civil_val` in every arm, whether or not growth would have kept the attempt, so that
 arms differ in nothing but the dendrites. `civil_test` and `wiki_test` are scored once, at the end of an arm.
@@ -206,8 +206,9 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
         wide, _ = build_model(
             dataclasses.replace(settings, intermediate_size=settings.intermediate_size + round(extra))
         )
-        epochs = recipe.optim.epochs + growth_epochs
-        record("wider", wide, bench.fit(wide, dataclasses.replace(recipe.optim, epochs=epochs), seed))
+        seconds = bench.fit(wide, recipe.optim, seed)
+        seconds += bench.fit(wide, growth_optim(recipe, growth_epochs), seed + 1)
+        record("wider", wide, seconds)
 
 
 def run(arguments) -> None:
