@@ -2,9 +2,10 @@
 
     python benchmarks/dendrite_cost.py [--rounds 60] [--threads 2] [--clock cpu]
 
-All variants run in turn within each round, so that a busy machine slows them alike; times are medians and
-ratios are medians of the rounds' own ratios. On a machine that others use as well, take --clock cpu with
---threads 1: it counts the processor time of this process. Variants:
+All variants run in each round, in an order of its own, so that a busy machine and what the one before left
+in the caches slow them alike; times are medians and ratios medians of the rounds' own ratios. On a machine
+that others use as well, take --clock cpu with --threads 1: it counts the processor time of this process.
+Variants:
   plain      no dendrites
   gradient   one dendrite on each neuron of all 14 linear layers, everything learns
   correlation the same, input weights frozen and detached, as CorrelationRule leaves them
@@ -16,6 +17,7 @@ import argparse
 import copy
 import functools
 import json
+import random
 import statistics
 import time
 
@@ -82,14 +84,15 @@ def step(model, optimizer, ids, mask, targets):
 
 
 def timed(work, rounds, clock):
-    """Seconds of each piece of work in each round, the pieces in turn."""
+    """Seconds of each piece of work in each round, in each round's own order."""
     for run in work.values():
         run(), run()
     seconds = {name: [] for name in work}
+    order = random.Random(0)
     for _ in range(rounds):
-        for name, run in work.items():
+        for name in order.sample(sorted(work), len(work)):
             began = clock()
-            run()
+            work[name]()
             seconds[name].append(clock() - began)
     return seconds
 
