@@ -44,6 +44,7 @@ def test_published_recipe_says_what_the_card_says():
         (GOOD + '[optim]\nprecision = "fp8"\n', "one of 'auto', 'fp32', 'bf16'"),
         (GOOD + "[optim]\nepochs = 0\n", "optim.epochs = 0 needs model.start"),
         (GOOD + "[optim]\nepochs = -1\n", "must be at least 0"),
+        (GOOD + "[optim]\nstrength_rate = -1\n", "strength_rate must not be negative"),
         (GOOD + '[growth]\nrule = "magic"\n', "one of 'gradient', 'correlation'"),
         (GOOD + "[loss]\nattribute_weights = { rude = 2.0 }\n", "'rude' is not an attribute"),
         (GOOD.replace('tokenizer = "default"', 'start = "weights"'), "model.source must name"),

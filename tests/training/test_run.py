@@ -165,6 +165,19 @@ def test_dendrites_can_learn_alone(tiny, tmp_path):
     assert all(layer.dendrite_strength.abs().max() > 0 for layer in dendritic_layers(grown).values())
 
 
+def test_strengths_can_learn_faster_than_the_rest(tiny, tmp_path):
+    recipe = read_recipe(tiny / "growing.toml")
+    growth = dataclasses.replace(recipe.growth, min_gain=-1.0)
+    moved = {}
+    for rate in (0.0, 1.0, 20.0):
+        optim = dataclasses.replace(recipe.optim, epochs=1, strength_rate=rate)
+        train(dataclasses.replace(recipe, optim=optim, growth=growth), tiny, tmp_path / str(rate))
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path / str(rate))
+        layers = dendritic_layers(model).values()
+        moved[rate] = max(layer.dendrite_strength.abs().max().item() for layer in layers)
+    assert 0 == moved[0.0] < 4 * moved[1.0] < moved[20.0]
+
+
 def test_growth_begins_on_given_weights(tiny, tmp_path):
     text = (tiny / "growing.toml").read_text().replace("epochs = 6", "epochs = 0")
     (tmp_path / "r.toml").write_text(

@@ -301,16 +301,22 @@ def batch_loss(logits: torch.Tensor, corpus: Corpus, rows: np.ndarray, loss: Los
 
 
 def _optimizer(model: torch.nn.Module, optim: OptimSettings) -> torch.optim.AdamW:
-    plain: list[torch.nn.Parameter] = []
     decayed: list[torch.nn.Parameter] = []
+    plain: list[torch.nn.Parameter] = []
+    strengths: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             # Biases, layer norms and dendrite strengths are not pulled to zero.
-            none = parameter.ndim < 2 or re.search(r"LayerNorm|strength|cascade", name)
-            (plain if none else decayed).append(parameter)
+            if name.endswith("dendrite_strength"):
+                strengths.append(parameter)
+            elif parameter.ndim < 2 or re.search(r"LayerNorm|cascade", name):
+                plain.append(parameter)
+            else:
+                decayed.append(parameter)
     groups = [
         {"params": decayed, "weight_decay": optim.weight_decay},
         {"params": plain, "weight_decay": 0.0},
+        {"params": strengths, "weight_decay": 0.0, "lr": optim.learning_rate * optim.strength_rate},
     ]
     return torch.optim.AdamW(groups, lr=optim.learning_rate, fused=True)
 

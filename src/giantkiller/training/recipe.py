@@ -93,6 +93,8 @@ class OptimSettings:
     epochs: float = 3.0
     """0 trains no base model: growth begins on the starting weights."""
     learning_rate: float = 3e-4
+    strength_rate: float = 1.0
+    """Learning rate of dendrites' strengths, which start at 0, as a multiple of `learning_rate`."""
     weight_decay: float = 0.01
     warmup_steps: int | None = None
     """Optimizer steps; None takes `warmup_fraction` of them all."""
@@ -292,7 +294,10 @@ def _check(recipe: Recipe, path: Path) -> None:
     insist(
         0 <= optim.warmup_fraction <= 1 and (optim.warmup_steps or 0) >= 0, "optim's warm-up is out of range"
     )
-    insist(optim.clip >= 0 and optim.weight_decay >= 0, "optim.clip and weight_decay must not be negative")
+    insist(
+        min(optim.clip, optim.weight_decay, optim.strength_rate) >= 0,
+        "optim.clip, weight_decay and strength_rate must not be negative",
+    )
     insist(optim.patience is None or optim.patience >= 1, "optim.patience must be at least 1")
     insist(growth.max_dendrites >= 0, "growth.max_dendrites must not be negative")
     insist(growth.epochs > 0 and growth.learning_rate > 0, "growth.epochs and learning_rate must be above 0")
