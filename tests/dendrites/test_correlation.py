@@ -306,6 +306,22 @@ def test_growing_leaves_outputs_and_freezes_what_it_wired_in():
     assert not model.first.dendrite_cascade.requires_grad
 
 
+def test_dendrites_that_are_not_frozen_begin_there_and_learn_on():
+    model, x, y, mask = model_and_data(6)
+    twin = copy.deepcopy(model)
+    for each, frozen in ((model, False), (twin, True)):
+        rule = CorrelationRule(candidates=2, passes=2, frozen=frozen)
+        rule.grow(each, ["first", "head"], errors=errors(batches(x, y, mask)))
+    assert same(states(model), states(twin)), "what learns afterwards does not change where they begin"
+    for name in ("first", "head"):
+        layer = model.get_submodule(name)
+        torch.nn.init.ones_(layer.dendrite_strength)
+        assert not layer.detached
+    pooled_loss(model, (x, y, mask)).backward()
+    assert model.first.dendrite_weight.grad.abs().max() > 0
+    assert model.head.dendrite_bias.grad.abs().max() > 0
+
+
 def test_no_error_passes_through_dendrites_to_earlier_layers():
     """Against a network built by hand, in which the dendrites' outputs are constants."""
     model, x, y, mask = model_and_data(7)

@@ -47,7 +47,8 @@ class CorrelationRule:
 
     The network stands still while they learn. Then they are wired in with strength 0, their input and
     cascade weights are frozen, and no error passes through them to earlier layers: only the strengths
-    learn with everything else.
+    learn with everything else. Unless `frozen` is False: then the rule only tells dendrites where to begin,
+    and they learn on by ordinary backpropagation.
 
     Attributes:
         candidates: fresh dendrites that compete for each neuron.
@@ -60,6 +61,8 @@ class CorrelationRule:
         momentum: weight that the moments seen before keep at each batch; climbing uses such running
             moments, while the |S| that decides is taken over all data.
         scale: factor on the drawn input weights and biases; 1 draws as `nn.Linear` does.
+        frozen: whether input and cascade weights stay as the candidates learned them, for all dendrites of
+            the layers that grow.
     """
 
     candidates: int = 4
@@ -70,6 +73,7 @@ class CorrelationRule:
     learning_rate: float = 0.01
     momentum: float = 0.9
     scale: float = 1.0
+    frozen: bool = True
 
     dendrites: ClassVar[int] = 1
 
@@ -100,10 +104,7 @@ class CorrelationRule:
         for name, best in chosen.items():
             layer = there[name]
             layer.grow(weight=best.weight, bias=best.bias, cascade=best.cascade)
-            layer.detached = True
-            for tensor in (layer.dendrite_weight, layer.dendrite_bias, layer.dendrite_cascade):
-                if tensor is not None:
-                    tensor.requires_grad_(False)
+            layer.freeze_dendrites(self.frozen)
             log.info("%s: mean |S| %.3f, %d refused", name, best.correlation.abs().mean(), best.refused)
         return Growth(
             {name: there[name].dendrites for name in layers},

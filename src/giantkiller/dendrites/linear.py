@@ -147,6 +147,13 @@ class Dendritic(nn.Module):
         if after > 1:
             self._append("dendrite_cascade", cascade)
 
+    def freeze_dendrites(self, frozen: bool) -> None:
+        """Hold input and cascade weights and let no error pass through dendrites, or let all of it learn."""
+        self.detached = frozen
+        for tensor in (self.dendrite_weight, self.dendrite_bias, self.dendrite_cascade):
+            if tensor is not None:
+                tensor.requires_grad_(not frozen)
+
     def allocate(self, count: int) -> None:
         """Make room for exactly `count` dendrites whose weights arrive later, as a loaded state does.
 

@@ -77,8 +77,5 @@ class GradientRule:
         for layer in there.values():
             layer.grow(self.dendrites, scale=self.scale, generator=generator)
             # Whatever grew these dendrites before, from now on they all learn as everything else does.
-            layer.detached = False
-            for tensor in (layer.dendrite_weight, layer.dendrite_bias, layer.dendrite_cascade):
-                if tensor is not None:
-                    tensor.requires_grad_(True)
+            layer.freeze_dendrites(False)
         return Growth({name: there[name].dendrites for name in layers})

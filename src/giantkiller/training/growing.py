@@ -90,7 +90,7 @@ def grow(
         return choose_by(validate(predict(model, validation.tokens), validation.corpus.targets))
 
     rule = (
-        CorrelationRule(candidates=settings.candidates, passes=settings.passes)
+        CorrelationRule(candidates=settings.candidates, passes=settings.passes, frozen=settings.frozen_inputs)
         if settings.rule == "correlation"
         else GradientRule()
     )

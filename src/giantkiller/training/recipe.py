@@ -146,6 +146,8 @@ class GrowthSettings:
     """Least gain in validation average precision for an attempt to be kept; negative: most it may lose."""
     tries: int = 1
     """Attempts that may fail before growth ends."""
+    frozen_inputs: bool = True
+    """Correlation rule: dendrites' input weights stay as the candidates learned them."""
     candidates: int = 4
     """Correlation rule: candidates a neuron."""
     passes: int = 20
