@@ -9,6 +9,8 @@ Variants:
   plain      no dendrites
   gradient   one dendrite on each neuron of all 14 linear layers, everything learns
   correlation the same, input weights frozen and detached, as CorrelationRule leaves them
+  relu       gradient with relu in place of tanh
+  products   both products and nothing between them: what gradient cannot go below
   joined     gradient, computed as one wider product of the joined weights instead of one a dendrite
   pruned N   gradient with N % of the dendrites left, in sparse layers
 """
@@ -39,6 +41,15 @@ class Joined(DendriticLinear):
         return torch.addcmul(y, self.dendrite_strength[0], torch.tanh(drive))
 
 
+class Products(DendriticLinear):
+    """The product of the dendrites is computed and thrown away."""
+
+    def forward(self, input):
+        y = F.linear(input, self.weight, self.bias)
+        F.linear(input, self.dendrite_weight, self.dendrite_bias)
+        return y
+
+
 def variants():
     torch.manual_seed(0)
     config = BertConfig(
@@ -57,10 +68,20 @@ def variants():
         layer.detached = True
         layer.dendrite_weight.requires_grad_(False)
         layer.dendrite_bias.requires_grad_(False)
-    joined = copy.deepcopy(gradient)
-    for layer in dendritic_layers(joined).values():
-        layer.__class__ = Joined
-    found = {"plain": plain, "gradient": gradient, "correlation": correlation, "joined": joined}
+    relu, products, joined = (copy.deepcopy(gradient) for _ in range(3))
+    for layer in dendritic_layers(relu).values():
+        layer.activation = "relu"
+    for model, kind in ((products, Products), (joined, Joined)):
+        for layer in dendritic_layers(model).values():
+            layer.__class__ = kind
+    found = {
+        "plain": plain,
+        "gradient": gradient,
+        "correlation": correlation,
+        "relu": relu,
+        "products": products,
+        "joined": joined,
+    }
     for share in (50, 10):
         pruned = copy.deepcopy(gradient)
         for layer in dendritic_layers(pruned).values():
@@ -125,7 +146,7 @@ def main():
         mask = torch.ones_like(ids)
         for model in models.values():
             model.eval()
-        rounds = options.rounds * 5 if batch == 1 else options.rounds // 4
+        rounds = options.rounds * 5 if batch == 1 else max(1, options.rounds // 4)
         work = {name: functools.partial(forward, model, ids, mask) for name, model in models.items()}
         result[f"forward_{batch}x{tokens}"] = table(
             f"forward, {batch} x {tokens} tokens", timed(work, rounds, clock), models
@@ -139,7 +160,7 @@ def main():
             learning = [p for p in model.parameters() if p.requires_grad]
             optimizer = torch.optim.AdamW(learning, lr=1e-5)
             work[name] = functools.partial(step, model, optimizer, ids, mask, targets)
-        rounds = options.rounds if batch == 1 else options.rounds // 4
+        rounds = options.rounds if batch == 1 else max(1, options.rounds // 4)
         result[f"train_{batch}x{tokens}"] = table(
             f"training step, {batch} x {tokens} tokens", timed(work, rounds, clock), models
         )
