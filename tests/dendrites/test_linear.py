@@ -55,10 +55,23 @@ def by_hand(layer, x):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dendrites", [1, 2, 4])
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_layer_computes_its_formula(activation, dendrites, bias):
-    layer = grown(dendrites=dendrites, activation=activation, bias=bias)
-    x = torch.randn(2, 3, 5, dtype=torch.float64)
-    np.testing.assert_allclose(layer(x).detach().numpy(), by_hand(layer, x), rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-11), (torch.float32, 1e-4)])
+def test_the_layer_computes_its_formula(activation, dendrites, bias, dtype, near):
+    layer = grown(dendrites=dendrites, activation=activation, bias=bias, dtype=dtype)
+    x = torch.randn(2, 3, 5, dtype=dtype)
+    np.testing.assert_allclose(layer(x).detach().numpy(), by_hand(layer, x), rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias", "dendrite_weight", "dendrite_strength"])
+def test_a_parametrized_layer_computes_its_formula(name):
+    class Doubled(nn.Module):
+        def forward(self, tensor):
+            return 2 * tensor
+
+    layer = grown(dtype=torch.float32)
+    nn.utils.parametrize.register_parametrization(layer, name, Doubled())
+    x = torch.randn(3, 5)
+    np.testing.assert_allclose(layer(x).detach().numpy(), by_hand(layer, x), rtol=1e-4, atol=1e-5)
 
 
 def test_without_dendrites_it_is_the_plain_layer():
