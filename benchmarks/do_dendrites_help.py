@@ -139,11 +139,18 @@ class Bench:
         return min(times)
 
 
+def grown_size(model: torch.nn.Module) -> int:
+    """How many weights a model has with one dendrite a neuron."""
+    model = copy.deepcopy(model)
+    for name in perforate(model, where=WHERE):
+        model.get_submodule(name).grow()
+    return parameters(model).total
+
+
 def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
     recipe = bench.recipe
     torch.manual_seed(seed)
     base, _ = build_model(recipe.model)
-    base_seconds = bench.fit(base, recipe.optim, seed)
     growth_epochs = recipe.optim.epochs / 2
     plain_cost = bench.forward_seconds(base)
 
@@ -162,12 +169,26 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
         )
         return figures
 
+    if "wider" in missing:
+        settings = recipe.model
+        extra = grown_size(base) - parameters(base).total
+        units = round(extra / (settings.layers * (2 * settings.hidden_size + 1)))
+        torch.manual_seed(seed)
+        wide, _ = build_model(
+            dataclasses.replace(settings, intermediate_size=settings.intermediate_size + units)
+        )
+        seconds = bench.fit(wide, recipe.optim, seed)
+        seconds += bench.fit(wide, growth_optim(recipe, growth_epochs), seed + 1)
+        record("wider", wide, seconds)
+    if set(missing) <= {"wider"}:
+        return
+    base_seconds = bench.fit(base, recipe.optim, seed)
     figures = record("plain", base, base_seconds) if "plain" in missing else None
     if "copies" in missing:  # the copies change no output, so the base model's figures are theirs
         record("copies", base, base_seconds, figures)
-    grown_size, gradient_seconds = 0, 0.0
+    gradient_seconds = 0.0
     for arm, rule in (("gradient", GradientRule()), ("correlation", CorrelationRule(passes=6))):
-        if arm == "correlation" and arm not in missing:
+        if arm not in missing and not (arm == "gradient" and "longer" in missing):
             continue
         model = copy.deepcopy(base)
         names = perforate(model, where=WHERE)
@@ -183,7 +204,7 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
             ]
         )
         if arm == "gradient":
-            grown_size, gradient_seconds = parameters(model).total, seconds
+            gradient_seconds = seconds
         if arm in missing:
             record(
                 arm,
@@ -198,17 +219,6 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
         epochs = gradient_seconds / (base_seconds / recipe.optim.epochs)
         seconds = bench.fit(model, growth_optim(recipe, epochs), seed + 1)
         record("longer", model, base_seconds + seconds, epochs=round(epochs, 3))
-    if "wider" in missing:
-        plain_size = parameters(base).total
-        settings = recipe.model
-        extra = (grown_size - plain_size) / (settings.layers * (2 * settings.hidden_size + 1))
-        torch.manual_seed(seed)
-        wide, _ = build_model(
-            dataclasses.replace(settings, intermediate_size=settings.intermediate_size + round(extra))
-        )
-        seconds = bench.fit(wide, recipe.optim, seed)
-        seconds += bench.fit(wide, growth_optim(recipe, growth_epochs), seed + 1)
-        record("wider", wide, seconds)
 
 
 def run(arguments) -> None:
@@ -261,8 +271,8 @@ def report(arguments) -> None:
                 f"### {measure}",
                 "",
                 "| arm | seeds | mean | 95 % interval | minus `longer` | 95 % interval | p "
-                "| parameters | training s | inference |",
-                "|---|---|---|---|---|---|---|---|---|---|",
+                "| mean strength | parameters | training s | inference |",
+                "|---|---|---|---|---|---|---|---|---|---|---|",
             ]
             for arm in ARMS:
                 seeds = sorted(table[arm])
@@ -279,9 +289,12 @@ def report(arguments) -> None:
                     cells = [f"{m:+.4f}", f"{a:+.4f} ... {b:+.4f}", f"{p:.3f}"]
                     summary[f"{regime}/{arm}/{measure}"] = {"gain": m, "low": a, "high": b, "p": p}
                 some = [table[arm][seed] for seed in seeds]
+                strengths = [row["mean_strength"] for row in some if "mean_strength" in row]
+                strength = f"{np.mean(strengths):.4f}" if strengths else ""
+                seconds = np.mean([row["train_seconds"] for row in some])
                 lines.append(
                     f"| {arm} | {len(seeds)} | {mean:.4f} | {low:.4f} ... {high:.4f} | {' | '.join(cells)} "
-                    f"| {some[0]['parameters']:,} | {np.mean([row['train_seconds'] for row in some]):.0f} "
+                    f"| {strength} | {some[0]['parameters']:,} | {seconds:.0f} "
                     f"| {np.median([row['inference_ratio'] for row in some]):.2f}x |"
                 )
             lines.append("")
