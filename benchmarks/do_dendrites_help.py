@@ -286,7 +286,7 @@ def report(arguments) -> None:
                 if arm != "longer" and len(both) > 1:
                     m, a, b = interval(gain)
                     p = float(stats.ttest_1samp(gain, 0).pvalue) if gain.std() > 0 else float("nan")
-                    cells = [f"{m:+.4f}", f"{a:+.4f} ... {b:+.4f}", f"{p:.3f}"]
+                    cells = [f"{m:+.4f}", f"{a:+.4f} ... {b:+.4f}", "< 0.001" if p < 0.0005 else f"{p:.3f}"]
                     summary[f"{regime}/{arm}/{measure}"] = {"gain": m, "low": a, "high": b, "p": p}
                 some = [table[arm][seed] for seed in seeds]
                 strengths = [row["mean_strength"] for row in some if "mean_strength" in row]

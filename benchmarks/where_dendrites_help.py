@@ -295,7 +295,8 @@ def report(options: argparse.Namespace) -> None:
         "Held-out error: mean squared error of toxicity logits against the teachers' mean, lower is better. "
         "Differences are paired by seed, with 95 % intervals where there are several; p is a two-sided "
         "paired t-test against `longer`, plain training for the same processor time, not corrected for the "
-        "number of arms.",
+        "number of arms. Seeds differ much in their student, so arms of different seeds compare by their "
+        "differences, not by their means.",
     ]
     summary = {}
     for student in dict.fromkeys(row["student"] for row in rows):
@@ -332,7 +333,7 @@ def compared(table: dict[str, dict[int, dict]], arm: str) -> tuple[str, dict[str
             found[other] = {"seeds": len(both), "difference": mean}
             if len(both) > 1:
                 p = float(stats.ttest_1samp(gain, 0).pvalue)
-                shown[1:] = [f"{low:+.4f} ... {high:+.4f}", f"{p:.4f}"]
+                shown[1:] = [f"{low:+.4f} ... {high:+.4f}", "< 0.001" if p < 0.0005 else f"{p:.3f}"]
                 found[other] |= {"low": low, "high": high, "p": p}
         cells += shown if other == "longer" else shown[:2]
 
