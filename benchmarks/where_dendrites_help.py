@@ -93,6 +93,7 @@ GROWN = {
     "correlation, rate 30, unfrozen, feed-forward": Kind(FREE, 30, r"layer\.\d\.(intermediate|output)"),
     "correlation, rate 30, unfrozen, first layer": Kind(FREE, 30, r"layer\.0"),
     "correlation, rate 30, unfrozen, last layer": Kind(FREE, 30, r"layer\.1|pooler|classifier"),
+    "correlation, rate 30, unfrozen, head": Kind(FREE, 30, r"pooler|classifier"),
     "correlation, rate 30, unfrozen, one candidate": Kind(ONE, 30),
 }
 PLAIN = {"plain": 1, "plain, learning rate x 2": 2, "plain, learning rate x 4": 4}
