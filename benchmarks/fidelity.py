@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from giantkiller import scorers
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out
+from giantkiller.evaluation import opponents
 from giantkiller.training.distill import read_soft_labels
 
 HELD_OUT = 0.1  # as the recipes have it
@@ -45,7 +45,7 @@ def main():
     result = {}
     print(f"{'model':<28}{'texts':<14}{'squared error':>14}{'correlation':>13}")
     for model in options.model:
-        score = scorers.load(model).score
+        score = opponents.load(model).score
         result[model] = {}
         for name, rows in chosen.items():
             chances = score([texts[row] for row in rows])[:, TOXICITY].astype(np.float64)

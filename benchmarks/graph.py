@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import giantkiller.export.onnx as graph
+from giantkiller.cleaning import clean_text
 from giantkiller.export.checkpoint import read_checkpoint
 from giantkiller.export.onnx import MICROSOFT, Weights, build
 from giantkiller.export.quantize import (
@@ -30,7 +31,6 @@ from giantkiller.export.quantize import (
     open_session,
 )
 from giantkiller.export.tokens import encode
-from giantkiller.text import clean_text
 
 HERE = {name: getattr(graph, name) for name in ("_linear", "_layer", "_last_layer", "_norm", "_activate")}
 

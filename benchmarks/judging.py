@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.judging import bias, compare, metrics
+from giantkiller.evaluation import bias, compare, metrics
 
 
 def peak_mb():

@@ -24,13 +24,12 @@ import numpy as np
 from about import command_line
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from giantkiller import scorers
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import read_labelled
-from giantkiller.judging import identities, suites
-from giantkiller.judging.bias import auc_by_identity
-from giantkiller.judging.compare import paired
+from giantkiller.evaluation import identities, opponents, suites
+from giantkiller.evaluation.bias import auc_by_identity
+from giantkiller.evaluation.compare import paired
 
 HELD_OUT = 0.1  # as the recipes have it
 GIANT = "toxic_bert_score"
@@ -90,7 +89,7 @@ def given_model(source):
 
 @functools.cache
 def model(name):
-    return scorers.load(name)
+    return opponents.load(name)
 
 
 @functools.cache

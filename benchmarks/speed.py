@@ -329,7 +329,7 @@ def by_rows(screener, texts, largest):
 
 def accuracy(systems, data, train):
     """ROC-AUC and average precision of what has learned something, on the toxicity of the given comments."""
-    from giantkiller.judging.metrics import measure as judge
+    from giantkiller.evaluation.metrics import measure as judge
 
     target = data.targets[:, 0]
     scores = {name: score(data.texts)[:, 0] for name, score in systems.items() if name.startswith(OURS)}

@@ -17,9 +17,9 @@ from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
+from giantkiller.evaluation import suites
+from giantkiller.evaluation.metrics import measure
 from giantkiller.export.fitting import first_labels
-from giantkiller.judging import suites
-from giantkiller.judging.metrics import measure
 
 HELD_OUT = 0.1  # as the recipes have it
 NAMED = ("leetspeak", "spaces between", "dots between", "zero-width inside", "look-alike letters")

@@ -1,6 +1,6 @@
 """Write the word list that text cleaning reads: common words of comments, most common first.
 
-Example: python recipes/words.py --data DATA > src/giantkiller/words.txt
+Example: python recipes/words.py --data DATA > src/giantkiller/cleaning/words.txt
 """
 
 import argparse

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giantkiller import Screener
+from giantkiller.cleaning import clean_text
 from giantkiller.errors import UserError
-from giantkiller.text import clean_text
 
 
 @pytest.fixture(scope="module")

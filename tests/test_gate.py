@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giantkiller import Screener
-from giantkiller._tokens import ID
 from giantkiller.bundle import read_bundle
+from giantkiller.encoding import ID
 from giantkiller.errors import UserError
 from giantkiller.gate import Gate, read_gate
 

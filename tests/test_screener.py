@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Calibration, read_bundle, write_bundle
+from giantkiller.cleaning import MAX_CHARS
 from giantkiller.errors import UserError
 from giantkiller.screener import available_cores, plan
-from giantkiller.text import MAX_CHARS
 
 
 @pytest.fixture(scope="module")

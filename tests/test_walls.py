@@ -11,7 +11,7 @@ import pytest
 import giantkiller
 
 PACKAGE = Path(giantkiller.__file__).parent
-WORKSHOP = ("training", "judging", "export", "models", "dendrites", "data", "scorers")
+WORKSHOP = ("training", "evaluation", "export", "models", "dendrites", "data")
 HOUSE = sorted(
     path
     for path in PACKAGE.rglob("*.py")

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from giantkiller._tokens import ID
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cleaning import clean
+from giantkiller.encoding import ID
 from giantkiller.errors import UserError
 from giantkiller.screener import Screener
-from giantkiller.text import clean
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
 

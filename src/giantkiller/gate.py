@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller._tokens import ID
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import GATE, Bundle
+from giantkiller.encoding import ID
 from giantkiller.errors import UserError
 
 WEIGHT = np.dtype("<f2")

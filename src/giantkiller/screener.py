@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller._runtime import onnxruntime
-from giantkiller._tokens import ID, Encoder
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle, read_bundle
+from giantkiller.encoding import ID, Encoder
 from giantkiller.errors import UserError
 from giantkiller.policy import Verdict
+from giantkiller.runtime import onnxruntime
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from giantkiller.dendrites import CorrelationRule, Errors, compact, dendritic_layers, perforate, sparse_layers
-from giantkiller.dendrites.errors import watch
+from giantkiller.dendrites.error_signal import watch
 
 
 def make(kind, **options):

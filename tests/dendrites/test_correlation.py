@@ -19,7 +19,7 @@ from giantkiller.dendrites import (
     perforate,
 )
 from giantkiller.dendrites.correlation import _Pool, ascent
-from giantkiller.dendrites.errors import Seen, watch
+from giantkiller.dendrites.error_signal import Seen, watch
 from giantkiller.dendrites.moments import Moments
 
 

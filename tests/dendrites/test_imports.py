@@ -32,7 +32,7 @@ def test_the_package_needs_torch_and_nothing_of_the_project():
 
 
 def test_the_layer_can_travel_alone():
-    file = Path(giantkiller.dendrites.__file__).with_name("linear.py")
+    file = Path(giantkiller.dendrites.__file__).with_name("layers.py")
     assert {name.split(".")[0] for name, _ in imported(file)} - sys.stdlib_module_names == {"torch"}
 
 

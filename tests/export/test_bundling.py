@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import read_bundle
+from giantkiller.cleaning import clean_text
 from giantkiller.cli.export import command
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
@@ -22,7 +23,6 @@ from giantkiller.export.checkpoint import read_checkpoint
 from giantkiller.export.fitting import first_labels, unseen
 from giantkiller.export.huggingface import export_huggingface
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
-from giantkiller.text import clean_text
 
 COUNTS = {"encoder.layer.0.intermediate.dense": 1, "encoder.layer.1.attention.self.key": 2, "classifier": 1}
 

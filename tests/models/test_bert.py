@@ -16,7 +16,7 @@ from transformers import (
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.dendrites import compact, sparse_layers
-from giantkiller.dendrites.linear import DendriticLinear
+from giantkiller.dendrites.layers import DendriticLinear
 from giantkiller.models import DendriticBertForSequenceClassification, masked_loss, tiny_config
 
 NAMES = [

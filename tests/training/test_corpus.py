@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.data.augment.templates import IDENTITIES
 from giantkiller.data.holdout import is_held_out, merge_key
-from giantkiller.data.templates import IDENTITIES
 from giantkiller.training.corpus import (
     Corpus,
     disguised_copies,

@@ -116,8 +116,8 @@ def _latency(screener: "Screener", texts: list[str]) -> dict[str, float]:
 
 def _split(screener: "Screener", texts: list[str]) -> dict[str, float]:
     """Time the steps one after the other on one core, in microseconds a comment."""
+    from giantkiller.cleaning import clean_text
     from giantkiller.screener import plan
-    from giantkiller.text import clean_text
 
     clock = [time.perf_counter()]
     cleaned = [clean_text(text) for text in texts]

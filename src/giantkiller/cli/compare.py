@@ -7,11 +7,11 @@ from typing import Any
 import click
 import numpy as np
 
-from giantkiller import scorers
 from giantkiller.cli._extras import need_extra
+from giantkiller.evaluation import opponents
 
 
-@click.command(name="compare", epilog=scorers.HELP)
+@click.command(name="compare", epilog=opponents.HELP)
 @click.argument("model")
 @click.argument("giant")
 @click.option(
@@ -47,10 +47,10 @@ def command(
     """
     need_extra("judge", "scipy", "pyarrow")
     from giantkiller.data.sources import read_labelled
-    from giantkiller.judging import compare, metrics
+    from giantkiller.evaluation import compare, metrics
 
     data = read_labelled(data_path, text_column=text_column)
-    models = [scorers.load(each, data, max_length=max_length) for each in (model, giant)]
+    models = [opponents.load(each, data, max_length=max_length) for each in (model, giant)]
     if models[0].name == models[1].name:
         models[1].name += " (2)"
     scores = [each.scores(data.texts) for each in models]
@@ -58,7 +58,7 @@ def command(
     report: dict[str, Any] = {"data": data_path.name, "models": []}
     for each, asked, at in zip(models, (model, giant), thresholds, strict=True):
         known = {key: each.about.get(key) for key in ("parameters", "disk", "fine_tuned", "trained_on")}
-        memory = scorers.weigh(asked) if each.kind in ("bundle", "checkpoint") else None
+        memory = opponents.weigh(asked) if each.kind in ("bundle", "checkpoint") else None
         report["models"].append(
             {"name": each.name, "kind": each.kind, "threshold": at, "memory": memory} | known
         )

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from giantkiller import scorers
 from giantkiller.cli._extras import need_extra
 from giantkiller.errors import UserError
+from giantkiller.evaluation import opponents
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from giantkiller.bundle import Bundle
     from giantkiller.data.sources import Labelled
-    from giantkiller.judging.assess import Wishes
+    from giantkiller.evaluation.assess import Wishes
 
 MAIN = ("roc_auc", "average_precision", "best_f1", "best_f1_threshold", "recall_at_fpr_1", "recall_at_fpr_5",
         "brier", "ece")  # fmt: skip
@@ -25,7 +25,7 @@ AT = ("accuracy", "precision", "recall", "f1", "f1_macro", "f1_weighted")
 
 @click.command(
     name="evaluate",
-    epilog=scorers.HELP
+    epilog=opponents.HELP
     + """
 
 Examples:
@@ -91,7 +91,7 @@ def command(
     if output:
         need_extra("judge", "matplotlib", "jinja2", "fairlearn", "sklearn")
     from giantkiller.data.sources import read_labelled
-    from giantkiller.judging import assess, metrics, report, suites
+    from giantkiller.evaluation import assess, metrics, report, suites
 
     if choose and not validation:
         raise click.UsageError(
@@ -105,7 +105,7 @@ def command(
     for name in wanted:
         suites.find(name, data_path if data_path.is_dir() else data_path.parent)
     data = None if data_path.is_dir() else read_labelled(data_path, text_column=text_column)
-    loaded = scorers.load(model, data, max_length=max_length)
+    loaded = opponents.load(model, data, max_length=max_length)
     if write_card and (loaded.bundle is None or validation):
         raise UserError("only a bundle, judged as it is, has a card to write: leave --write-card out")
     if wanted and loaded.kind == "scores":
@@ -118,7 +118,7 @@ def command(
     fitted: dict[str, Any] = {}
     if validation:
         rows = read_labelled(validation, text_column=text_column)
-        judge = scorers.load(model, rows, max_length=max_length) if loaded.kind == "scores" else loaded
+        judge = opponents.load(model, rows, max_length=max_length) if loaded.kind == "scores" else loaded
         fitted = assess.fit(judge.scores(rows.texts), rows.targets, choose)
         plain = loaded.score
         loaded.score = lambda texts: assess.recalibrated(plain(texts), fitted["lines"])
@@ -151,7 +151,7 @@ def command(
                 scores, data.targets, thresholds=thresholds, samples=samples, seed=seed, progress=say
             )
         if beside:
-            giant = scorers.load(beside, data, max_length=max_length)
+            giant = opponents.load(beside, data, max_length=max_length)
             say(f"comparing with {giant.name}")
             result["comparison"] = _beside(result["model"]["name"], scores, giant, data, wishes)
     if fitted:
@@ -178,9 +178,9 @@ def command(
 
 
 def _beside(
-    name: str, scores: "NDArray[Any]", giant: scorers.Model, data: "Labelled", wishes: "Wishes"
+    name: str, scores: "NDArray[Any]", giant: opponents.Model, data: "Labelled", wishes: "Wishes"
 ) -> dict[str, Any]:
-    from giantkiller.judging import compare
+    from giantkiller.evaluation import compare
 
     cuts = (wishes.decision, giant.thresholds.get("toxicity", 0.5))
     report = compare.paired(
@@ -222,9 +222,9 @@ def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
 
 
 def _suites(
-    names: tuple[str, ...], data: Path, model: scorers.Model, wishes: "Wishes", say: Any
+    names: tuple[str, ...], data: Path, model: opponents.Model, wishes: "Wishes", say: Any
 ) -> dict[str, Any]:
-    from giantkiller.judging import suites
+    from giantkiller.evaluation import suites
 
     folder = data if data.is_dir() else data.parent
     cut = next(iter(wishes.thresholds.values()), {})

@@ -71,9 +71,9 @@ def command(
     need_extra("train", "torch", "transformers", "pyarrow")
     from tqdm import tqdm
 
+    from giantkiller.data.augment.remixes import remix, similar_words
+    from giantkiller.data.augment.sentences import split_sentences
     from giantkiller.data.holdout import is_held_out, merge_key
-    from giantkiller.data.remixes import remix, similar_words
-    from giantkiller.data.sentences import split_sentences
     from giantkiller.data.sources import read_labelled
     from giantkiller.errors import UserError
     from giantkiller.training.distill import write_soft_labels

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from giantkiller.text import clean_text
+from giantkiller.cleaning import clean_text
 
 
 def merge_key(text: str) -> str:

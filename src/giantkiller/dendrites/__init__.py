@@ -5,10 +5,10 @@ This package needs torch and nothing of the rest of the project.
 
 from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
 from giantkiller.dendrites.correlation import Chosen, CorrelationRule
-from giantkiller.dendrites.errors import Errors
+from giantkiller.dendrites.error_signal import Errors
 from giantkiller.dendrites.growth import Grower, Phase
+from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
 from giantkiller.dendrites.ledger import Attempt, Ledger, read_ledger
-from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
 from giantkiller.dendrites.loops import PlainLoop, TrainerLoop
 from giantkiller.dendrites.perforate import (
     Parameters,

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from giantkiller.dendrites.linear import Dendritic
+from giantkiller.dendrites.layers import Dendritic
 
 
 class DendriticConv1d(Dendritic, nn.Conv1d):

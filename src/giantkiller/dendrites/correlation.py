@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from giantkiller.dendrites.errors import Errors, Seen, watch
-from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic
+from giantkiller.dendrites.error_signal import Errors, Seen, watch
+from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic
 from giantkiller.dendrites.moments import Moments
 from giantkiller.dendrites.perforate import named_layers
 from giantkiller.dendrites.rules import Growth

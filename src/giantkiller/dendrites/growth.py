@@ -21,9 +21,9 @@ import torch.distributed as dist
 from torch import nn
 
 from giantkiller.dendrites import state as states
-from giantkiller.dendrites.errors import Errors
+from giantkiller.dendrites.error_signal import Errors
+from giantkiller.dendrites.layers import DendriteError
 from giantkiller.dendrites.ledger import FILE, Attempt, Ledger, read_ledger
-from giantkiller.dendrites.linear import DendriteError
 from giantkiller.dendrites.perforate import dendritic_layers, parameters
 from giantkiller.dendrites.placement import Placement, affordable
 from giantkiller.dendrites.rules import GradientRule, Growth, Rule

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from giantkiller.dendrites.linear import DendriteError
+from giantkiller.dendrites.layers import DendriteError
 
 FORMAT = 1
 FILE = "ledger.json"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from giantkiller.dendrites import state as states
 from giantkiller.dendrites.growth import Phase
-from giantkiller.dendrites.linear import DendriteError
+from giantkiller.dendrites.layers import DendriteError
 
 
 @dataclass

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic
+from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic
 from giantkiller.dendrites.perforate import DENDRITIC, perforate
 
 _CONVERTED = re.compile(r"(?:^|\.)main_module\.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
-from giantkiller.dendrites.linear import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
+from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
 
 Where = str | type[nn.Module] | tuple[type[nn.Module], ...] | Callable[[str, nn.Module], bool]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from giantkiller.dendrites.correlation import CorrelationRule
-from giantkiller.dendrites.errors import Errors
-from giantkiller.dendrites.linear import Dendritic
+from giantkiller.dendrites.error_signal import Errors
+from giantkiller.dendrites.layers import Dendritic
 
 
 @dataclass(frozen=True)

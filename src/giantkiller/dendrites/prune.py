@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from giantkiller.dendrites import state as states
-from giantkiller.dendrites.linear import DendriteError, Dendritic
+from giantkiller.dendrites.layers import DendriteError, Dendritic
 from giantkiller.dendrites.perforate import Parameters, dendritic_layers, parameters
 from giantkiller.dendrites.sparse import compact
 

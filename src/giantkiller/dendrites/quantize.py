@@ -8,7 +8,7 @@ from torch.ao.nn.quantized import dynamic
 from torch.ao.quantization import QConfig, default_dynamic_qconfig, quantize_dynamic
 from torch.ao.quantization.quantization_mappings import get_default_dynamic_quant_module_mappings
 
-from giantkiller.dendrites.linear import ACTIVATIONS, DendriticLinear
+from giantkiller.dendrites.layers import ACTIVATIONS, DendriticLinear
 
 
 class QuantizedDendriticLinear(nn.Module):

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from giantkiller.dendrites.layers import DendriteError
 from giantkiller.dendrites.ledger import Attempt, Ledger
-from giantkiller.dendrites.linear import DendriteError
 
 
 def plot(ledger: Ledger, path: Path) -> None:

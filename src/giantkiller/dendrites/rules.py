@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from giantkiller.dendrites.errors import Errors
-from giantkiller.dendrites.linear import DendriteError
+from giantkiller.dendrites.error_signal import Errors
+from giantkiller.dendrites.layers import DendriteError
 from giantkiller.dendrites.perforate import named_layers
 
 

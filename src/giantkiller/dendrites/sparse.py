@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
-from giantkiller.dendrites.linear import (
+from giantkiller.dendrites.layers import (
     ACTIVATIONS,
     DENDRITE_TENSORS,
     DendriteError,

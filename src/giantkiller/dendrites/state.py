@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from giantkiller.dendrites.linear import DendriteError
+from giantkiller.dendrites.layers import DendriteError
 from giantkiller.dendrites.perforate import allocate, counts, dendritic_layers
 
 

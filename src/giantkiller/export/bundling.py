@@ -13,6 +13,7 @@ from tqdm import tqdm
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.bundle import Bundle, Calibration, write_bundle
+from giantkiller.cleaning import clean_text
 from giantkiller.errors import UserError
 from giantkiller.export import card, vocabulary
 from giantkiller.export import gate as gating
@@ -22,7 +23,6 @@ from giantkiller.export.onnx import WORDS, build
 from giantkiller.export.quantize import KINDS, Float, batches, kernel, observe, open_session
 from giantkiller.export.tokens import compact_tokenizer, encode, stand_in_rows
 from giantkiller.policy import Policy
-from giantkiller.text import clean_text
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.errors import UserError
+from giantkiller.evaluation import calibration, thresholds
+from giantkiller.evaluation.metrics import MIN_CLASS, TooFewRowsError, measure
 from giantkiller.export.checkpoint import Checkpoint
-from giantkiller.judging import calibration, thresholds
-from giantkiller.judging.metrics import MIN_CLASS, TooFewRowsError, measure
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller._tokens import ID
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.encoding import ID
 from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.evaluation import calibration
 from giantkiller.export.onnx import Floats
 from giantkiller.gate import WEIGHT, Gate
-from giantkiller.judging import calibration
 
 LOST = 0.001
 """Share of the comments that need review, and of the toxic ones, that the gate may stop."""

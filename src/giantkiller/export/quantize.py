@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from giantkiller._runtime import onnxruntime
 from giantkiller.export.onnx import MICROSOFT, Floats, Graph, Weights, build
+from giantkiller.runtime import onnxruntime
 
 KINDS = ("static", "blocks", "table", "none")
 """What `kernel` makes, smallest loss of speed first."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
+from giantkiller.cleaning import clean_text
 from giantkiller.errors import UserError
 from giantkiller.export.tokens import CHUNK, encode
-from giantkiller.text import clean_text
 
 
 def unknown(tokenizer: Tokenizer) -> int:

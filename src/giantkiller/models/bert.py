@@ -23,14 +23,14 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, P
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from giantkiller.dendrites.conv import DendriticConv1d
-from giantkiller.dendrites.linear import DendriticLinear
+from giantkiller.dendrites.layers import DendriticLinear
 from giantkiller.dendrites.sparse import SparseDendritic, allocate_sparse, sparse_layout
 
 PERFORABLE = r"encoder|pooler|classifier"
 """The layers that may carry dendrites, as a pattern on module names."""
 
 CODE = "modeling_dendritic_bert"
-LAYER_CODE = {"linear": DendriticLinear, "conv": DendriticConv1d, "sparse": SparseDendritic}
+LAYER_CODE = {"layers": DendriticLinear, "conv": DendriticConv1d, "sparse": SparseDendritic}
 """Modules that a checkpoint carries as `dendritic_NAME.py`, by one of their classes."""
 
 

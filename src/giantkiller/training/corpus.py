@@ -11,13 +11,13 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cleaning import clean_text
+from giantkiller.data.augment.attacks import ATTACKS, attack
+from giantkiller.data.augment.templates import harsh_sentences, identity_sentences, mentions
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
-from giantkiller.data.templates import harsh_sentences, identity_sentences, mentions
 from giantkiller.errors import UserError
-from giantkiller.judging.attacks import ATTACKS, attack
-from giantkiller.text import clean_text
 from giantkiller.training.distill import read_soft_labels
 from giantkiller.training.recipe import DataSettings, Recipe
 
@@ -265,8 +265,8 @@ def disguised_copies(corpus: Corpus, share: float, seed: int, known: Set[str]) -
     """Copy some texts with words misspelt or disguised, labels kept.
 
     People write so to get past a filter, and readers understand them all the same. Each copy gets one of
-    `giantkiller.judging.attacks.ATTACKS`, drawn evenly. Copies that cleaning turns back into a known text
-    are left out: they would only count it twice.
+    `giantkiller.data.augment.attacks.ATTACKS`, drawn evenly. Copies that cleaning turns back into a known
+    text are left out: they would only count it twice.
 
     Args:
         corpus: n texts.

@@ -42,7 +42,7 @@ class DataSettings:
     require: list[str] = field(default_factory=list)
     """Attributes that a training row must have a target for; other rows are left out."""
     identity_sentences: int = 0
-    """Made-up sentences about identities to add, half of them hostile (`giantkiller.data.templates`)."""
+    """Made-up sentences about identities to add, half of them hostile (`data.augment.templates`)."""
     harsh_sentences: int = 0
     """Made-up harmless sentences with harsh words about things to add."""
     made_up_weight: float = 1.0
@@ -52,7 +52,7 @@ class DataSettings:
     keep their texts' labels, for such a sentence makes no comment better or worse."""
     disguised: float = 0.0
     """Copies with misspelt or disguised words to add, as a share of the training texts
-    (`giantkiller.judging.attacks`); they keep their texts' labels."""
+    (`giantkiller.data.augment.attacks`); they keep their texts' labels."""
     protocol: Literal["files", "published"] = "files"
     """`published` draws the published card's 5,000 / 1,000 / 1,000 comments from the one file in `train`."""
     limit: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Texts made from texts: spelling attacks, templates, sentences, remixes."""

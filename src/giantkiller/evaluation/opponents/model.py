@@ -1,0 +1,42 @@
+"""A scoring function and what is known of the model behind it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from giantkiller.evaluation.metrics import Scorer
+
+if TYPE_CHECKING:
+    from giantkiller.bundle import Bundle
+
+CHUNK = 2048
+"""Comments scored between two steps of the progress bar."""
+
+
+@dataclass
+class Model:
+    """A scoring function and what is known of the model behind it."""
+
+    name: str
+    kind: str  # bundle, checkpoint, scores or endpoint
+    score: Scorer
+    thresholds: dict[str, float] = field(default_factory=dict)
+    policy: dict[str, dict[str, float]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    explain: Callable[[str], list[tuple[int, int, float]]] | None = None
+    bundle: "Bundle | None" = None
+
+    def scores(self, texts: Sequence[str]) -> NDArray[Any]:
+        """Score texts, with a progress bar on a terminal."""
+        if self.kind == "scores" or len(texts) <= CHUNK:
+            return np.asarray(self.score(texts))
+        parts = []
+        with tqdm(total=len(texts), desc=f"scoring with {self.name}", unit="comment", disable=None) as bar:
+            for begin in range(0, len(texts), CHUNK):
+                parts.append(np.asarray(self.score(texts[begin : begin + CHUNK])))
+                bar.update(len(parts[-1]))
+        return np.concatenate(parts)
