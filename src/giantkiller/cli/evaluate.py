@@ -89,7 +89,7 @@ def command(
     """Judge MODEL on labelled comments: every figure with its 95 % interval."""
     need_extra("judge", "pyarrow")
     if output:
-        need_extra("judge", "matplotlib", "jinja2", "fairlearn", "sklearn")
+        need_extra("judge", "matplotlib", "jinja2", "sklearn")
     from giantkiller.data.sources import read_labelled
     from giantkiller.evaluation import assess, metrics, report, suites
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.errors import UserError
 from giantkiller.evaluation.calibration import wilson
 from giantkiller.evaluation.identities import SWAPS, WILDS, Identities, Mask, swap
 from giantkiller.evaluation.metrics import (
@@ -212,7 +212,7 @@ def error_rates(
     *,
     least: int = MIN_ROWS,
 ) -> dict[str, dict[str, Any]]:
-    """Compare false-positive and false-negative rates with and without a mention (fairlearn's MetricFrame).
+    """Compare false-positive and false-negative rates with and without a mention.
 
     Identities overlap, so that each one is compared with the comments that do not mention it. The interval of
     a difference is Newcombe's (1998, method 10).
@@ -226,39 +226,27 @@ def error_rates(
     Returns:
         identity to `false_positive_rate` and `false_negative_rate`, each with `rows` and, if large enough,
         `mentioned`, `elsewhere` and `difference`.
-
-    Raises:
-        MissingExtraError: fairlearn is not installed.
     """
-    try:
-        from fairlearn.metrics import MetricFrame, count, false_negative_rate, false_positive_rate
-    except ImportError as error:
-        raise MissingExtraError("fairlearn", "judge") from error
     says, truth = np.asarray(called, dtype=bool), np.asarray(positive, dtype=bool)
     report: dict[str, dict[str, Any]] = {}
     for name, mask in masks.items():
         report[name] = {}
-        rates = (
-            ("false_positive_rate", false_positive_rate, ~truth),
-            ("false_negative_rate", false_negative_rate, truth),
-        )
-        for label, rate, inside in rates:
-            rows = int((inside & mask).sum())
-            entry: dict[str, Any] = {"rows": rows}
+        for label, wrong, inside in (
+            ("false_positive_rate", says, ~truth),
+            ("false_negative_rate", ~says, truth),
+        ):
+            mentioned, elsewhere = inside & mask, inside & ~mask
+            entry: dict[str, Any] = {"rows": int(mentioned.sum())}
             report[name][label] = entry
-            if rows < least or int((inside & ~mask).sum()) < least:
-                continue
-            frame = MetricFrame(
-                metrics={"rate": rate, "count": count},
-                y_true=truth[inside].astype(int),
-                y_pred=says[inside].astype(int),
-                sensitive_features=mask[inside],
-            )
-            with_it, without = (
-                share(float(frame.by_group["rate"][each]) * n, n)
-                for each, n in ((each, int(frame.by_group["count"][each])) for each in (True, False))
-            )
-            entry |= {"mentioned": with_it, "elsewhere": without, "difference": difference(with_it, without)}
+            if min(mentioned.sum(), elsewhere.sum()) >= least:
+                with_it, without = (
+                    share((wrong & rows).sum(), rows.sum()) for rows in (mentioned, elsewhere)
+                )
+                entry |= {
+                    "mentioned": with_it,
+                    "elsewhere": without,
+                    "difference": difference(with_it, without),
+                }
     return report
 
 
