@@ -8,7 +8,6 @@ from click.testing import CliRunner
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.main import giantkiller
-from giantkiller.cli.score import visible
 from giantkiller.errors import UserError
 
 PROGRAM = "from giantkiller.cli.main import main; main()"
@@ -52,8 +51,6 @@ def test_no_comment_drives_the_terminal(tiny_bundle):
     assert "\x1b" not in result.output
     assert "\u202e" not in result.output
     assert len(result.output.splitlines()) == 2
-    assert visible("a\nb") == r"a\nb"
-    assert visible("x" * 100, 10) == "x" * 9 + "…"
 
 
 def test_nothing_in_nothing_out(tiny_bundle):

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from giantkiller.cli.terminal import printable
+
 # What is wrong with a path is said by the function that opens it.
 PATH = click.Path(path_type=Path, readable=False)
 
@@ -86,7 +88,7 @@ def describe(file: Path, text_column: str | None, as_json: bool) -> None:
 
 def _table(file: Path, found: dict[str, Any]) -> str:
     lines = [
-        f"{file}: {found['rows']:,} rows, {found['different_texts']:,} different texts, "
+        f"{printable(str(file))}: {found['rows']:,} rows, {found['different_texts']:,} different texts, "
         f"{found['empty_texts']:,} empty",
         f"{'':<18}{'labelled':>10}{'positive':>10}{'rate':>9}",
     ]
@@ -94,13 +96,8 @@ def _table(file: Path, found: dict[str, Any]) -> str:
         rate = "-" if counts["rate"] is None else f"{counts['rate']:.2%}"
         lines.append(f"{name:<18}{counts['labelled']:>10,}{counts['positive']:>10,}{rate:>9}")
     if found["label_kinds"]:
-        kinds = ", ".join(f"{_shown(kind)} {count:,}" for kind, count in found["label_kinds"].items())
+        kinds = ", ".join(f"{printable(kind, 60)} {count:,}" for kind, count in found["label_kinds"].items())
         lines.append(f"label kinds: {kinds}")
     if found["other_columns"]:
-        lines.append("other columns: " + ", ".join(map(_shown, found["other_columns"])))
+        lines.append("other columns: " + ", ".join(printable(name, 60) for name in found["other_columns"]))
     return "\n".join(lines)
-
-
-def _shown(name: str) -> str:
-    """Column names and label kinds come from the file: nothing in them reaches the terminal raw."""
-    return repr(name[:60])[1:-1]

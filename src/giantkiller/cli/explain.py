@@ -5,6 +5,8 @@ import json
 import click
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cli.options import json_option, model_option
+from giantkiller.cli.terminal import fit, printable
 
 
 @click.command(
@@ -16,12 +18,11 @@ from giantkiller.attributes import ATTRIBUTES
 """
 )
 @click.argument("text")
-@click.option("--attribute", type=click.Choice(ATTRIBUTES), default="toxicity", show_default=True)
-@click.option("--model", default="default", show_default=True, help="A bundle folder or hub id.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("-a", "--attribute", type=click.Choice(ATTRIBUTES), default="toxicity", show_default=True)
+@model_option
+@json_option("One JSON object.")
 def command(text: str, attribute: str, model: str, as_json: bool) -> None:
     """Show which words of TEXT carried a score: what it would be without each of them."""
-    from giantkiller.cli.score import visible
     from giantkiller.screener import Screener
 
     screener = Screener(model)
@@ -37,14 +38,13 @@ def command(text: str, attribute: str, model: str, as_json: bool) -> None:
     click.echo(f"{attribute} {score:.3f}")
     shown, end = "", 0
     for span in spans:
-        shown += visible(text[end : span.begin], 10_000) + _marked(
-            visible(text[span.begin : span.end], 10_000), span.contribution
-        )
+        word = printable(text[span.begin : span.end])
+        shown += printable(text[end : span.begin]) + _marked(word, span.contribution)
         end = span.end
-    click.echo(shown + visible(text[end:], 10_000))
+    click.echo(shown + printable(text[end:]))
     for span in sorted(spans, key=lambda s: -abs(s.contribution))[:8]:
         if abs(span.contribution) >= 0.001:
-            word = visible(text[span.begin : span.end], 40)
+            word = fit(text[span.begin : span.end], 40)
             click.echo(f"  {span.contribution:+.3f}  {_marked(word, span.contribution)}")
 
 

@@ -1,12 +1,20 @@
 """The `giantkiller` command group, and what happens to errors."""
 
+import contextlib
+import difflib
 import importlib
 import os
+import re
+import signal
 import sys
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 from giantkiller import __version__
+from giantkiller.cli import FAILED, INTERRUPTED, READER_GONE
+from giantkiller.cli.terminal import printable
 from giantkiller.errors import UserError
 
 # name: (module in this package, one line of help). Modules load only when their command runs,
@@ -26,6 +34,10 @@ COMMANDS = {
 }
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has closed it."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -41,10 +53,32 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name, or say which one may have been meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            message = error.message + _did_you_mean(args[0], self.list_commands(ctx))
+            raise click.UsageError(message, ctx) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; parameters that an error names in backticks become the command's own names."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if command is not None:
+                error.args = (with_flags(str(error), command),)
+            raise
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error  # before click makes an exit status of its own of it
 
 
 @click.group(
@@ -62,29 +96,97 @@ def giantkiller() -> None:
 
 
 def main() -> None:
-    """Run the command line; one sentence and a non-zero exit for what a user can mend."""
+    """Run the command line; one sentence and an exit status (see `giantkiller.cli`) for what goes wrong."""
+    _prepare()
     try:
-        sys.exit(giantkiller.main(standalone_mode=False) or 0)
+        status = giantkiller.main(standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        status = stop.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("giantkiller: interrupted", err=True)
-        sys.exit(130)
+        _end("interrupted", INTERRUPTED)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _show(error)
+        status = error.exit_code
     except UserError as error:
-        click.echo(f"giantkiller: {error}", err=True)
-        sys.exit(1)
-    except BrokenPipeError:
-        # The reader went away (`giantkiller ... | head`): nothing more to say, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _end(str(error), FAILED)
+    except (ReaderGoneError, BrokenPipeError):
+        _silence()
+        status = READER_GONE
     except OSError as error:
         # A folder that is missing or write-protected, a full disk: the system's own words, and which file.
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(
-            f"giantkiller: {where}{error.strerror or error}; check the path, its rights and the space",
-            err=True,
-        )
-        sys.exit(1)
+        _silence()
+        _end(f"{where}{error.strerror or error}; check the path, its rights and the space", FAILED)
+    sys.exit(status)
+
+
+def with_flags(message: str, command: click.Command) -> str:
+    """Put a command's flags and arguments in the place of the parameter names that stand in backticks."""
+    names = {}
+    for each in (*getattr(command, "commands", {}).values(), command):
+        for parameter in each.params:
+            flag = max(parameter.opts, key=len)
+            metavar = parameter.metavar or flag.upper()
+            names[parameter.name] = flag if isinstance(parameter, click.Option) else metavar.strip("[].")
+    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), message)
+
+
+def _prepare() -> None:
+    """Make the process fit for any terminal, pipe, or none."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # Closed by the caller: the next file opened would take its number, and get what is printed.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # an output in another encoding gets escapes
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(signal.SIGINT, _interrupted)
+
+
+def _interrupted(_: int, frame: FrameType | None) -> None:
+    """End at once while something is being imported: a compiled module can make any error of Ctrl-C."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, b"giantkiller: interrupted\n")
+            os._exit(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _show(error: click.ClickException) -> None:
+    """Print what is wrong with the command line, which may quote anything."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        click.echo(f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n", err=True)
+    message = error.format_message()
+    kind = getattr(getattr(error, "param", None), "type", None)
+    given = re.match(r"'(.*)' is not one of", error.message)
+    if isinstance(kind, click.Choice) and given:
+        message += _did_you_mean(given[1], list(map(str, kind.choices)))
+    click.echo(f"giantkiller: {printable(message)}", err=True)
+
+
+def _did_you_mean(word: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(word, names, n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _end(message: str, status: int) -> NoReturn:
+    click.echo(f"giantkiller: {printable(message)}", err=True)
+    sys.exit(status)
+
+
+def _silence() -> None:
+    """Let nothing more be written to standard output, at exit neither."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,8 +8,10 @@ from itertools import islice
 import click
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cli.options import json_option, model_option, threads_option
+from giantkiller.cli.terminal import fit
 
-_SHORT = {
+SHORT = {
     "toxicity": "toxic",
     "severe_toxicity": "severe",
     "obscene": "obscene",
@@ -32,9 +34,9 @@ _LONGEST = 1 << 20
 """
 )
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--model", default="default", show_default=True, help="A bundle folder or hub id.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a comment, one a line.")
-@click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
+@model_option
+@threads_option
+@json_option("One JSON object a comment, one a line.")
 @click.option(
     "--gate",
     is_flag=True,
@@ -47,15 +49,20 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
     Every comment gets seven probabilities and the action that the model's policy calls for. Comments go
     out as they come in, empty lines included.
     """
+    from giantkiller.errors import UserError
     from giantkiller.screener import Screener
 
     screener = Screener(model, threads=threads, gate=gate)
-    if not texts and sys.stdin.isatty():
+    if sys.stdout is None:
+        raise UserError("standard output is closed; there is nowhere to write the scores")
+    if not texts and sys.stdin is None:
+        raise UserError("standard input is closed; give the comments as arguments")
+    interactive = not texts and sys.stdin.isatty()
+    if interactive:
         click.echo("One comment a line; end with Ctrl-D.", err=True)
     comments: Iterator[str] = iter(texts) if texts else _lines()
-    interactive = not texts and sys.stdin.isatty()
     if not as_json:
-        click.echo("  ".join(f"{_SHORT[a]:>8}" for a in ATTRIBUTES) + "  action   comment")
+        click.echo("  ".join(f"{SHORT[a]:>8}" for a in ATTRIBUTES) + "  action   comment")
     cut = screener.bundle.threshold["toxicity"]
     while chunk := list(islice(comments, 1 if interactive else _TOGETHER)):
         rows = screener.scores(chunk)
@@ -70,7 +77,7 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
             else:
                 numbers = "  ".join(_coloured(value) for value in row)
                 action = click.style(f"{verdict.action + '*' * stopped:<7}", fg=_COLOURS[verdict.action])
-                click.echo(f"{numbers}  {action}  {visible(text)}")
+                click.echo(f"{numbers}  {action}  {fit(text, 72)}")
 
 
 def _lines() -> Iterator[str]:
@@ -89,10 +96,3 @@ def _lines() -> Iterator[str]:
 def _coloured(score: float) -> str:
     number = f"{score:8.3f}"
     return click.style(number, bold=True) if score >= 0.5 else number
-
-
-def visible(text: str, width: int = 72) -> str:
-    """Shorten a comment to one line and show control characters, so that no comment drives the terminal."""
-    head = text[: width + 1]
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in head)
-    return shown if len(text) <= width and len(shown) <= width else shown[: width - 1] + "…"

@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import sys
-import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from giantkiller.cli.terminal import fit, printable
 
 if TYPE_CHECKING:
     from giantkiller.files import Summary
@@ -160,7 +160,7 @@ def table(rows: Sequence["Row"], width: int) -> str:
     text_width = max(20, width - len(numbers) - len("  monitor") - 1)
     lines = [f"{'comment':<{text_width}}{numbers}  action"]
     for row in rows:
-        text = _fit(printable(row.text), text_width)
+        text = fit(row.text, text_width - 1, pad=True) + " "
         if row.scores is None:
             lines.append(f"{text}  error: {printable(row.error or '')}")
         else:
@@ -169,22 +169,3 @@ def table(rows: Sequence["Row"], width: int) -> str:
             )
             lines.append(f"{text}{scores}  {row.action}")
     return "\n".join(lines)
-
-
-def printable(text: str, most: int = 500) -> str:
-    """Escape what a terminal would obey or hide (control, bidirectional, invisible characters)."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
-    # A terminal in another encoding gets escapes rather than an exception.
-    encoding = sys.stdout.encoding or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _fit(text: str, width: int) -> str:
-    """Cut or pad to a width in terminal cells, one of them for the gap to the next column."""
-    cells = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text]
-    end = ""
-    if sum(cells) > width - 1:
-        end = ".."
-        while sum(cells) > width - 3:
-            cells.pop()
-    return text[: len(cells)] + end + " " * (width - sum(cells) - len(end))
