@@ -35,8 +35,7 @@ release-model: .venv/dev
 	for run in $(STUDENTS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
-		$(foreach name,civil_train wiki_train extra_text,\
-			--vocabulary $(DATA)/$(name).parquet --gate $(DATA)/$(name).parquet)
+		$(foreach name,civil_train wiki_train extra_text,--vocabulary $(DATA)/$(name).parquet)
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
 $(TEACHERS) $(STUDENTS): force

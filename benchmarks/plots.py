@@ -84,17 +84,6 @@ def table(header, rows):
     return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
 
 
-def gate(result):
-    if "gate" not in result:
-        return []
-    found = result["gate"]
-    return [
-        f"With its gate on the shipped bundle stops {found['stopped']:,} of these {found['comments']:,} "
-        f"comments before the model; {found['lost']:,} of the {found['to_review']:,} that the model sends to "
-        "review are among them."
-    ]
-
-
 def page(result, command):
     machine, roof = result["machine"], result["roofline"]
     rates = sorted(result["comments_per_second"].items(), key=lambda each: -each[1])
@@ -132,7 +121,6 @@ def page(result, command):
         f"Share of the roofline: {roof['share']}. That is the time which {roof['nominal_mflop_a_comment']} "
         "MFLOP a comment (the plain two-layer model on real tokens) take at the cores' own fp32 matrix peak, "
         f"{roof['gemm_gflops']} GFLOP/s measured in the same rounds, over the time that we take.",
-        *gate(result),
         "## One comment",
         single,
         "The null loop is a run of small matrix products on one thread that takes about as long where "

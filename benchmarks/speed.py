@@ -57,8 +57,6 @@ def main():
 
 def measure(options, data, folder):
     from giantkiller import Screener
-    from giantkiller.bundle import read_bundle
-    from giantkiller.cli.bench import gate_loss
     from giantkiller.data.sources import read_labelled
 
     checkpoint = options.checkpoint or random_checkpoint(folder / "random")
@@ -109,9 +107,6 @@ def measure(options, data, folder):
     }
     result["by_length"] = by_length(mine, texts)
     result["by_rows"] = by_rows(mine, texts, options.scale)
-    if read_bundle().gate:
-        shipped = (Screener(threads=options.threads, gate=gate) for gate in (False, True))
-        result["gate"] = {"comments": len(texts), **gate_loss(*shipped, texts)}
     if options.checkpoint:
         result["accuracy"] = accuracy(systems, data, options.train)
     report(result)
@@ -179,7 +174,6 @@ def build_systems(options, bundles):
     import opponents
 
     from giantkiller import Screener
-    from giantkiller.bundle import read_bundle
     from giantkiller.data.sources import read_labelled
 
     threads, tokenizer = options.threads, bundles["ours"] / "tokenizer.json"
@@ -187,8 +181,6 @@ def build_systems(options, bundles):
         OURS + name.removeprefix("ours"): Screener(bundle, threads=threads).scores
         for name, bundle in bundles.items()
     }
-    if read_bundle().gate:
-        systems[f"{OURS}, shipped, gate on"] = Screener(threads=threads, gate=True).scores
     systems["BERT-Tiny, usual export, int8"] = opponents.bert_runtime(
         opponents.TINY, tokenizer, threads, batch=32
     )
@@ -391,12 +383,6 @@ def report(result):
         print(
             f"one comment, {name}: p50 {values['p50']} ms, p99 {values['p99']} ms "
             f"(a null loop as long: p50 {values['null_p50']} ms, p99 {values['null_p99']} ms)"
-        )
-    if "gate" in result:
-        print(
-            "gate: {stopped} of {comments} stopped, {lost} of {to_review} to review lost".format(
-                **result["gate"]
-            )
         )
     for key in ("by_batch_tokens", "by_threads_and_sessions", "by_length", "by_rows"):
         print(f"{key}: {result[key]}")

@@ -2,7 +2,6 @@
 
 import string
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
@@ -82,19 +81,7 @@ def graph() -> bytes:
     return bytes(model.SerializeToString())
 
 
-STOPPED = -5.0  # each logit of what the gate stops
-
-
-def gate() -> tuple[dict[str, Any], bytes]:
-    """A gate that stops whatever has none of the known words but "thanks"."""
-    weights = np.zeros(len(vocabulary()), "<f2")
-    for word in WEIGHTS.keys() - {"thanks"}:
-        weights[vocabulary().index(word)] = 1
-    logits = dict.fromkeys(ATTRIBUTES, STOPPED)
-    return {"bias": 0.0, "length": 0.0, "threshold": 0.01, "logits": logits}, weights.tobytes()
-
-
-def build(folder: Path, max_length: int = 32, *, gated: bool = False) -> Path:
+def build(folder: Path, max_length: int = 32) -> Path:
     """Write the bundle."""
     write_bundle(
         folder,
@@ -105,6 +92,5 @@ def build(folder: Path, max_length: int = 32, *, gated: bool = False) -> Path:
         version="1",
         max_length=max_length,
         policy=POLICY,
-        gate=gate() if gated else None,
     )
     return folder

@@ -44,12 +44,3 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bundles import build
 
     return build(tmp_path_factory.mktemp("tiny") / "bundle")
-
-
-@pytest.fixture(scope="session")
-def gated_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a gate, which stops whatever has no word that any attribute minds."""
-    pytest.importorskip("onnx")
-    from bundles import build
-
-    return build(tmp_path_factory.mktemp("gated") / "bundle", gated=True)

@@ -19,7 +19,6 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 CARD = "README.md"
 MANIFEST = "bundle.json"
-GATE = "gate.bin"  # weights of the optional gate, see giantkiller.gate
 DEFAULT = Path(__file__).parent / "default"
 """Where the shipped bundle is."""
 
@@ -49,7 +48,6 @@ class Bundle:
 
     `calibration` and `threshold` have one entry for each attribute; `threshold` is the score from which
     on a comment is called positive. `provenance` and `figures` are free-form, from training and judging.
-    `gate` is what `giantkiller.gate` needs beside its weights, None in a bundle without one.
     """
 
     folder: Path
@@ -62,7 +60,6 @@ class Bundle:
     threshold: Mapping[str, float]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
-    gate: Mapping[str, Any] | None = None
     attributes: tuple[str, ...] = ATTRIBUTES
 
     @property
@@ -124,7 +121,7 @@ def _fetch(name: str) -> Path:
     try:
         # Only the files of a bundle: nothing that could run, nothing large beside it.
         folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=[MANIFEST, MODEL, TOKENIZER, GATE, CARD]
+            repository, revision=revision or None, allow_patterns=[MANIFEST, MODEL, TOKENIZER, CARD]
         )
     except Exception as error:  # the hub client raises its own, its HTTP library's and the system's errors
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -165,7 +162,6 @@ def write_bundle(
     threshold: Mapping[str, float] | None = None,
     provenance: Mapping[str, Any] | None = None,
     figures: Mapping[str, Any] | None = None,
-    gate: tuple[Mapping[str, Any], bytes] | None = None,
 ) -> Bundle:
     """Write a bundle: all of it or nothing.
 
@@ -174,7 +170,7 @@ def write_bundle(
 
     Parameters: `model`, `tokenizer`, contents or the file that has them; `card`, the model card in Markdown;
     `max_length`, tokens read of a comment; `calibration`, `policy`, `threshold`: for the attributes
-    named (default: the logit's sigmoid, an empty policy, 0.5); `gate`, its manifest and its weights.
+    named (default: the logit's sigmoid, an empty policy, 0.5).
     Raises UserError for a place that can't be written or values that a reader would refuse.
     """
     import shutil  # here, not above: scoring must not pay for what only writing needs
@@ -190,8 +186,6 @@ def write_bundle(
         TOKENIZER: tokenizer if isinstance(tokenizer, bytes) else tokenizer.read_bytes(),
         CARD: card.encode(),
     }
-    if gate is not None:
-        contents[GATE] = gate[1]
     manifest = {
         "format": FORMAT,
         "name": name,
@@ -207,7 +201,6 @@ def write_bundle(
         "threshold": {a: float((threshold or {}).get(a, 0.5)) for a in ATTRIBUTES},
         "provenance": dict(provenance or {}),
         "figures": dict(figures or {}),
-        **({} if gate is None else {"gate": dict(gate[0])}),
     }
     contents[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
     try:
@@ -335,15 +328,6 @@ def _parse(folder: Path, manifest: Any) -> Bundle:
         if not (_is_number(cut) and 0 <= cut <= 1):
             raise wrong(f"threshold of {attribute} is {cut!r}, not a number from 0 to 1")
         threshold[attribute] = float(cut)
-    gate = manifest.get("gate")
-    if gate is not None:
-        logits = gate.get("logits") if isinstance(gate, dict) else None
-        numbers = [gate.get(key) for key in ("bias", "length", "threshold")] if logits else []
-        numbers += [logits.get(a) for a in ATTRIBUTES] if isinstance(logits, dict) else [None]
-        if not all(map(_is_number, numbers)) or GATE not in files:
-            raise wrong(f"gate needs a bias, a length, a threshold, seven logits and the file {GATE}")
-        if files[GATE].bytes % 2:
-            raise wrong(f"the record of {GATE} has an odd number of bytes")
     try:
         policy = Policy(manifest["policy"])
     except UserError as error:
@@ -359,7 +343,6 @@ def _parse(folder: Path, manifest: Any) -> Bundle:
         threshold=threshold,
         provenance=manifest.get("provenance", {}),
         figures=manifest.get("figures", {}),
-        gate=manifest.get("gate"),
     )
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from giantkiller.explain import Span
-    from giantkiller.gate import Gate
 
 WINDOW = 4096
 """Texts that are sorted by length together."""
@@ -40,10 +39,8 @@ class Screener:
 
     Parameters: `model`, a bundle folder, a hub id, or None for the shipped bundle; `threads`, how many
     cores to use (default: all that this process may); `batch_tokens` and `window`, tokens run together
-    and texts sorted together; `gate`, let the bundle's gate stop comments that need no review before the
-    model runs: faster, but those that it stops all get the same scores (see `stopped`), and a few that the
-    model would have sent to review are among them. One screener may be used from several threads.
-    Raises UserError for a bundle that is missing, fails verification, or lacks the gate asked for.
+    and texts sorted together. One screener may be used from several threads.
+    Raises UserError for a bundle that is missing or fails verification.
     """
 
     def __init__(
@@ -53,7 +50,6 @@ class Screener:
         threads: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
         window: int = WINDOW,
-        gate: bool = False,
     ) -> None:
         for name, value in (("threads", threads), ("batch_tokens", batch_tokens), ("window", window)):
             if value is not None and value < 1:
@@ -63,11 +59,6 @@ class Screener:
         self.batch_tokens = batch_tokens
         self.window = window
         self.encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
-        self._gate: Gate | None = None
-        if gate:
-            from giantkiller.gate import read_gate
-
-            self._gate = read_gate(self.bundle, self.encoder.size)
         self._session = _session(self.bundle.model)
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
         columns = [self.bundle.calibration[attribute] for attribute in ATTRIBUTES]
@@ -75,8 +66,7 @@ class Screener:
         self._intercept = np.array([c.intercept for c in columns])
 
     def __reduce__(self) -> Any:
-        gate = self._gate is not None
-        return _restore, (self.bundle.folder, self.threads, self.batch_tokens, self.window, gate)
+        return _restore, (self.bundle.folder, self.threads, self.batch_tokens, self.window)
 
     def __repr__(self) -> str:
         return f"Screener({str(self.bundle.folder)!r}, threads={self.threads})"
@@ -98,17 +88,6 @@ class Screener:
     def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn logits, shape (n, 7), into probabilities: sigmoid(slope * logit + intercept)."""
         return self._probabilities(logits).astype(np.float32)
-
-    def stopped(self, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Tell which rows of scores, shape (n, 7), are those that the gate gives to what it stops.
-
-        They are the mean scores of comments that it stopped while it was made: what is known of a comment
-        that the model has not seen. All False without a gate.
-        """
-        if self._gate is None:
-            return np.zeros(len(scores), np.bool_)
-        same: NDArray[np.bool_] = (scores == self.calibrate(self._gate.logits[None])).all(axis=1)
-        return same
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         z = self._slope * logits + self._intercept
@@ -150,7 +129,7 @@ class Screener:
             size = min(_FIRST_WINDOW, self.window)
             for chunk in _windows(texts, size, self.window):
                 rows = self.encoder.encode(chunk, yielding=bool(under_way))
-                under_way.append(self._start(rows, self._gate))
+                under_way.append(self._start(rows))
                 if len(under_way) > 1:
                     yield under_way.popleft().finish()
             while under_way:
@@ -162,20 +141,13 @@ class Screener:
     def _run_rows(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
         return self._start(rows).finish()
 
-    def _start(self, rows: Sequence[bytes], gate: "Gate | None" = None) -> "_Window":
-        """Plan one window's batches and set the pool to work; equal rows run once, stopped ones never."""
+    def _start(self, rows: Sequence[bytes]) -> "_Window":
+        """Plan one window's batches and set the pool to work; equal rows run once."""
         first: dict[bytes, int] = {}
         place = np.fromiter((first.setdefault(row, len(first)) for row in rows), np.intp, len(rows))
         unique = list(first)
         window = _Window(np.empty((len(unique), len(ATTRIBUTES)), np.float32), place)
-        budget = self.batch_tokens * ID.itemsize
-        if gate is None:
-            batches = plan(list(map(len, unique)), budget)
-        else:
-            passing = gate.passes(unique)
-            window.logits[~passing] = gate.logits
-            left = np.flatnonzero(passing).tolist()
-            batches = [[left[i] for i in batch] for batch in plan([len(unique[i]) for i in left], budget)]
+        batches = plan(list(map(len, unique)), self.batch_tokens * ID.itemsize)
         if self.threads == 1 or len(batches) < 2:
             for batch in batches:
                 window.logits[batch] = self.run([unique[i] for i in batch])
@@ -295,5 +267,5 @@ def _session(path: Path) -> Any:
     return session
 
 
-def _restore(folder: Path, threads: int, batch_tokens: int, window: int, gate: bool) -> Screener:
-    return Screener(folder, threads=threads, batch_tokens=batch_tokens, window=window, gate=gate)
+def _restore(folder: Path, threads: int, batch_tokens: int, window: int) -> Screener:
+    return Screener(folder, threads=threads, batch_tokens=batch_tokens, window=window)

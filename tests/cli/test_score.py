@@ -107,25 +107,6 @@ def test_bench(tiny_bundle, tmp_path):
     assert measured.output.startswith("300 comments"), measured.output
 
 
-def test_the_gate(gated_bundle, tiny_bundle):
-    lines = run("score", "--model", gated_bundle, "--gate", "--json", "thanks", "idiot").output.splitlines()
-    assert [json.loads(line)["gated"] for line in lines] == [True, False]
-    shown = run("score", "--model", gated_bundle, "--gate", "thanks", "idiot").output.splitlines()
-    assert "  allow*   thanks" in shown[1]
-    assert "*" not in shown[2]
-    assert "gated" not in run("score", "--model", gated_bundle, "--json", "thanks").output
-    assert isinstance(run("score", "--model", tiny_bundle, "--gate", "thanks").exception, UserError)
-    result = run("bench", gated_bundle, "--gate", "--comments", "200", "--rounds", "1", "--json")
-    plain, gated = json.loads(result.output.splitlines()[-1])["models"]
-    assert (plain["gate"], gated["gate"]) == (False, True)
-    assert "stopped" not in plain
-    assert "model_us" not in gated  # that is timed with every comment
-    assert 0 < gated["stopped"] < 200
-    # Nothing without a known word reaches this model's review.
-    assert (gated["to_review"] > 0, gated["lost"]) == (True, 0)
-    assert "of those stopped" in result.output
-
-
 @pytest.mark.parametrize("command", ["score", "explain", "bench"])
 def test_help_shows_an_example(command):
     result = run(command, "--help")

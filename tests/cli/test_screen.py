@@ -56,22 +56,6 @@ def test_json_summary_is_all_that_standard_output_has(tmp_path, comments, tiny_b
     assert [row["text"] for row in found["preview"]] == TEXTS[:2]
 
 
-def test_the_gate(tmp_path, comments, gated_bundle):
-    out = tmp_path / "out.csv"
-    result = run(comments, "-o", out, "--model", gated_bundle, "--gate")
-    assert "stopped by the gate in this run: 1" in result.stdout
-    with out.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert {rows[1][name] for name in ATTRIBUTES} == {rows[1]["toxicity"]}
-    assert [row["action"] for row in rows] == ["remove", "allow", "review", "allow", ""]
-    found = json.loads(run(comments, "-o", out, "--model", gated_bundle, "--gate", "--json").stdout)
-    assert found["gated"] == 1
-    assert "gate" in found["model"]
-    plain = json.loads(run(comments, "-o", out, "--model", gated_bundle, "--json").stdout)
-    assert "gated" not in plain
-    assert "gate" not in plain["model"]
-
-
 def test_show_prints_the_first_rows(tmp_path, comments, tiny_bundle):
     shown = run(
         comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle, "--show", "3"

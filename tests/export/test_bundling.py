@@ -12,7 +12,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import read_bundle
 from giantkiller.cleaning import clean_text
 from giantkiller.cli.export import command
 from giantkiller.data.holdout import is_held_out
@@ -181,66 +180,6 @@ def test_coverage_is_counted_by_hand(checkpoint, labelled, tmp_path):
     assert 0 < got["comments_kept"] < got["tokens_kept"] < 1
     with pytest.raises(UserError, match="at least 1"):
         export_bundle(checkpoint, tmp_path / "out", words_of={"k.csv": KNOWN}, word_count=0)
-
-
-def more_texts(count=600):
-    rng = np.random.default_rng(8)
-    words = [w for w in vocabulary() if w.isalpha()]
-    return [" ".join(rng.choice(words, size)) for size in rng.integers(1, 12, count)]
-
-
-def test_a_gate_loses_nothing_that_needs_review(checkpoint, labelled, tmp_path):
-    validation = {"v.csv": read_labelled(labelled)}
-    bundle = export_bundle(
-        checkpoint, tmp_path / "gated", validation=validation, gate_texts={"g.csv": more_texts() + texts()}
-    )
-    plain = export_bundle(checkpoint, tmp_path / "plain", validation=validation)
-    assert plain.gate is None
-    assert (bundle.folder / "gate.bin").stat().st_size == 2 * len(vocabulary())
-    about = bundle.provenance["gate"]
-    assert about["files"] == {"g.csv": 720}
-    judged = about["judged"]
-    # What it was judged on it did not learn from.
-    held_out = [t for t in dict.fromkeys(map(clean_text, more_texts())) if is_held_out(t, 0.2)]
-    assert judged["held out"]["comments"] == len([t for t in held_out if t not in set(texts())])
-    assert judged["calibration files"]["comments"] == 120
-    assert 0 < judged["held out"]["stopped"] < judged["held out"]["comments"]
-    for group in ("reviewed, held out", "reviewed, calibration files", "reviewed and toxic"):
-        assert judged[group]["stopped"] == 0 < judged[group]["comments"]
-    # The screener does what the manifest says.
-    gated, model = Screener(bundle.folder, gate=True), Screener(plain.folder)
-    scores, reference = gated.scores(held_out), model.scores(held_out)
-    stopped = gated.stopped(scores)
-    assert stopped.sum() == judged["held out"]["stopped"]
-    assert np.array_equal(scores[~stopped], reference[~stopped])
-    assert not set(bundle.policy.actions(reference[stopped])) & {"review", "remove"}
-    # Stopped comments get the mean of what they would have got.
-    everything = held_out + [clean_text(text) for text in texts()]
-    stopped = gated.stopped(gated.scores(everything))
-    means = model.scores(everything)[stopped].mean(0)
-    np.testing.assert_allclose(gated.scores(everything)[stopped][0], means, rtol=1e-4)
-    assert "`Screener(..., gate=True)`" in (bundle.folder / "README.md").read_text()
-
-
-def test_the_command_makes_a_gate(checkpoint, labelled, tmp_path):
-    comments = tmp_path / "comments.csv"
-    comments.write_text("text\n" + "\n".join(more_texts()) + "\n")
-    arguments = [str(checkpoint), "-o", str(tmp_path / "b"), "-c", str(labelled), "--gate", str(comments)]
-    done = CliRunner().invoke(command, arguments)
-    assert done.exit_code == 0, done.output
-    judged = read_bundle(tmp_path / "b").provenance["gate"]["judged"]
-    for group, part in judged.items():
-        said = f"gate, {group}: it stops {part['stopped']:,} of {part['comments']:,} comments"
-        assert said in done.stdout
-
-
-def test_gates_that_cannot_be_made(checkpoint, labelled, tmp_path):
-    out, validation = tmp_path / "out", {"v.csv": read_labelled(labelled)}
-    with pytest.raises(UserError, match="review thresholds"):
-        export_bundle(checkpoint, out, gate_texts={"g.csv": more_texts()})
-    with pytest.raises(UserError, match="at least 20"):
-        export_bundle(checkpoint, out, validation=validation, gate_texts={"g.csv": more_texts(30)})
-    assert not out.exists()
 
 
 def test_scores_do_not_depend_on_order_batch_size_or_threads(checkpoint, tmp_path):

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Medians of how many."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
-@click.option("--gate", is_flag=True, help="Measure each model with its gate, too, and what that loses.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line after the table.")
 def command(
     models: tuple[str, ...],
@@ -41,7 +40,6 @@ def command(
     comments: int,
     rounds: int,
     threads: int | None,
-    gate: bool,
     as_json: bool,
 ) -> None:
     """Measure the speed of bundles on this machine: text in, seven scores out.
@@ -55,13 +53,10 @@ def command(
 
     texts = read_comments(data, text_column, comments) if data else made_up(comments)
     before = _resident()
-    kinds = [
-        (name, gated) for name in models or ("default",) for gated in ((False, True) if gate else (False,))
-    ]
-    screeners = [Screener(name, threads=threads, gate=gated) for name, gated in kinds]
+    names = models or ("default",)
+    screeners = [Screener(name, threads=threads) for name in names]
     results: list[dict[str, Any]] = [
-        {"model": name, "gate": gated, "bundle_bytes": s.bundle.bytes}
-        for (name, gated), s in zip(kinds, screeners, strict=True)
+        {"model": name, "bundle_bytes": s.bundle.bytes} for name, s in zip(names, screeners, strict=True)
     ]
     seconds: list[list[float]] = [[] for _ in screeners]
     for screener in screeners:
@@ -84,12 +79,8 @@ def command(
             "tokens_per_second": round(tokens / median),
         }
         result |= _latency(screener, texts)
-        if not result["gate"]:
-            result |= _split(screener, texts)
+        result |= _split(screener, texts)
         result |= {"resident_mb": round(bulk / 1e6), "resident_before_mb": round(before / 1e6)}
-    if gate:
-        for plain, gated, result in zip(screeners[::2], screeners[1::2], results[1::2], strict=True):
-            result |= gate_loss(plain, gated, texts)
     _print(results)
     if as_json:
         import onnxruntime
@@ -137,19 +128,6 @@ def _split(screener: "Screener", texts: list[str]) -> dict[str, float]:
     }
 
 
-def gate_loss(plain: "Screener", gated: "Screener", texts: list[str]) -> dict[str, int]:
-    """Count the comments that a gate stops, and those among them that the model would send to review."""
-    import numpy as np
-
-    stopped = gated.stopped(gated.scores(texts))
-    reviewed = np.isin(plain.bundle.policy.actions(plain.scores(texts)), ("review", "remove"))
-    return {
-        "stopped": int(stopped.sum()),
-        "to_review": int(reviewed.sum()),
-        "lost": int((reviewed & stopped).sum()),
-    }
-
-
 def _resident() -> int:
     """Give this process's memory, in bytes: resident now where the system tells, else at its peak."""
     try:
@@ -183,13 +161,7 @@ def _print(results: list[dict[str, Any]]) -> None:
         "resident_mb": "resident memory, MB",
         "bundle_bytes": "bundle, bytes",
     }
-    if any(result["gate"] for result in results):
-        labels |= {
-            "stopped": "stopped by the gate",
-            "to_review": "to review without it",
-            "lost": "of those stopped",
-        }
-    names = [Path(result["model"]).name[:16] + " gate" * result["gate"] for result in results]
+    names = [Path(result["model"]).name[:16] for result in results]
     click.echo(f"{'':<26}" + "".join(f"{name:>22}" for name in names))
     for key, label in labels.items():
         cells = (f"{result[key]:,}" if key in result else "" for result in results)

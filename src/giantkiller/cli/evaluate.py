@@ -198,7 +198,7 @@ def _beside(
 
 def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
     """Write a bundle again with a new card, and with the figures on it in its manifest."""
-    from giantkiller.bundle import GATE, write_bundle
+    from giantkiller.bundle import write_bundle
 
     kept = ("rows", "positives", "roc_auc", "average_precision", "best_f1", "ece")
     figures = {
@@ -216,7 +216,6 @@ def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
         policy=bundle.policy,
         threshold=bundle.threshold,
         provenance=bundle.provenance,
-        gate=None if bundle.gate is None else (bundle.gate, (bundle.folder / GATE).read_bytes()),
         figures=dict(bundle.figures) | {"test": {"file": result["data"]["file"], "attributes": figures}},
     )
 

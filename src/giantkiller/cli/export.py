@@ -61,14 +61,6 @@ import click
     help="How often those comments must use a word for it to stay.",
 )
 @click.option(
-    "--gate",
-    "gate_data",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Comments, labelled or not, on which an optional gate learns what needs no review; needs "
-    "calibration data. May be given several times.  [default: no gate]",
-)
-@click.option(
     "--remove-precision",
     type=click.FloatRange(0, 1),
     default=0.9,
@@ -103,7 +95,6 @@ def command(
     max_length: int | None,
     vocabulary: tuple[Path, ...],
     vocabulary_count: int,
-    gate_data: tuple[Path, ...],
     remove_precision: float,
     review_recall: float,
     monitor_recall: float,
@@ -117,8 +108,6 @@ def command(
 
     Example: giantkiller export runs/release -o small --vocabulary comments.csv --vocabulary-count 2
 
-    Example: giantkiller export runs/release -o gated -c validation.csv --gate comments.csv
-
     Example: giantkiller export runs/release -o for-transformers --format huggingface --labels two
     """
     from giantkiller.cli._extras import need_extra
@@ -130,8 +119,8 @@ def command(
 
     logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
     if kind == "huggingface":
-        if vocabulary or gate_data:
-            raise UserError("--vocabulary and --gate are for bundles; a Hugging Face folder has neither")
+        if vocabulary:
+            raise UserError("--vocabulary is for bundles; a Hugging Face folder keeps all words")
         written = export_huggingface(checkpoint, output, labels=labels)
         click.echo(json.dumps({"output": str(written), "labels": labels}) if as_json else f"wrote {written}")
         return
@@ -157,16 +146,14 @@ def command(
         max_length=max_length,
         words_of={name: labelled.texts for name, labelled in read(vocabulary).items()},
         word_count=vocabulary_count,
-        gate_texts={name: labelled.texts for name, labelled in read(gate_data).items()},
         remove_precision=remove_precision,
         review_recall=review_recall,
         monitor_recall=monitor_recall,
     )
     words = bundle.provenance.get("vocabulary", {})
-    gate = bundle.provenance.get("gate", {})
     if as_json:
         about = {"output": str(bundle.folder), "name": bundle.name, "bytes": bundle.bytes}
-        click.echo(json.dumps({**about, "vocabulary": words, "gate": gate, "figures": dict(bundle.figures)}))
+        click.echo(json.dumps({**about, "vocabulary": words, "figures": dict(bundle.figures)}))
         return
     click.echo(f"wrote {bundle.folder}: {bundle.name} {bundle.version}, {bundle.bytes:,} bytes")
     if words:
@@ -176,8 +163,6 @@ def command(
             f"  {file}: they are {part['tokens_kept']:.2%} of the tokens, and all of the tokens in "
             f"{part['comments_kept']:.2%} of {part['comments']:,} comments"
         )
-    for group, part in gate.get("judged", {}).items():
-        click.echo(f"  gate, {group}: it stops {part['stopped']:,} of {part['comments']:,} comments")
     for attribute, row in bundle.figures.get("validation", {}).items():
         click.echo(
             f"  {attribute}: AP {row['average_precision']:.4f} (lost {row['average_precision_lost']:+.5f}), "

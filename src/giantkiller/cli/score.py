@@ -37,13 +37,7 @@ _LONGEST = 1 << 20
 @model_option
 @threads_option
 @json_option("One JSON object a comment, one a line.")
-@click.option(
-    "--gate",
-    is_flag=True,
-    help="Let the model's gate stop comments that need no review. They are marked * (JSON: gated), and all "
-    "have the same scores.",
-)
-def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | None, gate: bool) -> None:
+def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | None) -> None:
     """Score comments: each TEXT, or each line of standard input.
 
     Every comment gets seven probabilities and the action that the model's policy calls for. Comments go
@@ -52,7 +46,7 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
     from giantkiller.errors import UserError
     from giantkiller.screener import Screener
 
-    screener = Screener(model, threads=threads, gate=gate)
+    screener = Screener(model, threads=threads)
     if sys.stdout is None:
         raise UserError("standard output is closed; there is nowhere to write the scores")
     if not texts and sys.stdin is None:
@@ -66,17 +60,15 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
     cut = screener.bundle.threshold["toxicity"]
     while chunk := list(islice(comments, 1 if interactive else _TOGETHER)):
         rows = screener.scores(chunk)
-        for text, row, stopped in zip(chunk, rows.tolist(), screener.stopped(rows).tolist(), strict=True):
+        for text, row in zip(chunk, rows.tolist(), strict=True):
             verdict = screener.bundle.policy.judge(row, cut)
             if as_json:
                 scores = {a: round(value, 6) for a, value in verdict.scores.items()}
                 line = {"text": text, **scores, "action": verdict.action, "label": verdict.label}
-                if gate:
-                    line["gated"] = stopped
                 click.echo(json.dumps(line, ensure_ascii=True))
             else:
                 numbers = "  ".join(_coloured(value) for value in row)
-                action = click.style(f"{verdict.action + '*' * stopped:<7}", fg=_COLOURS[verdict.action])
+                action = click.style(f"{verdict.action:<7}", fg=_COLOURS[verdict.action])
                 click.echo(f"{numbers}  {action}  {fit(text, 72)}")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,6 @@ WIDTH = 120  # of the table where there is no terminal
 @click.option("--model", default="default", show_default=True, help="A bundle folder, or the shipped one.")
 @click.option("--show", type=click.IntRange(1, 10_000), is_flag=False, flag_value=25, metavar="[N]",
               help="Print the first rows as a table; 25 if no number is given.")  # fmt: skip
-@click.option(
-    "--gate",
-    is_flag=True,
-    help="Let the model's gate stop comments that need no review: faster, see the guide.",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
     source: Path,
@@ -45,7 +40,6 @@ def command(
     resume: bool,
     model: str,
     show: int | None,
-    gate: bool,
     as_json: bool,
 ) -> None:
     """Screen the comments in IN, a CSV, TSV, JSON Lines (all also .gz) or Parquet file.
@@ -60,7 +54,7 @@ def command(
 
     from giantkiller.files import screen_file
 
-    screen, name, stopped = load(model, gate)
+    screen, name = load(model)
     size = source.stat().st_size if source.is_file() else 0
     with tqdm(total=size, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar:
 
@@ -84,39 +78,27 @@ def command(
             click.echo("the rows done so far are kept: the same command with --resume goes on", err=True)
             raise
     if as_json:
-        about = _as_json(source, output, name, summary)
-        click.echo(json.dumps({**about, "gated": stopped()} if gate else about, indent=2))
+        click.echo(json.dumps(_as_json(source, output, name, summary), indent=2))
         return
     if summary.preview:
         click.echo(table(summary.preview, width=shutil.get_terminal_size((WIDTH, 24)).columns))
         click.echo()
     _print(source, output, summary)
-    if gate:
-        click.echo(f"stopped by the gate in this run: {stopped():,}")
 
 
-def load(model: str, gate: bool = False) -> tuple["Screen", str, Callable[[], int]]:
-    """Load a model.
-
-    Returns the function that screens, the name that a resumed run must find again, and a function that tells
-    how many comments the gate has stopped.
-    """
+def load(model: str) -> tuple["Screen", str]:
+    """Load a model: the function that screens, and the name that a resumed run must find again."""
     from giantkiller.screener import Screener
 
-    screener = Screener(None if model == "default" else model, gate=gate)
+    screener = Screener(model)
     bundle = screener.bundle
-    stopped = 0
 
     def screen(texts: list[str]) -> tuple[Any, Sequence[str]]:
-        nonlocal stopped
         scores = screener.scores(texts)
-        stopped += int(screener.stopped(scores).sum())
         return scores, bundle.policy.actions(scores).tolist()
 
     name = f"{bundle.name} {bundle.version} ({bundle.files['model.onnx'].sha256[:12]})"
-    if gate:
-        name += f", gate {bundle.files['gate.bin'].sha256[:12]}"
-    return screen, name, lambda: stopped
+    return screen, name
 
 
 def _print(source: Path, output: Path, summary: "Summary") -> None:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from giantkiller import __version__
-from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle, Calibration, write_bundle
 from giantkiller.cleaning import clean_text
 from giantkiller.errors import UserError
 from giantkiller.export import card, vocabulary
-from giantkiller.export import gate as gating
 from giantkiller.export.checkpoint import provenance_of, read_checkpoint
 from giantkiller.export.fitting import first_labels, fit, is_trained, unseen
 from giantkiller.export.onnx import WORDS, build
@@ -45,7 +44,6 @@ def export_bundle(
     max_length: int | None = None,
     words_of: Mapping[str, Sequence[str]] | None = None,
     word_count: int = 1,
-    gate_texts: Mapping[str, Sequence[str]] | None = None,
     remove_precision: float = REMOVE_PRECISION,
     review_recall: float = REVIEW_RECALL,
     monitor_recall: float = MONITOR_RECALL,
@@ -69,7 +67,6 @@ def export_bundle(
             read as the unknown token, special tokens and single characters excepted. All are kept if not
             given.
         word_count: how often these comments must use a token for its embedding to be kept.
-        gate_texts: comments by file name that a gate learns on, see `giantkiller.gate`; no gate if not given.
         remove_precision: share of the comments removed by an attribute that must be toxic.
         review_recall: share of an attribute's toxic comments that must be removed or reviewed.
         monitor_recall: share of them that must not be allowed without a trace.
@@ -116,7 +113,6 @@ def export_bundle(
         raise UserError(f"{checkpoint} can't be exported: {error}") from error
     settings: dict[str, Any] = {}
     figures: dict[str, Any] = {}
-    targets = np.empty((0, len(ATTRIBUTES)))
     if rows:
         reference = build(source.weights, Float(), **shape).SerializeToString()
         targets, origin = first_labels(parts)
@@ -130,35 +126,12 @@ def export_bundle(
         for attribute, actions in settings.get("policy", {}).items():
             if attribute in origin and is_trained(source, origin[attribute]):
                 actions.pop("remove", None)
-    gate = None
-    about_gate: dict[str, Any] = {}
-    if gate_texts:
-        from giantkiller.data.holdout import is_held_out
-
-        known = set(texts)
-        cleaned = dict.fromkeys(clean_text(text) for part in gate_texts.values() for text in part)
-        lessons = [text for text in cleaned if text not in known]
-        learn = encode(source.tokenizer, lessons, length)
-        gate, about_gate = gating.make(
-            gating.Judged(learn, logits(content, learn)),
-            np.array([is_held_out(text, gating.HELD_OUT) for text in lessons], bool),
-            gating.Judged(rows, logits(content, rows)),
-            targets[:, 0] >= POSITIVE,
-            size=len(source.weights.tensors[WORDS]),
-            policy=settings.get("policy", {}),
-            lines=settings.get("calibration", {}),
-        )
-        about_gate["files"] = {file: len(part) for file, part in gate_texts.items()}
     bundle_name = name or Path(checkpoint).resolve().name
     provenance = provenance_of(source, quantize)
     if words:
         provenance["vocabulary"] = words
-    if gate:
-        provenance["gate"] = about_gate
     tokenizer = compact_tokenizer(source.tokenizer)
     sizes = {"model.onnx": len(content), "tokenizer.json": len(tokenizer)}
-    if gate:
-        sizes["gate.bin"] = gate.weights.nbytes
     text = card.render(
         name=bundle_name,
         version=version or __version__,
@@ -181,7 +154,6 @@ def export_bundle(
         threshold=settings.get("threshold", {}),
         provenance=provenance,
         figures=figures,
-        gate=(gate.manifest(), gate.weights.tobytes()) if gate else None,
     )
 
 
