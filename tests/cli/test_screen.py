@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.cli.screen import command, printable, table
+from giantkiller.cli import ROWS_FAILED
+from giantkiller.cli.screen import command, table
 from giantkiller.errors import UserError
-from giantkiller.files.screening import Row
+from giantkiller.files.summary import ScreenedRow
 
 MAIN = "from giantkiller.cli.main import main; main()"
 TEXTS = ["You are stupid, idiot", "Thanks, that helped", "That was stupid", "damn", ""]
@@ -32,7 +33,7 @@ def comments(tmp_path):
 
 def test_scores_and_actions_are_those_of_the_screener(tmp_path, comments, tiny_bundle):
     result = run(comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle)
-    assert result.exit_code == 0
+    assert result.exit_code == ROWS_FAILED
     screener = Screener(tiny_bundle)
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -40,10 +41,12 @@ def test_scores_and_actions_are_those_of_the_screener(tmp_path, comments, tiny_b
     expected = screener.scores(TEXTS[:4])
     for row, scores, text in zip(rows, expected, TEXTS, strict=False):
         assert [float(row[name]) for name in ATTRIBUTES] == pytest.approx(scores.tolist(), abs=1e-6)
-        assert row["action"] == screener.judge(text).action
+        verdict = screener.judge(text)
+        assert row["action"] == verdict.action
+        assert row["attribute"] == ("" if verdict.action == "allow" else verdict.attribute)
     assert [row["action"] for row in rows] == ["remove", "allow", "review", "allow", ""]
     assert rows[4]["error"] == "no text"
-    assert "5 comments screened" in result.stdout
+    assert "4 of 5 comments screened" in result.stdout
     assert "allow 2, monitor 0, review 1, remove 1, error 1" in result.stdout
     assert "not screened: 1" in result.stderr
 
@@ -72,17 +75,22 @@ def test_show_prints_the_first_rows(tmp_path, comments, tiny_bundle):
 
 def test_hostile_text_reaches_the_terminal_escaped():
     hostile = "\x1b]0;owned\x07\x1b[31m\rred \u202egnp \u200b\x9b\ud800 " + "x" * 5000
-    shown = table([Row(hostile, None, None, "\x1b[2J"), Row(hostile, [0.5] * 7, "allow", None)], width=120)
+    shown = table(
+        [
+            ScreenedRow(hostile, None, None, None, "\x1b[2J"),
+            ScreenedRow(hostile, [0.5] * 7, "allow", None, None),
+        ],
+        width=120,
+    )
     assert all(c.isprintable() or c == "\n" for c in shown)
     assert "\\x1b]0;owned\\x07" in shown
     assert len({len(line) for line in shown.splitlines()[::2]}) <= 2
     assert max(map(len, shown.splitlines())) <= 121
-    assert printable("plain, naïve 日本") == "plain, naïve 日本"
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 300, "日本語" * 40, "\u0301" * 60, ""])
 def test_the_columns_line_up(text):
-    head, line = table([Row(text, [0.25] * 7, "allow", None)], width=100).splitlines()
+    head, line = table([ScreenedRow(text, [0.25] * 7, "allow", None, None)], width=100).splitlines()
     wide = sum("\u2e80" < c < "\uffff" for c in line)
     assert len(line) + wide - len("allow") == len(head) - len("action")
 

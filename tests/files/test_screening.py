@@ -19,16 +19,19 @@ from hypothesis import strategies as st
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.files import columnar, delimited, formats, jsonlines, screen_file
+from giantkiller.files import Verdicts, chunks, screen_file
 
-ADDED = [*ATTRIBUTES, "action", "error"]
+ADDED = [*ATTRIBUTES, "action", "attribute", "error"]
 
 
 def by_length(texts):
-    """A screener that can be checked by hand: the score is the length in thousands of characters."""
+    """A judge that can be checked by hand: the score is the length in thousands of characters."""
     assert all(isinstance(text, str) for text in texts)
     scores = np.array([[len(text) / 1000] * 7 for text in texts], dtype=np.float32)
-    return scores, ["remove" if len(text) >= 500 else "allow" for text in texts]
+    long = [len(text) >= 500 for text in texts]
+    return Verdicts(
+        scores, ["remove" if it else "allow" for it in long], ["insult" if it else None for it in long]
+    )
 
 
 def write(path, content):
@@ -52,14 +55,12 @@ def leftovers(folder):
 
 @pytest.fixture(autouse=True)
 def chunk_rows(monkeypatch):
-    for module in (delimited, jsonlines, columnar):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 2_048)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 2_048)
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    for module in (delimited, jsonlines):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 3)
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "tsv.gz"])
@@ -77,7 +78,7 @@ def test_delimited_rows_come_out_in_order_with_their_columns(tmp_path, ending, s
     assert [float(row["threat"]) for row in found] == pytest.approx([i / 1000 for i in range(1, 11)])
     assert {row["action"] for row in found} == {"allow"}
     assert {row["error"] for row in found} == {""}
-    assert (summary.rows, summary.errors, summary.actions) == (10, 0, {"allow": 10})
+    assert (summary.rows, summary.errors, summary.actions["allow"]) == (10, 0, 10)
     assert (summary.text_column, [row.text for row in summary.preview]) == ("comment", ["x", "xx"])
     assert leftovers(tmp_path) == []
 
@@ -95,9 +96,9 @@ def test_json_objects_come_out_as_they_were_written(tmp_path, ending, small_chun
     found = read(target).splitlines()
     assert [line.startswith(old[:-1]) for line, old in zip(found, lines, strict=True)] == [True] * 3
     first, second, third = (json.loads(line) for line in found)
-    assert [first[name] for name in ADDED] == [0.003] * 7 + ["allow", None]
+    assert [first[name] for name in ADDED] == [0.003] * 7 + ["allow", None, None]
     assert second["toxicity"] == 0.001
-    assert [third[name] for name in ADDED] == [None] * 8 + ["no text"]
+    assert [third[name] for name in ADDED] == [None] * 9 + ["no text"]
 
 
 def test_parquet_keeps_types_and_metadata(tmp_path):
@@ -118,7 +119,7 @@ def test_parquet_keeps_types_and_metadata(tmp_path):
     assert found.schema.field("insult").type == pa.float32()
     assert found.column("insult").to_pylist() == [pytest.approx(0.003), None, None]
     assert found.column("error").to_pylist() == [None, "no text", "no text"]
-    assert summary.actions == {"allow": 1}
+    assert summary.actions == {"allow": 1, "monitor": 0, "review": 0, "remove": 0}
     assert leftovers(tmp_path) == []
 
 
@@ -178,7 +179,7 @@ def test_columns_of_the_same_name_are_not_overwritten(tmp_path, ending):
         pq.write_table(pa.table({"text": ["a"], "toxicity": [0.5]}), source)
     else:
         write(source, "text,toxicity\na,0.5\n" if ending == "csv" else '{"text": "a", "toxicity": 0.5}\n')
-    with pytest.raises(UserError, match=r"already has a column 'toxicity'.*--prefix"):
+    with pytest.raises(UserError, match=r"already has a column 'toxicity'.*`prefix`"):
         screen_file(source, target, by_length)
     screen_file(source, target, by_length, prefix="new_")
     if ending == "jsonl":
@@ -187,6 +188,7 @@ def test_columns_of_the_same_name_are_not_overwritten(tmp_path, ending):
             "toxicity": 0.5,
             **{f"new_{name}": 0.001 for name in ATTRIBUTES},
             "new_action": "allow",
+            "new_attribute": None,
             "new_error": None,
         }
         screen_file(source, target, by_length, prefix='100% "new" ')
@@ -254,9 +256,9 @@ def test_a_comment_of_megabytes_and_a_million_blank_lines(tmp_path):
     long = "x" * 3_000_000
     source = write(tmp_path / "in.csv", "text\n" + "\n" * 1_000_000 + long + "\nshort\n")
     summary = screen_file(source, tmp_path / "out.csv", by_length)
-    assert (summary.rows, summary.actions) == (2, {"remove": 1, "allow": 1})
+    assert (summary.rows, summary.actions["remove"], summary.actions["allow"]) == (2, 1, 1)
     source = write(tmp_path / "in.jsonl", "\n" * 1_000_000 + json.dumps({"text": long}) + "\n")
-    assert screen_file(source, tmp_path / "out.jsonl", by_length).actions == {"remove": 1}
+    assert screen_file(source, tmp_path / "out.jsonl", by_length).actions["remove"] == 1
 
 
 # What can't be mended row by row: one sentence, and nothing under the target's name.
@@ -273,11 +275,6 @@ BAD_FILES = [
     ("head.csv", 'te"xt,"n\n', "quote is opened"),
     ("head.tsv", b"t\xe9xt\ttext\na\tb\n", "header can't be read: not UTF-8"),
     ("wide.csv", "text\na\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
-    (
-        "late.jsonl",
-        '{"text": "a"}\n' * 5000 + '{"text": "a", "action": 1}\n',
-        "already has a column 'action'",
-    ),
     ("fake.parquet", "PAR1 or not", "damaged or not Parquet"),
     ("what.txt", "text\na\n", "its ending is not known"),
     ("what.parquet.gz", "text\na\n", "leave out the .gz"),
@@ -329,17 +326,22 @@ def test_numeric_text_column_in_parquet(tmp_path):
 
 
 def test_a_quote_that_swallows_too_much_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "MAX_ROW_BYTES", 10_000)
+    monkeypatch.setattr(chunks, "MAX_ROW_BYTES", 10_000)
     source = write(tmp_path / "in.csv", 'text,n\na,1\n"b,2\n' + "c,3\n" * 10_000)
     with pytest.raises(UserError, match="a quote that opens in line 3 seems never to be closed"):
         screen_file(source, tmp_path / "out.csv", by_length)
 
 
-def test_a_line_without_end_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "MAX_ROW_BYTES", 1 << 20)
-    source = write(tmp_path / "in.jsonl", '{"text": "a"}\n' + "x" * (2 << 20))
-    with pytest.raises(UserError, match="line 2 is longer than 1 MB"):
-        screen_file(source, tmp_path / "out.jsonl", by_length)
+def test_a_line_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "MAX_ROW_BYTES", 1 << 20)
+    source = write(tmp_path / "in.jsonl", '{"text": "a"}\n' + "x" * (2 << 20) + '\n{"text": "b"}\n')
+    assert screen_file(source, tmp_path / "out.jsonl", by_length).errors == 1
+    rows = [json.loads(line) for line in read(tmp_path / "out.jsonl").splitlines()]
+    assert [row["error"] for row in rows] == [None, "longer than 1 MB", None]
+    assert rows[1]["text"] == "x" * (1 << 20)
+    source = write(tmp_path / "in.csv", "text\na\n" + "x" * (2 << 20))
+    with pytest.raises(UserError, match="line 3 is longer than 1 MB"):
+        screen_file(source, tmp_path / "out.csv", by_length)
 
 
 def test_paths_that_cannot_be(tmp_path):
@@ -359,12 +361,13 @@ def test_paths_that_cannot_be(tmp_path):
         (source, hard, "is the input itself"),
         (source, soft, "is the input itself"),
         (source, tmp_path / "out.jsonl", "the output is CSV as the input is"),
-        (source, source / "out.csv", "can't be"),
+        (source, source / "out.csv", "can't write"),
         (source, Path("/proc/out.csv"), "can't be written"),
-        (source, loop, "can't be"),
+        (source, loop, "can't write"),
         (loop, tmp_path / "out.csv", "there is no such file"),
-        (source, tmp_path / ("x" * 300 + ".csv"), "can't be"),
-        (source, Path(f"{tmp_path}/a\0b.csv"), "can't be"),
+        (source, tmp_path / ("x" * 300 + ".csv"), "can't (be|write)"),
+        (source, Path(f"{tmp_path}/a\0b.csv"), "is no name for a file"),
+        (Path(f"{tmp_path}/a\0b.csv"), source, "can't be read|no such file"),
     ]:
         with pytest.raises(UserError, match=sentence):
             screen_file(given_source, given_target, by_length)
@@ -474,14 +477,14 @@ def test_only_the_same_run_is_resumed(tmp_path):
 PROGRAM = """
 import sys, time, numpy as np
 from giantkiller.errors import UserError
-from giantkiller.files import columnar, delimited, screen_file
+from giantkiller.files import Verdicts, chunks, screen_file
 
-columnar.CHUNK_ROWS = delimited.CHUNK_ROWS = 2_048
+chunks.CHUNK_ROWS = 2_048
 
 def screen(texts):
     print("chunk", flush=True)
     time.sleep(float(sys.argv[3]))
-    return np.zeros((len(texts), 7), np.float32), ["allow"] * len(texts)
+    return Verdicts(np.zeros((len(texts), 7), np.float32), ["allow"] * len(texts), [None] * len(texts))
 
 try:
     screen_file(sys.argv[1], sys.argv[2], screen)

@@ -31,26 +31,25 @@ _SENTENCES = (
 def read_comments(path: Path, column: str | None, count: int) -> list[str]:
     """Read up to `count` different comments of a CSV, TSV, JSON Lines or Parquet file.
 
-    Raises UserError for a file that can't be read, or has too few comments to time anything.
+    Args:
+        path: The file.
+        column: Where the comments are; looked for if None.
+        count: How many are wanted.
+
+    Raises:
+        UserError: The file can't be read, or has too few comments to time anything.
     """
     from giantkiller.errors import UserError
-    from giantkiller.files.formats import format_of
-    from giantkiller.files.screening import _open
+    from giantkiller.files.tables import read_texts
 
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file")
-    table = _open(path, format_of(path)[0], column, "bench_")
     texts: dict[str, None] = {}
-    try:
-        for chunk in table.chunks():
-            texts |= dict.fromkeys(text for text in chunk.texts if isinstance(text, str))
-            if len(texts) >= count:
-                break
-    finally:
-        table.close()
+    for text in read_texts(path, text_column=column):
+        texts[text] = None
+        if len(texts) >= count:
+            break
     if len(texts) < 100:
         raise UserError(f"{path} has {len(texts)} different comments; a measurement needs at least 100")
-    return list(texts)[:count]
+    return list(texts)
 
 
 def made_up(count: int) -> list[str]:

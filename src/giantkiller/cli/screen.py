@@ -1,144 +1,149 @@
-"""`giantkiller screen`: screen a file of comments."""
+"""`giantkiller screen`: a file of comments in, the same file with scores and actions out."""
 
 import json
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cli import ROWS_FAILED
+from giantkiller.cli.options import PATH, json_option, model_option, threads_option
+from giantkiller.cli.score import SHORT
 from giantkiller.cli.terminal import fit, printable
+from giantkiller.errors import UserError
+from giantkiller.files.formats import FORMATS
 
 if TYPE_CHECKING:
-    from giantkiller.files import Summary
-    from giantkiller.files.screening import Row, Screen
+    from giantkiller.files import ScreenSummary
+    from giantkiller.files.summary import ScreenedRow
 
-SHORT_NAMES = ("toxic", "severe", "obscene", "threat", "insult", "identity", "sexual")
-"""Headings of the table, in the order of the attributes."""
-
-ACTIONS = ("allow", "monitor", "review", "remove")
 WIDTH = 120  # of the table where there is no terminal
+_STREAM = Path("-")
 
 
 @click.command(name="screen")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path, readable=False))
-@click.option("-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path, readable=False),
-              help="Where the rows go with their scores; the format is that of IN.")  # fmt: skip
-@click.option("--text-column", help="The column with the comments, if its name is unusual.")
-@click.option("--prefix", default="", help="Put before the names of the nine new columns.")
+@click.argument("source", metavar="IN", type=PATH)
+@click.option("-o", "--output", metavar="OUT", required=True, type=PATH,
+              help="Where the scored rows go, in the format of IN; - is standard output.")  # fmt: skip
+@click.option("--text-column", metavar="NAME", help="The column with the comments, if not a usual one.")
+@click.option("--prefix", default="", metavar="TEXT", help="Put before the names of the ten new columns.")
+@click.option("--format", "file_format", type=click.Choice(list(FORMATS)),
+              help="The format of IN and OUT, where no ending says it.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
-@click.option("--model", default="default", show_default=True, help="A bundle folder, or the shipped one.")
+@model_option
+@threads_option
 @click.option("--show", type=click.IntRange(1, 10_000), is_flag=False, flag_value=25, metavar="[N]",
               help="Print the first rows as a table; 25 if no number is given.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option("Print the summary as JSON.")
 def command(
     source: Path,
     output: Path,
     text_column: str | None,
     prefix: str,
+    file_format: str | None,
     resume: bool,
     model: str,
+    threads: int | None,
     show: int | None,
     as_json: bool,
 ) -> None:
-    """Screen the comments in IN, a CSV, TSV, JSON Lines (all also .gz) or Parquet file.
+    """Screen the comments in IN, a CSV, TSV, JSON Lines (all also .gz) or Parquet file; - is standard input.
 
     OUT has the same rows in the same order, with their columns, the seven scores, the action (allow,
-    monitor, review or remove) and, where a row could not be screened, an error. The comments are looked for
-    in a column called text, comment_text, comment, body or content.
+    monitor, review or remove), the attribute that called for it and, where a row could not be screened, an
+    error; then the exit status is 3. The comments are looked for in a column called text, comment_text,
+    comment, body or content.
 
-    Example: giantkiller screen comments.csv -o screened.csv --show
+    Examples:
+
+    \b
+      giantkiller screen comments.csv -o screened.csv --show
+      zcat comments.jsonl.gz | giantkiller screen - -o - --format jsonl > screened.jsonl
     """
+    from giantkiller.files import judge_with, screen_file
+    from giantkiller.files.verdicts import describe_model
+    from giantkiller.screener import Screener
+
+    screener = Screener(model, threads=threads)
+    with _progress(source, output) as progress:
+        summary = screen_file(
+            _stream(sys.stdin, "input") if source == _STREAM else source,
+            _stream(sys.stdout, "output") if output == _STREAM else output,
+            judge_with(screener),
+            text_column=text_column,
+            prefix=prefix,
+            file_format=file_format,
+            resume=resume,
+            model=describe_model(screener.bundle),
+            policy=screener.bundle.policy.to_dict(),
+            preview=show or 0,
+            progress=progress,
+        )
+    _report(summary, as_json=as_json, err=output == _STREAM)
+    if summary.errors:
+        raise click.exceptions.Exit(ROWS_FAILED)
+
+
+def _stream(stream: IO[str] | None, name: str) -> IO[bytes]:
+    if stream is None:
+        raise UserError(f"standard {name} is closed; name a file")
+    return stream.buffer  # type: ignore[attr-defined, no-any-return]
+
+
+@contextmanager
+def _progress(source: Path, output: Path) -> Iterator[Callable[[int, float], None]]:
+    """Show a bar; say what is left to do when the run is interrupted."""
     from tqdm import tqdm
 
-    from giantkiller.files import screen_file
-
-    screen, name = load(model)
-    size = source.stat().st_size if source.is_file() else 0
+    size = source.stat().st_size if source.is_file() else None
     with tqdm(total=size, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar:
 
         def progress(rows: int, share: float) -> None:
             bar.set_postfix_str(f"{rows:,} rows", refresh=False)
-            bar.update(share * size - bar.n)
+            bar.update(0 if size is None else share * size - bar.n)
 
         try:
-            summary = screen_file(
-                source,
-                output,
-                screen,
-                text_column=text_column,
-                prefix=prefix,
-                resume=resume,
-                model=name,
-                preview=show or 0,
-                progress=progress,
-            )
+            yield progress
         except KeyboardInterrupt:
-            click.echo("the rows done so far are kept: the same command with --resume goes on", err=True)
+            if _STREAM not in (source, output):
+                click.echo("the rows done so far are kept: the same command with --resume goes on", err=True)
             raise
+
+
+def _report(summary: "ScreenSummary", *, as_json: bool, err: bool) -> None:
+    """Print a summary to standard output, or to standard error where the rows go to the former."""
     if as_json:
-        click.echo(json.dumps(_as_json(source, output, name, summary), indent=2))
+        click.echo(json.dumps(summary.to_dict(), indent=2), err=err)
         return
     if summary.preview:
-        click.echo(table(summary.preview, width=shutil.get_terminal_size((WIDTH, 24)).columns))
-        click.echo()
-    _print(source, output, summary)
-
-
-def load(model: str) -> tuple["Screen", str]:
-    """Load a model: the function that screens, and the name that a resumed run must find again."""
-    from giantkiller.screener import Screener
-
-    screener = Screener(model)
-    bundle = screener.bundle
-
-    def screen(texts: list[str]) -> tuple[Any, Sequence[str]]:
-        scores = screener.scores(texts)
-        return scores, bundle.policy.actions(scores).tolist()
-
-    name = f"{bundle.name} {bundle.version} ({bundle.files['model.onnx'].sha256[:12]})"
-    return screen, name
-
-
-def _print(source: Path, output: Path, summary: "Summary") -> None:
-    resumed = f", {summary.resumed:,} of them by an earlier run" if summary.resumed else ""
-    speed = f" in {summary.seconds:.2g} s, {summary.rate:,.0f} comments/s" if summary.seconds else ""
-    click.echo(f"{summary.rows:,} comments screened{resumed}{speed}")
-    click.echo(", ".join(f"{name} {count:,}" for name, count in _counts(summary).items()))
-    click.echo(f"{printable(str(source))} -> {printable(str(output))}")
+        click.echo(
+            table(summary.preview, width=shutil.get_terminal_size((WIDTH, 24)).columns) + "\n", err=err
+        )
+    all_of_them = f"{summary.screened:,} of {summary.rows:,}" if summary.errors else f"{summary.rows:,}"
+    resumed = f", {summary.resumed:,} rows by an earlier run" if summary.resumed else ""
+    speed = f" in {summary.seconds:.2g} s, {summary.rate:,.0f} comments/s" if summary.scored else ""
+    click.echo(f"{all_of_them} comments screened{resumed}{speed}", err=err)
+    counts = {**summary.actions, "error": summary.errors}
+    click.echo(", ".join(f"{name} {count:,}" for name, count in counts.items()), err=err)
+    click.echo(f"{printable(summary.input)} -> {printable(summary.output)}", err=err)
     if summary.errors:
         click.echo(f"not screened: {summary.errors:,}, for the reasons in the column 'error'", err=True)
 
 
-def _counts(summary: "Summary") -> dict[str, int]:
-    names = dict.fromkeys([*ACTIONS, *summary.actions])
-    return {name: summary.actions.get(name, 0) for name in names} | {"error": summary.errors}
+def table(rows: Sequence["ScreenedRow"], width: int) -> str:
+    """Lay rows out for people: text cut to fit, scores, action; what is not printable escaped.
 
-
-def _as_json(source: Path, output: Path, model: str, summary: "Summary") -> dict[str, Any]:
-    counts = _counts(summary)
-    return {
-        "input": str(source),
-        "output": str(output),
-        "model": model,
-        "text_column": summary.text_column,
-        "rows": summary.rows,
-        "resumed": summary.resumed,
-        "errors": counts.pop("error"),
-        "actions": counts,
-        "seconds": round(summary.seconds, 3),
-        "comments_per_second": round(summary.rate, 1),
-        "preview": [
-            {"text": row.text, "scores": row.scores, "action": row.action, "error": row.error}
-            for row in summary.preview
-        ],
-    }
-
-
-def table(rows: Sequence["Row"], width: int) -> str:
-    """Lay rows out for people: text cut to fit, scores, action; what is not printable escaped."""
-    numbers = "".join(f"{name:>{len(name) + 2}}" for name in SHORT_NAMES)
+    Args:
+        rows: The rows.
+        width: Terminal cells of a line.
+    """
+    names = [SHORT[attribute] for attribute in ATTRIBUTES]
+    numbers = "".join(f"{name:>{len(name) + 2}}" for name in names)
     text_width = max(20, width - len(numbers) - len("  monitor") - 1)
     lines = [f"{'comment':<{text_width}}{numbers}  action"]
     for row in rows:
@@ -147,7 +152,7 @@ def table(rows: Sequence["Row"], width: int) -> str:
             lines.append(f"{text}  error: {printable(row.error or '')}")
         else:
             scores = "".join(
-                f"{score:>{len(name) + 2}.2f}" for name, score in zip(SHORT_NAMES, row.scores, strict=True)
+                f"{score:>{len(name) + 2}.2f}" for name, score in zip(names, row.scores, strict=True)
             )
             lines.append(f"{text}{scores}  {row.action}")
     return "\n".join(lines)

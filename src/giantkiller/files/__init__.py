@@ -1,6 +1,8 @@
 """Files of comments, screened in chunks: rows in their order, with their columns, nothing lost."""
 
-from giantkiller.files.formats import TEXT_NAMES
-from giantkiller.files.screening import Summary, screen_file
+from giantkiller.files.columns import TEXT_NAMES
+from giantkiller.files.screening import screen_file
+from giantkiller.files.summary import ScreenSummary
+from giantkiller.files.verdicts import Verdicts, judge_with
 
-__all__ = ["TEXT_NAMES", "Summary", "screen_file"]
+__all__ = ["TEXT_NAMES", "ScreenSummary", "Verdicts", "judge_with", "screen_file"]

@@ -1,0 +1,89 @@
+"""Opening a file of comments, whatever its format."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from giantkiller.errors import UserError
+from giantkiller.files.chunks import Table
+from giantkiller.files.delimited import DelimitedTable
+from giantkiller.files.formats import JSON_LINES, PARQUET, FileFormat, format_of
+from giantkiller.files.jsonlines import JsonLinesTable
+from giantkiller.files.source import Source
+
+
+def open_table(
+    origin: Path | IO[bytes],
+    file_format: FileFormat,
+    *,
+    gzipped: bool = False,
+    text_column: str | None = None,
+    added: Sequence[str] = (),
+) -> Table:
+    """Open a file of comments.
+
+    Args:
+        origin: The file, or a binary stream.
+        file_format: Its format.
+        gzipped: Whether it is compressed with gzip.
+        text_column: Where the comments are; looked for by the names in `TEXT_NAMES` if None.
+        added: The columns that encoding will add; none of them may be there already.
+
+    Raises:
+        UserError: It can't be read, or has not the columns that are needed.
+    """
+    if file_format is PARQUET:
+        # Imported here: pyarrow is an extra, and slow to load.
+        from giantkiller.files.parquet import ParquetTable
+
+        if not isinstance(origin, Path):
+            raise UserError("Parquet can't be read from a stream; name a file")
+        return ParquetTable(origin, text_column, added)
+    source = Source(origin, gzipped)
+    try:
+        if file_format is JSON_LINES:
+            return JsonLinesTable(source, text_column, added)
+        return DelimitedTable(source, file_format.delimiters, text_column, added)
+    except BaseException:
+        source.close()
+        raise
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file with something in it.
+
+    Raises:
+        UserError: It is missing, a folder, empty, or can't be reached.
+    """
+    try:
+        if not path.exists():
+            raise UserError(f"{path}: there is no such file")
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; name a file in it")
+        if path.is_file() and path.stat().st_size == 0:
+            raise UserError(f"{path} is empty")
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL byte in the name, links in a circle
+        raise UserError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_texts(path: str | Path, *, text_column: str | None = None) -> Iterator[str]:
+    """Read the comments of a CSV, TSV, JSON Lines or Parquet file; rows without text are left out.
+
+    Args:
+        path: The file; its ending says what it is.
+        text_column: Where the comments are; looked for by the names in `TEXT_NAMES` if None.
+
+    Raises:
+        UserError: The file can't be read, or has no such column.
+    """
+    path = Path(path)
+    check_file(path)
+    file_format, gzipped = format_of(path)
+    table = open_table(path, file_format, gzipped=gzipped, text_column=text_column)
+    try:
+        for chunk in table.chunks():
+            for text, problem in zip(chunk.texts, chunk.problems, strict=True):
+                if problem is None and isinstance(text, str):
+                    yield text
+    finally:
+        table.close()
