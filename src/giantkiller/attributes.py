@@ -44,3 +44,13 @@ OTHER_NAMES = {
     "SEXUALLY_EXPLICIT": "sexual_explicit",
 }
 """Attribute names elsewhere (Jigsaw 2018 and 2019, Perspective, Detoxify) and ours for them."""
+
+
+def attribute_of(label: str) -> str | None:
+    """Return our name for a label of any system, however it is spelled; None for what is no attribute."""
+    for spelling in (label, label.lower(), label.lower().replace(" ", "_").replace("-", "_")):
+        if spelling in ATTRIBUTES:
+            return spelling
+        if spelling in OTHER_NAMES:
+            return OTHER_NAMES[spelling]
+    return None

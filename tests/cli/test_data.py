@@ -90,7 +90,7 @@ def test_a_network_that_refuses_is_said_in_one_sentence(tmp_path, how):
     assert result.stdout == ""
     (sentence,) = result.stderr.splitlines()
     assert "google/civil_comments can't be fetched here" in sentence
-    assert "--from FOLDER" in sentence
+    assert "(--from)" in sentence
     assert not (tmp_path / "out").exists()
 
 

@@ -1,8 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.convert import SCHEMA, describe, write_labelled
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.convert import SCHEMA, convert, write_labelled
+from giantkiller.data.labelled import read_labelled
 from giantkiller.errors import UserError
 
 ROWS = (
@@ -49,17 +50,27 @@ def test_targets_that_cannot_be(tmp_path, source):
     for name, sentence in [
         ("out.csv", "give it the ending .parquet"),
         ("folder.parquet", "is a folder"),
-        ("in.csv/out.parquet", "can't be written"),
+        ("in.csv/out.parquet", "can't write"),
     ]:
         with pytest.raises(UserError, match=sentence):
             write_labelled(source, tmp_path / name)
 
 
-def test_describe(source):
-    found = describe(source)
-    assert (found["rows"], found["different_texts"], found["empty_texts"]) == (3, 3, 1)
-    assert found["label_kinds"] == {"a": 1, "b": 2}
-    assert found["other_columns"] == ["id", "male"]
-    assert list(found["attributes"]) == list(ATTRIBUTES)
-    assert found["attributes"]["toxicity"] == {"labelled": 3, "positive": 2, "rate": pytest.approx(2 / 3)}
-    assert found["attributes"]["threat"] == {"labelled": 0, "positive": 0, "rate": None}
+def test_the_input_is_not_overwritten(tmp_path, source):
+    path = tmp_path / "labelled.parquet"
+    write_labelled(source, path)
+    before = path.read_bytes()
+    (tmp_path / "link.parquet").symlink_to(path)
+    (tmp_path / "hard.parquet").hardlink_to(path)
+    through_nothing = Path(f"{tmp_path}/nofolder/../labelled.parquet")
+    for target in (path, tmp_path / "link.parquet", tmp_path / "hard.parquet", through_nothing):
+        with pytest.raises(UserError, match="is the input itself"):
+            convert(path, target)
+    assert path.read_bytes() == before
+
+
+def test_an_old_output_keeps_its_mode(tmp_path, source):
+    path = tmp_path / "out.parquet"
+    path.touch(mode=0o600)
+    write_labelled(source, path)
+    assert path.stat().st_mode & 0o777 == 0o600

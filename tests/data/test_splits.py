@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from giantkiller.data.sources import Columns, Labelled, read_labelled
+from giantkiller.data.labelled import Columns, Labelled, read_labelled
 from giantkiller.data.splits import Quota, published_splits
 from giantkiller.errors import UserError
 

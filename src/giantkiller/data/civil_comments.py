@@ -88,6 +88,5 @@ def _fetching(source: str | Path) -> Iterator[None]:
             raise UserError(f"{source} does not hold the data set {NAME} as Parquet files") from error
         raise UserError(
             f"{source} can't be fetched here ({type(error).__name__}); download its Parquet files by hand "
-            "from the data set's page on the Hugging Face hub and name their folder: "
-            "giantkiller data civil-comments --from FOLDER -o DIR"
+            "from the data set's page on the Hugging Face hub and name their folder (`source`)"
         ) from error

@@ -1,19 +1,18 @@
 """Labelled comments in our own form: Parquet with a text, seven fractions, and whatever else there was."""
 
-import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from giantkiller.attributes import ATTRIBUTES, POSITIVE
-from giantkiller.data.sources import Labelled
+from giantkiller.atomic import replace_file
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.data.labelled import Labelled, read_labelled
 from giantkiller.errors import UserError
+from giantkiller.files.paths import same_file
 
 SCHEMA = pa.schema([("text", pa.string()), *((name, pa.float32()) for name in ATTRIBUTES)])
 """The columns that every file of ours has, first and in this order; a missing label is null."""
@@ -21,33 +20,49 @@ SCHEMA = pa.schema([("text", pa.string()), *((name, pa.float32()) for name in AT
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give a path to write to that takes the target's name only when all went well.
+    """Replace a Parquet file by what the body writes to a temporary one; on an error nothing changes.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The temporary file.
 
     Raises:
-        UserError: it can't be written.
+        UserError: It can't be written, or its ending is another.
     """
     if not path.name.endswith(".parquet"):
         raise UserError(f"{path}: the output is Parquet; give it the ending .parquet")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name a file in it")
-    unfinished = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UserError(f"{path} can't be written: {reason}") from error
-    finally:
-        if path.parent.is_dir():
-            unfinished.unlink(missing_ok=True)
+    with replace_file(path) as temporary:
+        yield temporary
+
+
+def convert(source: Path, target: Path, *, text_column: str | None = None) -> int:
+    """Write any known form of labelled comments as our Parquet.
+
+    Args:
+        source: The file, in a form that `read_labelled` reads.
+        target: The Parquet file to write.
+        text_column: The column with the comments; looked for by the names in `TEXT_NAMES` if None.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        UserError: The source can't be read, the target not written, or they are one file.
+    """
+    if same_file(source, target):
+        raise UserError(f"{target} is the input itself; name another output")
+    labelled = read_labelled(source, text_column=text_column)
+    write_labelled(labelled, target)
+    return len(labelled)
 
 
 def write_labelled(labelled: Labelled, path: Path) -> None:
     """Write labelled comments as Parquet, with `label_kind` and all other columns after the labels.
 
     Raises:
-        UserError: the file can't be written, or another column is called as one of ours.
+        UserError: The file can't be written, or another column is called as one of ours.
     """
     columns = [pa.array(labelled.texts, pa.string())]
     columns += [pa.array(column, pa.float32(), mask=np.isnan(column)) for column in labelled.targets.T]
@@ -58,30 +73,5 @@ def write_labelled(labelled: Labelled, path: Path) -> None:
         if name in table.column_names:
             raise UserError(f"{path} would have two columns {name!r}; rename the one in the source")
         table = table.append_column(name, labelled.extra.table.column(name))
-    with writing(path) as unfinished:
-        pa.parquet.write_table(table, unfinished, compression="zstd")
-
-
-def describe(labelled: Labelled) -> dict[str, Any]:
-    """Count rows, labels and positives (a fraction of at least 0.5).
-
-    Returns:
-        A dictionary for JSON: `rows`, `different_texts`, `empty_texts`, `label_kinds`, `other_columns`, and
-        for each attribute `labelled`, `positive` and `rate`, the positive share of the labelled or None.
-    """
-    attributes = {}
-    for name, column in zip(ATTRIBUTES, labelled.targets.T, strict=True):
-        known, positive = int(np.isfinite(column).sum()), int((column >= POSITIVE).sum())
-        attributes[name] = {
-            "labelled": known,
-            "positive": positive,
-            "rate": positive / known if known else None,
-        }
-    return {
-        "rows": len(labelled),
-        "different_texts": len(set(labelled.texts)),
-        "empty_texts": sum(not text.strip() for text in labelled.texts),
-        "label_kinds": dict(Counter(labelled.kinds or [])),
-        "other_columns": list(labelled.extra),
-        "attributes": attributes,
-    }
+    with writing(path) as temporary:
+        pa.parquet.write_table(table, temporary, compression="zstd")

@@ -6,7 +6,7 @@ import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import merge_key
-from giantkiller.data.sources import Labelled
+from giantkiller.data.labelled import Labelled
 from giantkiller.errors import UserError
 
 

@@ -1,6 +1,5 @@
 """Screening a file: read a chunk, score it, append it to the output."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from giantkiller.files.chunks import Table
 from giantkiller.files.columns import added_columns
 from giantkiller.files.formats import FORMATS, PARQUET, FileFormat, format_of, named_format
 from giantkiller.files.output import FileOutput, Output, StreamOutput, UnfinishedError, partial_path
+from giantkiller.files.paths import check_file, same_file
 from giantkiller.files.summary import ScreenSummary
-from giantkiller.files.tables import check_file, open_table
+from giantkiller.files.tables import open_table
 from giantkiller.files.verdicts import Judge, screen_chunk
 
 Place = str | Path | IO[bytes]
@@ -86,12 +86,6 @@ def screen_file(
     finally:
         table.close()
     return summary
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to one file, by links of any kind or through folders that don't exist."""
-    one, other = Path(os.path.realpath(one)), Path(os.path.realpath(other))
-    return one == other or (one.exists() and other.exists() and one.samefile(other))
 
 
 @dataclass

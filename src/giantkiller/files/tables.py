@@ -9,6 +9,7 @@ from giantkiller.files.chunks import Table
 from giantkiller.files.delimited import DelimitedTable
 from giantkiller.files.formats import JSON_LINES, PARQUET, FileFormat, format_of
 from giantkiller.files.jsonlines import JsonLinesTable
+from giantkiller.files.paths import check_file
 from giantkiller.files.source import Source
 
 
@@ -47,23 +48,6 @@ def open_table(
     except BaseException:
         source.close()
         raise
-
-
-def check_file(path: Path) -> None:
-    """Refuse what is no file with something in it.
-
-    Raises:
-        UserError: It is missing, a folder, empty, or can't be reached.
-    """
-    try:
-        if not path.exists():
-            raise UserError(f"{path}: there is no such file")
-        if path.is_dir():
-            raise UserError(f"{path} is a folder; name a file in it")
-        if path.is_file() and path.stat().st_size == 0:
-            raise UserError(f"{path} is empty")
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL byte in the name, links in a circle
-        raise UserError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_texts(path: str | Path, *, text_column: str | None = None) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.labelled import read_labelled
 from giantkiller.errors import UserError
 
 NAN = float("nan")
@@ -189,15 +189,15 @@ BAD_FILES = [
     ("empty.csv", b"", "is empty"),
     ("header.csv", b"text,toxicity\n", "no rows"),
     ("none.jsonl", b"\n\n", "no rows"),
-    ("wide.csv", b"text,toxicity\na,0\nb,1,2\n", "row 2 has 3 fields where the header has 2"),
-    ("quote.csv", b'text,toxicity\na,0\n"b,1\nc,0\n', "row 2"),
-    ("open.csv", b'toxicity,text\n0,a\n1,"b\n0,c\n', "never closed in row 2"),
+    ("wide.csv", b"text,toxicity\na,0\nb,1,2\n", "row 2 can't be read: 3 fields where the header has 2"),
+    ("quote.csv", b'text,toxicity\na,0\n"b,1\nc,0\n', "line 3 and never closed"),
+    ("open.csv", b'toxicity,text\n0,a\n1,"b\n0,c\n', "line 3 and never closed"),
     ("latin.csv", "text\ncafé\n".encode("latin-1"), "not UTF-8"),
     ("latin.jsonl", '{"text": "café"}\n'.encode("latin-1"), "line 1 is not UTF-8"),
     ("broken.jsonl", b'{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
     ("deep.jsonl", b"[" * 200_000, "line 1 is not JSON"),
-    ("list.jsonl", b'["a"]\n', "line 1 is JSON but not an object"),
-    ("other.csv", b"a,b\n1,2\n", "usual name for text"),
+    ("list.jsonl", b'["a"]\n', "line 1 is JSON, but not an object"),
+    ("other.csv", b"a,b\n1,2\n", "none of its columns"),
     (
         "word.csv",
         b"text,toxicity\na,0\nb,high\n",
@@ -207,7 +207,7 @@ BAD_FILES = [
     ("inf.jsonl", b'{"text": "a", "threat": Infinity}\n', "row 1 has inf in 'threat'"),
     ("number.jsonl", b'{"text": 3, "threat": 0}\n', "not text"),
     ("twice.csv", b"text,text\na,b\n", "same name"),
-    ("what.xlsx", b"PK", "ends in no way known"),
+    ("what.xlsx", b"PK", "its ending is not known"),
     ("fake.parquet", b"PAR1 and nothing", "damaged"),
     ("fake.csv.gz", b"text\na\n", "damaged"),
     ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:-12], "damaged"),
