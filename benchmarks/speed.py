@@ -58,6 +58,7 @@ def main():
 def measure(options, data, folder):
     from giantkiller import Screener
     from giantkiller.data.sources import read_labelled
+    from giantkiller.encoding import length
 
     checkpoint = options.checkpoint or random_checkpoint(folder / "random")
     seen = read_labelled(options.train) if options.train else data
@@ -68,7 +69,7 @@ def measure(options, data, folder):
         data.texts[:: max(1, len(data) // options.slow_comments)][: options.slow_comments],
     )
     mine = Screener(bundles["ours"], threads=options.threads)
-    tokens = [len(row) // 4 for row in mine.encoder.encode(texts)]
+    tokens = [length(row) for row in mine.encoder.encode(texts)]
     flops = sum(nominal_flops(count) for count in tokens)
     result = {
         "machine": machine(),

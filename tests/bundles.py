@@ -1,14 +1,16 @@
 """A bundle that computes something a reader can check by hand."""
 
 import string
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import write_bundle
+from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, write_bundle
 from giantkiller.policy import Policy
 
 # What each known word adds to the logits; any other token adds nothing.
@@ -81,16 +83,9 @@ def graph() -> bytes:
     return bytes(model.SerializeToString())
 
 
-def build(folder: Path, max_length: int = 32) -> Path:
-    """Write the bundle."""
-    write_bundle(
-        folder,
-        model=graph(),
-        tokenizer=tokenizer().to_str().encode(),
-        card="# Tiny\n",
-        name="tiny",
-        version="1",
-        max_length=max_length,
-        policy=POLICY,
-    )
+def build(folder: Path, max_length: int = 32, files: dict[str, bytes] | None = None, **changes: Any) -> Path:
+    """Write the bundle, with other files or other entries in its manifest."""
+    bundle = Bundle(name="tiny", version="1", max_length=max_length, policy=POLICY)
+    ours = {MODEL: graph(), TOKENIZER: tokenizer().to_str().encode(), CARD: b"# Tiny\n"}
+    write_bundle(folder, replace(bundle, **changes), ours | (files or {}))
     return folder

@@ -1,10 +1,22 @@
 import json
+import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import Calibration, find_bundle, read_bundle, write_bundle
+from giantkiller.bundle import (
+    CARD,
+    MODEL,
+    TOKENIZER,
+    Bundle,
+    Calibration,
+    find_bundle,
+    read_bundle,
+    write_bundle,
+)
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy
 
@@ -15,12 +27,12 @@ def copy(tiny_bundle, tmp_path):
     return tmp_path / "bundle"
 
 
+FILES = {MODEL: b"graph", TOKENIZER: b"{}", CARD: b"# card"}
+
+
 def write(folder, **changes):
-    settings = {
-        "model": b"graph", "tokenizer": b"{}", "card": "# card",
-        "name": "n", "version": "1", "max_length": 64,
-    }  # fmt: skip
-    return write_bundle(folder, **(settings | changes))
+    bundle = Bundle(name="n", version="1", max_length=64)
+    return write_bundle(folder, replace(bundle, **changes), FILES)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -28,6 +40,7 @@ def test_what_is_written_is_read(tmp_path):
         tmp_path / "deep" / "b",
         calibration={"insult": Calibration(1.5, -0.25)},
         policy=Policy({"insult": {"review": 0.5, "remove": 0.9}}),
+        policies={"family": Policy({"insult": {"remove": 0.2}})},
         threshold={"toxicity": 0.4},
         provenance={"recipe": "x"},
         figures={"auc": 0.9},
@@ -37,6 +50,11 @@ def test_what_is_written_is_read(tmp_path):
     assert read.calibration["insult"] == Calibration(1.5, -0.25)
     assert read.calibration["threat"] == Calibration()
     assert read.policy["insult"] == {"review": 0.5, "remove": 0.9}
+    assert read.policies == {"family": {"insult": {"remove": 0.2}}}
+    assert read.choose_policy("family")["insult"]["remove"] == 0.2
+    assert read.choose_policy("default") == read.choose_policy() == read.policy
+    with pytest.raises(UserError, match="default, family"):
+        read.choose_policy("adults")
     assert read.threshold == dict.fromkeys(ATTRIBUTES, 0.5) | {"toxicity": 0.4}
     assert read.model.read_bytes() == b"graph"
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["b"]  # nothing is left beside it
@@ -63,6 +81,76 @@ def test_a_refused_bundle_leaves_the_old_one(tmp_path):
         write(tmp_path / "b", max_length=3)
     assert read_bundle(tmp_path / "b").max_length == 64
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_other_files_in_a_bundles_folder_stay(tmp_path):
+    write(tmp_path / "b")
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    bundle = Bundle(name="n", version="2", max_length=64)
+    write_bundle(tmp_path / "b", bundle, {MODEL: b"other", TOKENIZER: b"{}", "extra.bin": b"x"})
+    assert {p.name for p in (tmp_path / "b").iterdir()} == {
+        "bundle.json", "model.onnx", "tokenizer.json", "extra.bin", "notes.txt",
+    }  # fmt: skip
+    # What the old manifest lists goes with the old bundle.
+    write(tmp_path / "b")
+    assert not (tmp_path / "b" / "extra.bin").exists()
+    assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
+
+
+def test_a_failed_swap_brings_the_old_bundle_back(tmp_path, monkeypatch):
+    write(tmp_path / "b")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()}
+    rename = Path.rename
+
+    def failing(self, other):
+        if other == (tmp_path / "b").resolve() and ".old" not in self.suffix:
+            raise OSError(16, "Device or resource busy")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(UserError, match="busy"):
+        write(tmp_path / "b", version="2")
+    monkeypatch.undo()
+    assert {p.name: p.read_bytes() for p in (tmp_path / "b").iterdir()} == before
+    assert read_bundle(tmp_path / "b").version == "1"
+
+
+def test_the_digest_is_of_everything(tmp_path):
+    bundles = [
+        write(tmp_path / "a"), write(tmp_path / "b"), write(tmp_path / "c", figures={"x": 1}),
+        write(tmp_path / "d", policy=Policy({"insult": {"review": 0.5}})),
+        write_bundle(tmp_path / "e", Bundle("n", "1", 64), FILES | {TOKENIZER: b"[]"}),
+    ]  # fmt: skip
+    digests = [bundle.digest for bundle in bundles]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 4
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def test_a_manifest_of_an_older_release_is_read(copy):
+    manifest = json.loads((copy / "bundle.json").read_text())
+    (copy / "bundle.json").write_text(json.dumps(manifest | {"gate": {"bias": 1.0}}))
+    assert read_bundle(copy).name == "tiny"
+
+
+def test_a_manifest_without_end_is_not_read(copy):
+    manifest = (copy / "bundle.json").read_text()
+    (copy / "bundle.json").write_text(manifest + " " * ((4 << 20) - len(manifest)))
+    assert read_bundle(copy).name == "tiny"
+    with (copy / "bundle.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(UserError, match="never that large"):
+        read_bundle(copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders there")
+@pytest.mark.parametrize("name", ["bundle.json", "model.onnx"])
+def test_only_regular_files_are_read(copy, name):
+    """A pipe would be read until somebody writes to it."""
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(UserError, match=name):
+        read_bundle(copy)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "README.md"])
@@ -103,6 +191,13 @@ def test_a_damaged_file_is_named(copy, name, harm):
         ({"policy": {"rudeness": {}}}, "rudeness"),
         ({"policy": {"insult": {"review": 0.9, "remove": 0.1}}}, "insult"),
         ({"policy": {"insult": {"ban": 0.9}}}, "ban"),
+        ({"policies": {"family": {"insult": {"ban": 0.9}}}}, "ban"),
+        ({"policies": {"default": {}}}, "default"),
+        ({"policies": {"a\x1b": {}}}, "name of a policy"),
+        ({"policies": {"family": 3}}, "no object"),
+        ({"policies": 3}, "policies"),
+        ({"calibration": {a: {"slope": 10**400, "intercept": 0} for a in ATTRIBUTES}}, "slope"),
+        ({"files": {"model.onnx": {"sha256": "0" * 64, "bytes": -1}}}, "model.onnx"),
         ({"figures": 3}, "figures"),
     ],
 )
@@ -128,12 +223,14 @@ def test_names_of_models(tmp_path, copy, monkeypatch):
     with pytest.raises(UserError, match="not a bundle"):
         find_bundle(checkpoint)
     (checkpoint / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="giantkiller export"):
+    with pytest.raises(UserError, match="export it first"):
         find_bundle(checkpoint)
     with pytest.raises(UserError, match="is a file"):
         find_bundle(checkpoint / "config.json")
     with pytest.raises(UserError, match="no model at"):
         find_bundle(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="no model at"):
+        find_bundle("~nobody-of-that-name/bundle/x")
     monkeypatch.setattr("giantkiller.bundle.DEFAULT", tmp_path)
     for name in (None, "default"):
         with pytest.raises(UserError, match="no model inside"):

@@ -1,11 +1,11 @@
-import numpy as np
 import pytest
 from bundles import tokenizer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, processors
 
 from giantkiller.cleaning import clean_text
-from giantkiller.encoding import ID, Encoder
+from giantkiller.encoding import Encoder, length, pack, unpack
 from giantkiller.errors import UserError
 
 
@@ -34,9 +34,7 @@ def test_words_one_by_one_equal_the_whole_text(made, texts, max_length):
     encoder = Encoder(made, max_length)
     for _ in range(2):  # the second time from memory
         rows = encoder.encode(texts)
-        assert [np.frombuffer(row, ID).tolist() for row in rows] == [
-            whole(text, max_length) for text in texts
-        ]
+        assert [unpack(row).tolist() for row in rows] == [whole(text, max_length) for text in texts]
 
 
 chunk = st.one_of(
@@ -86,23 +84,66 @@ def test_memory_is_bounded(made, monkeypatch):
     encoder = Encoder(made, 32)
     encoder.encode([f"word{i} ümlaut{i}" for i in range(100)])
     assert len(encoder._chunks) <= 10
-    assert len(encoder._innocent) <= 10
-    assert len(encoder._chunks._words) <= 10
+    assert len(encoder._untouched) <= 10
+    assert len(encoder._words) <= 10
     encoder.encode(["x" * 1000])
     assert "x" * 1000 not in encoder._chunks
 
 
-def test_another_kind_of_tokenizer_reads_whole_texts(tmp_path):
-    from tokenizers import normalizers
+KINDS = {
+    "cased": normalizers.BertNormalizer(lowercase=False),
+    "accents kept": normalizers.BertNormalizer(lowercase=True, strip_accents=False),
+    "cased, no accents": normalizers.BertNormalizer(lowercase=False, strip_accents=True),
+}
+ENCODERS = {}
 
-    cased = tokenizer()
-    cased.normalizer = normalizers.BertNormalizer(lowercase=False)
-    cased.save(str(tmp_path / "tokenizer.json"))
-    encoder = Encoder(tmp_path / "tokenizer.json", 16)
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(list(KINDS)), st.lists(st.text(max_size=20), max_size=4).map(" ".join))
+@example("cased", "You are an IDIOT")
+@example("accents kept", "naïve é e\u0301 É")
+@example("cased, no accents", "İstanbul ß ﬀ 日本語 Damn")
+def test_any_wordpiece_tokenizer_of_berts(kind, text):
+    other = tokenizer()
+    other.normalizer = KINDS[kind]
+    if kind not in ENCODERS:
+        ENCODERS[kind] = Encoder(other, 32)
+    encoder = ENCODERS[kind]
+    assert encoder._by_words
+    other.encode_special_tokens = True
+    other.enable_truncation(32)
+    (row,) = encoder.encode([text])
+    assert unpack(row).tolist() == other.encode(clean_text(text)).ids
+
+
+def test_another_kind_of_tokenizer_reads_whole_texts():
+    other = Tokenizer(models.WordLevel({"<s>": 0, "you are": 1, "?": 2}, unk_token="?"))
+    other.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    encoder = Encoder(other, 8)
     assert not encoder._by_words
-    assert (
-        np.frombuffer(encoder.encode(["you are IDIOT"])[0], ID).tolist() == cased.encode("you are IDIOT").ids
-    )
+    assert unpack(encoder.encode(["you are"])[0]).tolist() == [0, 1]
+    assert encoder.room == 7
+
+
+def test_words_that_somebody_added_are_found_within_words():
+    other = tokenizer()
+    other.add_tokens(["dio"])
+    assert unpack(Encoder(other, 32).encode(["idiot"])[0]).tolist() == other.encode("idiot").ids
+
+
+def test_a_tokenizer_that_is_given_stays_as_it_is():
+    given_one = tokenizer()
+    given_one.enable_truncation(7)
+    before = given_one.to_str()
+    encoder = Encoder(given_one, 32)
+    assert length(encoder.encode(["you " * 50])[0]) == 32
+    assert given_one.to_str() == before
+
+
+def test_rows():
+    assert length(pack([])) == 0
+    assert length(pack([5, 6, 7])) == 3
+    assert unpack(pack([5, 6, 7])).tolist() == [5, 6, 7]
 
 
 def test_refusals(tmp_path, made):

@@ -1,5 +1,6 @@
 import math
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.policy import ACTIONS, Combination, Policy, combine
+from giantkiller.policy import ACTIONS, Policy, read_policy
 
 POLICY = Policy(
     {
@@ -99,33 +100,70 @@ def test_a_policy_is_a_value():
         POLICY["threat"]["review"] = 0.1
 
 
-COMBINATION = Combination(("ours", "reports"), (2.0, 0.5), -1.0, (0.5, 1.0), (0.25, 2.0))
+def row(**scores):
+    return [scores.get(attribute, 0.0) for attribute in ATTRIBUTES]
 
 
-def test_combining():
-    got = combine(COMBINATION, {"ours": [0.5, 0.75], "reports": [1, 5], "unused": ["x"]})
-    np.testing.assert_allclose(got, [1 / (1 + math.exp(1)), 1 / (1 + math.exp(-2))])
+def test_a_score_on_the_threshold_has_reached_it():
+    """The table of a file and the verdict on one comment must say the same at the edge."""
+    policy = Policy({"insult": {"monitor": 0.25, "remove": 0.5}, "threat": {"review": 0.5}})
+    scores = [
+        row(insult=0.25), row(insult=0.5), row(threat=0.5), row(insult=math.nextafter(0.5, 0)),
+        row(insult=math.nextafter(0.25, 0)), row(insult=0.5, threat=0.5), row(),
+    ]  # fmt: skip
+    said = ["monitor", "remove", "review", "monitor", "allow", "remove", "allow"]
+    assert policy.actions(np.array(scores)).tolist() == said
+    assert [policy.judge(scores).action for scores in scores] == said
+
+
+def test_thresholds_are_compared_in_double_precision():
+    """0.7 as float32 is below 0.7: the score of 0.7 that a model gave has not reached it."""
+    policy = Policy({"insult": {"review": 0.7}})
+    score = np.float32(0.7)
+    assert policy.actions(np.array([row(insult=score)], np.float32)).tolist() == ["allow"]
+    assert policy.judge(dict.fromkeys(ATTRIBUTES, score)).action == "allow"
+    assert policy.judge([score] * 7).action == "allow"
+
+
+def test_of_two_attributes_as_far_beyond_the_earlier_is_named():
+    for order in (["threat", "insult"], ["insult", "threat"]):
+        policy = Policy({attribute: {"review": 0.5} for attribute in order})
+        assert policy.judge(row(threat=0.75, insult=0.75)).attribute == "threat"
+        assert policy.judge(row(threat=0.75, insult=0.875)).attribute == "insult"
+        assert list(policy) == ["threat", "insult"]
 
 
 @pytest.mark.parametrize(
-    ("signals", "said"),
+    ("name", "text"),
     [
-        ({"ours": [0.5]}, "'reports' is missing"),
-        ({"ours": [0.5, math.nan], "reports": [1, 2]}, "row 2"),
-        ({"ours": [0.5, None], "reports": [1, 2]}, "row 2"),
-        ({"ours": [0.5], "reports": [1, 2]}, "number of rows"),
-        ({"ours": ["much"], "reports": [1]}, "no number"),
+        ("p.json", '{"insult": {"review": 0.6, "remove": 0.95}}'),
+        ("p.toml", "[insult]\nreview = 0.6\nremove = 0.95\n"),
     ],
 )
-def test_a_missing_signal_is_not_guessed(signals, said):
-    with pytest.raises(UserError, match=said):
-        combine(COMBINATION, signals)
+def test_a_policy_from_a_file(tmp_path, name, text):
+    if name.endswith(".toml") and sys.version_info < (3, 11):
+        pytest.importorskip("tomli")
+    (tmp_path / name).write_text(text)
+    assert read_policy(tmp_path / name) == {"insult": {"review": 0.6, "remove": 0.95}}
 
 
-def test_wrong_combinations():
-    with pytest.raises(UserError, match="one weight"):
-        Combination(("a", "b"), (1.0,), 0.0, (0.0,), (1.0,))
-    with pytest.raises(UserError, match="finite"):
-        Combination(("a",), (math.inf,), 0.0, (0.0,), (1.0,))
-    with pytest.raises(UserError, match="above 0"):
-        Combination(("a",), (1.0,), 0.0, (0.0,), (0.0,))
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("p.json", "{", "no valid JSON"),
+        ("p.json", "[]", "no policy"),
+        ("p.json", "[" * 100_000, "no valid JSON"),
+        ("p.json", '{"insult": {"ban": 1}}', "'ban'"),
+        ("p.json", '{"insult": {"review": NaN}}', "not a score"),
+        ("p.json", " " * ((1 << 20) + 1), "too large"),
+        ("p.json", "\xff", "no valid JSON"),
+        ("p.toml", "insult = ", "no valid TOML"),
+        ("missing.json", None, "can't read"),
+    ],
+)
+def test_a_file_that_is_no_policy(tmp_path, name, text, said):
+    if text is not None:
+        (tmp_path / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=said) as error:
+        read_policy(tmp_path / name)
+    assert name in str(error.value)

@@ -1,19 +1,24 @@
+import json
 import math
 import pickle
+import re
 import threading
 
 import numpy as np
+import onnx
 import pytest
-from bundles import BIAS, WEIGHTS, build
+from bundles import BIAS, WEIGHTS, build, graph, tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import Calibration, read_bundle, write_bundle
+from giantkiller.bundle import MODEL, TOKENIZER, Calibration
 from giantkiller.cleaning import MAX_CHARS
 from giantkiller.errors import UserError
-from giantkiller.screener import available_cores, plan
+from giantkiller.policy import Policy
+from giantkiller.screener import _has_external_data, available_cores
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +46,8 @@ def test_logits_and_scores_by_hand(screener):
     np.testing.assert_allclose(screener.scores(texts), 1 / (1 + np.exp(-np.array(by_hand))), rtol=1e-6)
 
 
-def test_calibration_is_applied(tiny_bundle, tmp_path):
-    tiny = read_bundle(tiny_bundle)
-    write_bundle(
-        tmp_path / "b",
-        model=tiny.model,
-        tokenizer=tiny.tokenizer,
-        card="",
-        name="n",
-        version="1",
-        max_length=32,
-        calibration={"insult": Calibration(0.5, 1.0)},
-    )
+def test_calibration_is_applied(tmp_path):
+    build(tmp_path / "b", calibration={"insult": Calibration(0.5, 1.0)})
     row = Screener(tmp_path / "b").predict("idiot")
     assert row["insult"] == pytest.approx(1 / (1 + math.exp(-(0.5 * 2.5 + 1.0))))
     assert row["toxicity"] == pytest.approx(1 / (1 + math.exp(-2.0)))
@@ -213,26 +208,93 @@ def test_settings_below_one(tiny_bundle, setting):
         Screener(tiny_bundle, **{setting: 0})
 
 
-def test_a_broken_graph(tiny_bundle, tmp_path):
-    from onnx import TensorProto, helper
+def refusal(folder, **changes):
+    """The sentence with which a bundle is refused, whose checksums are right."""
+    with pytest.raises(UserError) as error:
+        Screener(build(folder, **changes))
+    return str(error.value)
 
-    ids, out = (
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["a", "b"]) for name in ("input_ids", "logits")
+
+def graph_of(
+    nodes, outputs=("batch", 7), inputs=("input_ids", "attention_mask"), tensors=(), of=TensorProto.INT64
+):
+    made = helper.make_graph(
+        [helper.make_node(*node[:3], **(node[3] if len(node) > 3 else {})) for node in nodes],
+        "g",
+        [helper.make_tensor_value_info(name, of, ["batch", "tokens"]) for name in inputs],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, outputs)],
+        list(tensors),
     )
-    graph = helper.make_graph([helper.make_node("Identity", ["input_ids"], ["logits"])], "g", [ids], [out])
-    other = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    for i, model in enumerate((b"no graph", other.SerializeToString())):
-        write_bundle(
-            tmp_path / str(i),
-            model=model,
-            tokenizer=read_bundle(tiny_bundle).tokenizer,
-            card="",
-            name="n",
-            version="1",
-            max_length=32,
-        )
-        with pytest.raises(UserError, match=r"model\.onnx"):
-            Screener(tmp_path / str(i))
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+CAST = ("Cast", ["input_ids"], ["logits"], {"to": TensorProto.FLOAT})
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (b"no graph", "no model"),
+        (graph_of([CAST], outputs=("batch", "tokens"), inputs=("input_ids",)), "other inputs"),
+        (graph_of([CAST], of=TensorProto.INT32), "other inputs"),
+        # Says (batch, 7), returns (batch, tokens).
+        (graph_of([CAST]), r"shape \(1, 32\)|can't run"),
+    ],
+)
+def test_a_graph_that_is_no_bundles(tmp_path, model, said):
+    assert re.search(said, refusal(tmp_path / "b", files={MODEL: model}))
+
+
+def test_logits_of_one_row_are_not_given_to_all(tmp_path):
+    """Seven logits for a whole batch would be broadcast to every text."""
+    seven = numpy_helper.from_array(np.zeros((1, 7), np.float32), "seven")
+    model = graph_of([("Identity", ["seven"], ["logits"])], outputs=(1, 7), tensors=[seven])
+    screener = Screener(build(tmp_path / "b", files={MODEL: model}), threads=1)
+    with pytest.raises(UserError, match="for 2 texts"):
+        screener.scores(["you are", "are you"])
+
+
+def test_weights_outside_the_bundle(tmp_path):
+    model = onnx.load_from_string(graph())
+    table = next(tensor for tensor in model.graph.initializer if tensor.name == "table")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "outside.bin").write_bytes(table.raw_data)
+    onnx.external_data_helper.set_external_data(table, location="../outside.bin")
+    table.ClearField("raw_data")
+    table.data_location = TensorProto.EXTERNAL
+    assert "another file" in refusal(tmp_path / "b", files={MODEL: model.SerializeToString()})
+    # The same key with its length spelled in two bytes, as protobuf allows.
+    content = model.SerializeToString()
+    assert content.count(b"\n\x08location") == 1
+    assert _has_external_data(b"\n\x88\x00location")
+    assert _has_external_data(b"\x8a\x00\x88\x80\x00location")
+    assert not _has_external_data(b"relocation \x12\x08location")
+
+
+def test_a_tokenizer_of_another_model(tmp_path):
+    larger = json.loads(tokenizer().to_str())
+    larger["model"]["vocab"]["beyond"] = len(larger["model"]["vocab"])
+    assert "can't run" in refusal(tmp_path / "larger", files={TOKENIZER: json.dumps(larger).encode()})
+    for name, vocabulary in (("empty", {}), ("no_unknown", {"[CLS]": 0, "[SEP]": 1, "a": 2})):
+        other = json.loads(tokenizer().to_str())
+        other["model"]["vocab"] = vocabulary
+        other["added_tokens"] = []
+        assert "tokenizer.json" in refusal(tmp_path / name, files={TOKENIZER: json.dumps(other).encode()})
+
+
+def test_more_tokens_than_positions(tmp_path):
+    """A graph that adds a table of 16 positions to every row can't read 32 tokens."""
+    table = numpy_helper.from_array(np.zeros((1, 16), np.float32), "positions")
+    nodes = [
+        ("Cast", ["input_ids"], ["ids"], {"to": TensorProto.FLOAT}),
+        ("Add", ["ids", "positions"], ["sum"]),
+        ("MatMul", ["sum", "head"], ["logits"]),
+    ]
+    head = numpy_helper.from_array(np.zeros((16, 7), np.float32), "head")
+    model = graph_of(nodes, tensors=[table, head])
+    assert "can't run 32 tokens" in refusal(tmp_path / "b", files={MODEL: model})
+    assert Screener(build(tmp_path / "c", max_length=16, files={MODEL: model})).bundle.max_length == 16
 
 
 def test_a_score_that_is_no_number(tiny_bundle, monkeypatch):
@@ -276,16 +338,23 @@ def test_length_is_cut_and_characters_too(tmp_path):
     np.testing.assert_array_equal(screener.logits([" " * MAX_CHARS + "idiot"]), [expected()])
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 100))
-def test_plan(lengths, budget):
-    batches = plan(lengths, budget)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    for batch in batches:
-        assert len({lengths[i] for i in batch}) == 1
-        assert len(batch) == 1 or sum(lengths[i] for i in batch) <= budget or lengths[batch[0]] == 0
-    sizes = [lengths[batch[0]] for batch in batches]
-    assert sizes == sorted(sizes, reverse=True)
+def test_a_policy_instead_of_the_bundles(tmp_path):
+    family = Policy({"insult": {"remove": 0.5}})
+    folder = build(tmp_path / "b", policies={"family": family})
+    assert Screener(folder).judge("idiot").action == "review"
+    for policy in ("family", family):
+        screener = Screener(folder, policy=policy)
+        assert screener.judge("idiot").action == "remove"
+        assert pickle.loads(pickle.dumps(screener)).policy == family
+    with pytest.raises(UserError, match="default, family"):
+        Screener(folder, policy="adults")
+
+
+def test_rows_of_ids_get_the_same_scores(screener):
+    texts = ["You are an idiot", "1d10t", ""]
+    scores = screener.score_ids(screener.encoder.encode(texts))
+    assert scores.dtype == np.float64
+    np.testing.assert_array_equal(scores.astype(np.float32), screener.scores(texts))
 
 
 def test_available_cores():

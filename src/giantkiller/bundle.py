@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import math
-import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,11 +18,14 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 CARD = "README.md"
 MANIFEST = "bundle.json"
+DEFAULT_NAME = "default"
+"""What the shipped bundle is called wherever a model is named, and a bundle's own policy among its others."""
 DEFAULT = Path(__file__).parent / "default"
 """Where the shipped bundle is."""
 
 _MANIFEST_LIMIT = 4 << 20
 _FILE_LIMIT = 2 << 30
+_PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a file of a bundle must be."""
+    """The size and the SHA-256 that a file of a bundle must have."""
 
     sha256: str
     bytes: int
@@ -44,23 +46,37 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: where it is and what its manifest says.
+    """What a bundle's manifest says, and where the bundle is.
 
-    `calibration` and `threshold` have one entry for each attribute; `threshold` is the score from which
-    on a comment is called positive. `provenance` and `figures` are free-form, from training and judging.
+    Attributes:
+        name: Of the model.
+        version: Of the model.
+        max_length: Tokens read of a comment, special ones included.
+        calibration: By attribute; a bundle that was read has all seven.
+        policy: The policy that applies unless another is chosen.
+        policies: Others to choose from, by name.
+        threshold: By attribute, the score from which on a comment is called positive; all seven once read.
+        provenance: Free-form, from training and export.
+        figures: Free-form, from evaluation.
+        attributes: Always `ATTRIBUTES`.
+        files: By file name; computed when the bundle is written.
+        folder: Where the bundle is.
+        digest: SHA-256 of the manifest, which has those of all other files: equal for equal bundles only.
     """
 
-    folder: Path
     name: str
     version: str
     max_length: int
-    files: Mapping[str, FileRecord]
-    calibration: Mapping[str, Calibration]
-    policy: Policy
-    threshold: Mapping[str, float]
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    policy: Policy = field(default_factory=lambda: Policy({}))
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    threshold: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     attributes: tuple[str, ...] = ATTRIBUTES
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    folder: Path = Path()
+    digest: str = ""
 
     @property
     def model(self) -> Path:
@@ -78,36 +94,52 @@ class Bundle:
         manifest = (self.folder / MANIFEST).stat().st_size
         return manifest + sum(record.bytes for name, record in self.files.items() if name != CARD)
 
+    def choose_policy(self, name: str = DEFAULT_NAME) -> Policy:
+        """Return the policy of a name; "default" is the bundle's own.
+
+        Raises:
+            UserError: The bundle has no policy of that name.
+        """
+        named = {DEFAULT_NAME: self.policy, **self.policies}
+        if name not in named:
+            raise UserError(f"`policy` is {name!r}; {self.name} has the policies {', '.join(named)}")
+        return named[name]
+
 
 def find_bundle(model: str | Path | None = None) -> Path:
-    """Give the folder of a bundle.
+    """Return the folder of a bundle, fetched from the Hugging Face hub if need be.
 
-    Parameters: `model`, a bundle folder, a Hugging Face hub id ("owner/name", "owner/name@revision"),
-    or None or "default" for the shipped bundle.
-    Raises UserError where there is no such folder and nothing to fetch.
+    Args:
+        model: A bundle folder, a hub id ("owner/name", "owner/name@revision"), or None or "default" for the
+            shipped bundle.
+
+    Raises:
+        UserError: There is no such folder and nothing to fetch.
     """
-    if model is None or model == "default":
+    if model is None or model == DEFAULT_NAME:
         if not (DEFAULT / MANIFEST).is_file():
             raise UserError(
                 "this installation has no model inside; name a bundle folder, "
                 "or install giantkiller from a release"
             )
         return DEFAULT
-    folder = Path(model).expanduser()
+    try:
+        folder = Path(model).expanduser()
+    except RuntimeError:  # "~somebody" who is not here
+        folder = Path(model)
     if folder.is_dir():
         if not (folder / MANIFEST).is_file():
             if (folder / "config.json").is_file():
-                raise UserError(
-                    f"{folder} is a checkpoint, not a bundle; turn it into one with: "
-                    f"giantkiller export {folder} -o BUNDLE"
-                )
+                raise UserError(f"{folder} is a checkpoint, not a bundle; export it first")
             raise UserError(f"{folder} is not a bundle: it has no {MANIFEST}")
         return folder
     if folder.exists():
         raise UserError(f"{folder} is a file; a bundle is a folder with a {MANIFEST}")
     if isinstance(model, str) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?", model):
         return _fetch(model)
-    raise UserError(f"there is no model at {folder}; name a bundle folder, a hub id (owner/name) or default")
+    raise UserError(
+        f"there is no model at {folder}; name a bundle folder, a hub id (owner/name) or {DEFAULT_NAME}"
+    )
 
 
 def _fetch(name: str) -> Path:
@@ -119,7 +151,7 @@ def _fetch(name: str) -> Path:
         ) from None
     repository, _, revision = name.partition("@")
     try:
-        # Only the files of a bundle: nothing that could run, nothing large beside it.
+        # Only the files of a bundle: nothing that could run, nothing large with it.
         folder = snapshot_download(
             repository, revision=revision or None, allow_patterns=[MANIFEST, MODEL, TOKENIZER, CARD]
         )
@@ -137,109 +169,98 @@ def _fetch(name: str) -> Path:
 def read_bundle(model: str | Path | None = None) -> Bundle:
     """Read a bundle and verify its manifest and the size and SHA-256 of each of its files.
 
-    Parameters: `model`, as for `find_bundle`.
-    Raises UserError naming the file that is missing, tampered with or truncated.
+    Args:
+        model: As for `find_bundle`.
+
+    Raises:
+        UserError: A file is missing, was tampered with or is cut short; the message names it.
     """
     folder = find_bundle(model)
-    manifest = folder / MANIFEST
-    bundle = _parse(folder, _load_json(manifest))
+    bundle = _read_manifest(folder)
     for name, record in bundle.files.items():
         _verify(folder / name, record)
     return bundle
 
 
-def write_bundle(
-    folder: str | Path,
-    *,
-    model: bytes | Path,
-    tokenizer: bytes | Path,
-    card: str,
-    name: str,
-    version: str,
-    max_length: int,
-    calibration: Mapping[str, Calibration] | None = None,
-    policy: Policy | None = None,
-    threshold: Mapping[str, float] | None = None,
-    provenance: Mapping[str, Any] | None = None,
-    figures: Mapping[str, Any] | None = None,
-) -> Bundle:
+def write_bundle(folder: str | Path, bundle: Bundle, files: Mapping[str, bytes | Path]) -> Bundle:
     """Write a bundle: all of it or nothing.
 
-    It is written beside its place, verified by reading it back, and then renamed; a bundle that stood
-    there is replaced, any other folder that isn't empty is refused.
+    It is written next to its place, verified by reading it back, and then renamed. A bundle that stood there
+    is replaced, other files in its folder stay; a folder that holds anything but a bundle is refused.
 
-    Parameters: `model`, `tokenizer`, contents or the file that has them; `card`, the model card in Markdown;
-    `max_length`, tokens read of a comment; `calibration`, `policy`, `threshold`: for the attributes
-    named (default: the logit's sigmoid, an empty policy, 0.5).
-    Raises UserError for a place that can't be written or values that a reader would refuse.
+    Args:
+        folder: The bundle's folder.
+        bundle: What the manifest shall say; its folder, files and digest don't count. Attributes without
+            calibration or threshold get the logit's sigmoid and 0.5.
+        files: By name, the content or the file that has it; `MODEL` and `TOKENIZER` at least.
+
+    Returns:
+        The bundle as it was read back.
+
+    Raises:
+        UserError: The place can't be written, or the bundle is one that a reader would refuse.
     """
-    import shutil  # here, not above: scoring must not pay for what only writing needs
-    import tempfile
+    from giantkiller.atomic import replace_folder  # here: scoring must not pay for what only writing needs
 
     target = Path(folder)
-    if target.exists() and not target.is_dir():
-        raise UserError(f"{target} is a file; a bundle is a folder")
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
         raise UserError(f"{target} holds something other than a bundle; name another folder")
-    contents = {
-        MODEL: model if isinstance(model, bytes) else model.read_bytes(),
-        TOKENIZER: tokenizer if isinstance(tokenizer, bytes) else tokenizer.read_bytes(),
-        CARD: card.encode(),
-    }
-    manifest = {
-        "format": FORMAT,
-        "name": name,
-        "version": version,
-        "attributes": list(ATTRIBUTES),
-        "max_length": max_length,
-        "files": {
-            file: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-            for file, data in contents.items()
-        },
-        "calibration": {a: asdict((calibration or {}).get(a, Calibration())) for a in ATTRIBUTES},
-        "policy": (policy or Policy({})).to_dict(),
-        "threshold": {a: float((threshold or {}).get(a, 0.5)) for a in ATTRIBUTES},
-        "provenance": dict(provenance or {}),
-        "figures": dict(figures or {}),
-    }
-    contents[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as beside:
-            fresh = Path(beside) / "new"
-            fresh.mkdir()
-            for file, data in contents.items():
-                with (fresh / file).open("wb") as out:
-                    out.write(data)
-                    out.flush()
-                    os.fsync(out.fileno())
-            read_bundle(fresh)
-            if target.exists():
-                # A folder cannot be renamed over a full one: the old one steps aside and back on failure.
-                aside = Path(beside) / "old"
-                target.rename(aside)
-                try:
-                    fresh.rename(target)
-                except OSError:
-                    aside.rename(target)
-                    raise
-                shutil.rmtree(aside, ignore_errors=True)
-            else:
-                fresh.rename(target)
-    except OSError as error:
-        raise UserError(f"can't write {target}: {error.strerror or error}") from error
+    contents = {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
+    records = {name: FileRecord(hashlib.sha256(d).hexdigest(), len(d)) for name, d in contents.items()}
+    with replace_folder(target, belongs=_files_of(target)) as fresh:
+        for name, data in contents.items():
+            (fresh / name).write_bytes(data)
+        (fresh / MANIFEST).write_bytes(_manifest(bundle, records))
+        read_bundle(fresh)
     return read_bundle(target)
 
 
-def _load_json(path: Path) -> Any:
+def _files_of(folder: Path) -> set[str]:
+    """Name the files of the bundle that a folder holds, if it does."""
     try:
-        if path.stat().st_size > _MANIFEST_LIMIT:
+        old = set(_read_manifest(folder).files)
+    except UserError:
+        old = set()
+    return old | {MODEL, TOKENIZER, CARD, MANIFEST}
+
+
+def _manifest(bundle: Bundle, records: Mapping[str, FileRecord]) -> bytes:
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "name": bundle.name,
+        "version": bundle.version,
+        "attributes": list(bundle.attributes),
+        "max_length": bundle.max_length,
+        "files": {name: asdict(record) for name, record in records.items()},
+        "calibration": {a: asdict(bundle.calibration.get(a, Calibration())) for a in ATTRIBUTES},
+        "policy": bundle.policy.to_dict(),
+        "threshold": {a: float(bundle.threshold.get(a, 0.5)) for a in ATTRIBUTES},
+        "provenance": dict(bundle.provenance),
+        "figures": dict(bundle.figures),
+    }
+    if bundle.policies:
+        manifest["policies"] = {name: policy.to_dict() for name, policy in bundle.policies.items()}
+    return (json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _read_manifest(folder: Path) -> Bundle:
+    path = folder / MANIFEST
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise UserError(f"{path} is not a regular file; get the bundle again")
+        if about.st_size > _MANIFEST_LIMIT:
             raise UserError(f"{path} is damaged: a manifest is never that large")
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        raw = path.read_bytes()
+        manifest = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: not valid JSON") from error
+    try:
+        return _parse(folder, manifest, hashlib.sha256(raw).hexdigest())
+    except _Damage as error:
+        raise UserError(f"{path} is damaged: {error}") from None
 
 
 def _no_constant(name: str) -> Any:
@@ -250,101 +271,116 @@ def _verify(path: Path, record: FileRecord) -> None:
     """Check a file's size and SHA-256 against its record."""
     digest = hashlib.sha256()
     try:
-        size = path.stat().st_size
-        if size == record.bytes:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe would never end
+            raise UserError(f"{path} is not a regular file; get the bundle again")
+        if about.st_size == record.bytes:
             with path.open("rb") as file:
                 while block := file.read(1 << 20):
                     digest.update(block)
     except OSError as error:
         raise UserError(f"the bundle is incomplete: can't read {path} ({error.strerror or error})") from error
-    if size != record.bytes:
+    if about.st_size != record.bytes:
         raise UserError(
-            f"{path} is damaged: it has {size:,} bytes and should have {record.bytes:,}; get the bundle again"
+            f"{path} is damaged: it has {about.st_size:,} bytes and should have {record.bytes:,}; "
+            "get the bundle again"
         )
     if digest.hexdigest() != record.sha256:
         raise UserError(f"{path} is damaged or was changed: its SHA-256 is wrong; get the bundle again")
 
 
-def _parse(folder: Path, manifest: Any) -> Bundle:
-    """Check a manifest's schema; every complaint names the entry."""
-    path = folder / MANIFEST
+class _Damage(Exception):
+    """What is wrong with a manifest, naming the entry."""
 
-    def wrong(what: str) -> UserError:
-        return UserError(f"{path} is damaged: {what}")
 
+def _parse(folder: Path, manifest: Any, digest: str) -> Bundle:
     if not isinstance(manifest, dict):
-        raise wrong("it is not a JSON object")
+        raise _Damage("it is not a JSON object")
     version = manifest.get("format")
     if version != FORMAT:
         if isinstance(version, int) and version > FORMAT:
             raise UserError(
-                f"{path} has format {version}, newer than this giantkiller reads; update giantkiller"
+                f"{folder / MANIFEST} has format {version}, newer than this giantkiller reads; "
+                "update giantkiller"
             )
-        raise wrong(f"its format is {version!r}, not {FORMAT}")
+        raise _Damage(f"its format is {version!r}, not {FORMAT}")
     if manifest.get("attributes") != list(ATTRIBUTES):
-        raise wrong(f"its attributes are not {', '.join(ATTRIBUTES)}, in that order")
+        raise _Damage(f"its attributes are not {', '.join(ATTRIBUTES)}, in that order")
     length = manifest.get("max_length")
     if not isinstance(length, int) or isinstance(length, bool) or not 8 <= length <= 8192:
-        raise wrong(f"max_length is {length!r}, not a number of tokens from 8 to 8192")
+        raise _Damage(f"max_length is {length!r}, not a number of tokens from 8 to 8192")
     for key in ("name", "version"):
         if not isinstance(manifest.get(key), str):
-            raise wrong(f"{key} is missing or no text")
-    for key in ("files", "calibration", "policy", "threshold"):
-        if not isinstance(manifest.get(key), dict):
-            raise wrong(f"{key} is missing or no object")
-    for key in ("provenance", "figures"):
-        if not isinstance(manifest.get(key, {}), dict):
-            raise wrong(f"{key} is no object")
-
-    files = {}
-    for name, record in manifest["files"].items():
-        # A name, not a path: a manifest must not point outside its folder.
-        if not re.fullmatch(r"[\w-][\w.-]*", name):
-            raise wrong(f"the file name {name!r} is not a plain name")
-        if not (
-            isinstance(record, dict)
-            and isinstance(record.get("sha256"), str)
-            and re.fullmatch("[0-9a-f]{64}", record["sha256"])
-            and isinstance(record.get("bytes"), int)
-            and 0 <= record["bytes"] <= _FILE_LIMIT
-        ):
-            raise wrong(f"the record of {name} needs a sha256 and a size in bytes")
-        files[name] = FileRecord(record["sha256"], record["bytes"])
-    for name in (MODEL, TOKENIZER):
-        if name not in files:
-            raise wrong(f"it does not list {name}")
-
-    calibration = {}
-    threshold = {}
-    for attribute in ATTRIBUTES:
-        entry = manifest["calibration"].get(attribute)
-        slope, intercept = (
-            (entry.get("slope"), entry.get("intercept")) if isinstance(entry, dict) else (None, None)
-        )
-        if not (_is_number(slope) and _is_number(intercept) and slope > 0):
-            raise wrong(f"calibration of {attribute} needs a positive slope and an intercept")
-        calibration[attribute] = Calibration(float(slope), float(intercept))
-        cut = manifest["threshold"].get(attribute)
-        if not (_is_number(cut) and 0 <= cut <= 1):
-            raise wrong(f"threshold of {attribute} is {cut!r}, not a number from 0 to 1")
-        threshold[attribute] = float(cut)
-    try:
-        policy = Policy(manifest["policy"])
-    except UserError as error:
-        raise wrong(str(error)) from None
+            raise _Damage(f"{key} is missing or no text")
+    required, optional = (
+        ("files", "calibration", "policy", "threshold"),
+        ("policies", "provenance", "figures"),
+    )
+    for key in (*required, *optional):
+        if not isinstance(manifest.get(key, {} if key in optional else None), dict):
+            raise _Damage(f"{key} is {'no' if key in manifest else 'missing or no'} object")
+    named = manifest.get("policies", {})
+    for name in named:
+        if not re.fullmatch(_PLAIN_NAME, name) or name == DEFAULT_NAME:
+            raise _Damage(f"{name!r} can't be the name of a policy")
     return Bundle(
-        folder=folder,
         name=manifest["name"],
         version=manifest["version"],
         max_length=length,
-        files=files,
-        calibration=calibration,
-        policy=policy,
-        threshold=threshold,
+        calibration={a: _calibration(a, manifest["calibration"].get(a)) for a in ATTRIBUTES},
+        policy=_policy(manifest["policy"]),
+        policies={name: _policy(thresholds) for name, thresholds in named.items()},
+        threshold={a: _threshold(a, manifest["threshold"].get(a)) for a in ATTRIBUTES},
         provenance=manifest.get("provenance", {}),
         figures=manifest.get("figures", {}),
+        files=_records(manifest["files"]),
+        folder=folder,
+        digest=digest,
     )
 
 
+def _records(entries: dict[str, Any]) -> dict[str, FileRecord]:
+    records = {}
+    for name, record in entries.items():
+        # A name, not a path: a manifest must not point outside its folder.
+        if not _PLAIN_NAME.fullmatch(name):
+            raise _Damage(f"the file name {name!r} is not a plain name")
+        sha256, size = (record.get("sha256"), record.get("bytes")) if isinstance(record, dict) else (0, 0)
+        if not (isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256)) or not (
+            isinstance(size, int) and 0 <= size <= _FILE_LIMIT
+        ):
+            raise _Damage(f"the record of {name} needs a sha256 and a size in bytes")
+        records[name] = FileRecord(sha256, size)
+    for name in (MODEL, TOKENIZER):
+        if name not in records:
+            raise _Damage(f"it does not list {name}")
+    return records
+
+
+def _calibration(attribute: str, entry: Any) -> Calibration:
+    slope, intercept = (
+        (entry.get("slope"), entry.get("intercept")) if isinstance(entry, dict) else (None, None)
+    )
+    if not (_is_number(slope) and _is_number(intercept) and slope > 0):
+        raise _Damage(f"calibration of {attribute} needs a positive slope and an intercept")
+    return Calibration(float(slope), float(intercept))
+
+
+def _threshold(attribute: str, entry: Any) -> float:
+    if not (_is_number(entry) and 0 <= entry <= 1):
+        raise _Damage(f"threshold of {attribute} is {entry!r}, not a number from 0 to 1")
+    return float(entry)
+
+
+def _policy(entry: Any) -> Policy:
+    if not isinstance(entry, dict):
+        raise _Damage("a policy is no object")
+    try:
+        return Policy(entry)
+    except UserError as error:
+        raise _Damage(str(error)) from None
+
+
 def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value is a number that a float holds; JSON has integers of any size."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -1e300 < value < 1e300

@@ -1,8 +1,12 @@
 """From scores to a verdict: thresholds for each attribute, four actions."""
 
+import contextlib
+import importlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +20,19 @@ if TYPE_CHECKING:
 ACTIONS = ("allow", "monitor", "review", "remove")
 """What can happen to a comment, mildest first."""
 
+_FILE_LIMIT = 1 << 20
+
 
 @dataclass(frozen=True)
 class Verdict:
     """What to do about one comment, and why.
 
-    `attribute` is the one whose score called for the action (for "allow": the one closest to calling for
-    one), `score` its score; `label` says whether the comment is called toxic at the bundle's threshold.
+    Attributes:
+        action: One of `ACTIONS`.
+        label: "toxic" or "non-toxic", by the bundle's threshold of toxicity.
+        attribute: The one whose score called for the action; for "allow" the one closest to calling for one.
+        score: Its score.
+        scores: All seven, by attribute.
     """
 
     action: str
@@ -36,11 +46,14 @@ class Policy(Mapping[str, Mapping[str, float]]):
     """Thresholds for each attribute: from which score on a comment is monitored, reviewed, removed.
 
     A comment gets the sternest action that any attribute calls for. An attribute or an action without a
-    threshold calls for nothing. As a mapping it gives the thresholds back: policy["insult"]["review"].
+    threshold calls for nothing. As a mapping it holds the thresholds: policy["insult"]["review"].
 
-    Parameters: `thresholds`, {attribute: {"monitor": t, "review": t, "remove": t}}, scores in [0, 1],
-    not falling from monitor to remove; None or absence means never.
-    Raises UserError for unknown names, values outside [0, 1], or a sterner action at a lower score.
+    Args:
+        thresholds: {attribute: {"monitor": t, "review": t, "remove": t}}, scores in [0, 1], not falling from
+            monitor to remove; None or absence means never.
+
+    Raises:
+        UserError: An unknown name, a value outside [0, 1], or a sterner action at a lower score.
     """
 
     def __init__(self, thresholds: Mapping[str, Mapping[str, float | None]]) -> None:
@@ -60,7 +73,7 @@ class Policy(Mapping[str, Mapping[str, float]]):
             if list(cuts.values()) != sorted(cuts.values()):
                 raise UserError(f"policy: the thresholds of {attribute} must not fall from monitor to remove")
             checked[attribute] = MappingProxyType(cuts)
-        self._thresholds = MappingProxyType(checked)
+        self._thresholds = MappingProxyType({a: checked[a] for a in ATTRIBUTES if a in checked})
 
     def __getitem__(self, attribute: str) -> Mapping[str, float]:
         return self._thresholds[attribute]
@@ -78,120 +91,113 @@ class Policy(Mapping[str, Mapping[str, float]]):
         return Policy, (self.to_dict(),)
 
     def to_dict(self) -> dict[str, dict[str, float]]:
-        """Give the thresholds as plain dictionaries, for JSON."""
+        """Return the thresholds as plain dictionaries, for JSON."""
         return {attribute: dict(steps) for attribute, steps in self._thresholds.items()}
 
     def actions(self, scores: "NDArray[np.floating[Any]]") -> "NDArray[np.str_]":
-        """Give the action for each row of scores, shape (n, 7) in the order of ATTRIBUTES.
+        """Return the action for each row of scores.
 
-        A missing score (NaN) calls for nothing.
+        Args:
+            scores: Shape (n, 7), in the order of `ATTRIBUTES`; a missing score (NaN) calls for nothing.
+
+        Returns:
+            Shape (n,), names of `ACTIONS`.
         """
         import numpy as np
 
-        sternest = np.zeros(len(scores), dtype=np.int8)
+        sternest = np.zeros(len(scores), dtype=np.int64)
         for attribute, steps in self.items():
             # In float64, as `judge` compares: a threshold rounded to float32 may move below a score.
             column = scores[:, ATTRIBUTES.index(attribute)].astype(np.float64)
-            for level, action in enumerate(ACTIONS):
-                if action in steps:
-                    np.maximum(
-                        sternest,
-                        np.where(column >= steps[action], level, 0),
-                        out=sternest,
-                        casting="unsafe",
-                    )
+            np.maximum(sternest, _level(steps, column), out=sternest)
         return np.array(ACTIONS)[sternest]
 
     def judge(self, scores: Mapping[str, float] | Sequence[float], threshold: float = 0.5) -> Verdict:
-        """Give the verdict on one comment.
+        """Return the verdict on one comment.
 
-        Parameters: `scores`, by attribute, or seven in the order of ATTRIBUTES; `threshold`, the toxicity
-        from which on the label is "toxic".
-        Raises UserError for a missing or non-finite score.
+        Args:
+            scores: By attribute, or seven in the order of `ATTRIBUTES`.
+            threshold: The toxicity from which on the label is "toxic".
+
+        Raises:
+            UserError: A score is missing or not finite.
         """
         if not isinstance(scores, Mapping):
             if len(scores) != len(ATTRIBUTES):
                 raise UserError(f"a verdict needs {len(ATTRIBUTES)} scores, got {len(scores)}")
-            scores = dict(zip(ATTRIBUTES, map(float, scores), strict=True))
+            scores = dict(zip(ATTRIBUTES, scores, strict=True))
+        checked = {}
         for attribute in ATTRIBUTES:
             value = scores.get(attribute)
             if value is None or not math.isfinite(value):
                 raise UserError(f"a verdict needs a score for {attribute}, got {value}")
-        # Sternest action first; within it, the attribute that is furthest beyond its threshold.
+            checked[attribute] = float(value)
+        # Sternest action first; within it, the attribute that is furthest beyond its threshold; of two that
+        # are as far, the earlier one in `ATTRIBUTES`.
         best: tuple[int, float, str] | None = None
         for attribute, steps in self.items():
             if not steps:
                 continue
-            score = scores[attribute]
-            level, cut = 0, min(steps.values())
-            for action, value in steps.items():
-                if score >= value:
-                    level, cut = ACTIONS.index(action), value
-            candidate = (level, score - cut, attribute)
-            if best is None or candidate[:2] > best[:2]:
-                best = candidate
+            score = checked[attribute]
+            level = _level(steps, score)
+            cut = steps[ACTIONS[level]] if level else min(steps.values())
+            if best is None or (level, score - cut) > best[:2]:
+                best = (level, score - cut, attribute)
         if best is None:
-            best = (0, 0.0, max(ATTRIBUTES, key=lambda a: scores[a]))
+            best = (0, 0.0, max(ATTRIBUTES, key=checked.__getitem__))
         level, _, attribute = best
         return Verdict(
             action=ACTIONS[level],
-            label="toxic" if scores["toxicity"] >= threshold else "non-toxic",
+            label="toxic" if checked["toxicity"] >= threshold else "non-toxic",
             attribute=attribute,
-            score=scores[attribute],
-            scores={a: scores[a] for a in ATTRIBUTES},
+            score=checked[attribute],
+            scores=checked,
         )
 
 
-@dataclass(frozen=True)
-class Combination:
-    """A logistic combination of signals: our score and others, such as user reports or account age.
+def read_policy(path: str | Path) -> Policy:
+    """Read a policy from a JSON or TOML file: thresholds by attribute and action.
 
-    probability = sigmoid(intercept + sum of weight * (signal - mean) / scale). `judging` fits it on
-    labelled rows; this applies it.
+    Args:
+        path: JSON like {"insult": {"review": 0.6, "remove": 0.95}}, or the same as tables of TOML (.toml).
+
+    Raises:
+        UserError: The file can't be read, or is no policy.
     """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _FILE_LIMIT:
+            raise UserError(f"{path} is no policy: it is too large")
+        text = path.read_text(encoding="utf-8")
+        thresholds = _load_toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UserError(f"can't read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        kind = "TOML" if path.suffix.lower() == ".toml" else "JSON"
+        raise UserError(f"{path} is no valid {kind}: {error}") from error
+    if not isinstance(thresholds, dict):
+        raise UserError(f"{path} is no policy: it needs thresholds by attribute and action")
+    try:
+        return Policy(thresholds)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
-    signals: tuple[str, ...]
-    weights: tuple[float, ...]
-    intercept: float
-    means: tuple[float, ...]
-    scales: tuple[float, ...]
 
-    def __post_init__(self) -> None:
-        sizes = {len(self.signals), len(self.weights), len(self.means), len(self.scales)}
-        if len(sizes) != 1 or not self.signals or len(set(self.signals)) != len(self.signals):
-            raise UserError("a combination needs one weight, mean and scale for each of its signals")
-        numbers = (*self.weights, *self.means, *self.scales, self.intercept)
-        if not all(math.isfinite(n) for n in numbers) or not all(s > 0 for s in self.scales):
-            raise UserError("a combination needs finite numbers and scales above 0")
+def _load_toml(text: str) -> Any:
+    for name in ("tomllib", "tomli"):  # the first one comes with Python 3.11
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name).loads(text)
+    raise UserError("reading TOML needs Python 3.11 or the package tomli; use JSON")
 
 
-def combine(combination: Combination, signals: Mapping[str, Any]) -> "NDArray[np.float64]":
-    """Combine signals into one probability a row.
+def _level(steps: Mapping[str, float], score: Any) -> Any:
+    """Return the index in `ACTIONS` of what a score, or each of an array of scores, calls for.
 
-    Parameters: `signals`, a column of n finite numbers for each signal that the combination was fitted on;
-    others are ignored.
-    Returns shape (n,), probabilities. Raises UserError where a signal is missing, rather than guessing.
+    The thresholds don't fall from one action to the next, so whoever reaches one has reached those before.
     """
-    import numpy as np
-
-    total: NDArray[np.float64] | None = None
-    for name, weight, mean, scale in zip(
-        combination.signals, combination.weights, combination.means, combination.scales, strict=True
-    ):
-        if name not in signals:
-            raise UserError(
-                f"the signal {name!r} is missing; this combination needs {', '.join(combination.signals)}"
-            )
-        try:
-            column = np.atleast_1d(np.asarray(signals[name], dtype=np.float64))
-        except (TypeError, ValueError):
-            raise UserError(f"the signal {name!r} holds something that is no number") from None
-        if column.ndim != 1 or (total is not None and column.shape != total.shape):
-            raise UserError(f"the signal {name!r} has another number of rows than the others")
-        bad = np.flatnonzero(~np.isfinite(column))
-        if len(bad):
-            raise UserError(f"the signal {name!r} is missing in row {bad[0] + 1}")
-        term = weight * (column - mean) / scale
-        total = term if total is None else total + term
-    assert total is not None
-    return np.exp(-np.logaddexp(0.0, -(combination.intercept + total)))
+    level = before = 0
+    for action, cut in steps.items():
+        index = ACTIONS.index(action)
+        level = level + (score >= cut) * (index - before)
+        before = index
+    return level

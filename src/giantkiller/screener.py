@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import Bundle, read_bundle
-from giantkiller.encoding import ID, Encoder
+from giantkiller.batching import plan
+from giantkiller.bundle import DEFAULT_NAME, Bundle, read_bundle
+from giantkiller.encoding import ID, Encoder, length, pack
 from giantkiller.errors import UserError
-from giantkiller.policy import Verdict
+from giantkiller.policy import Policy, Verdict
 from giantkiller.runtime import onnxruntime
 
 if TYPE_CHECKING:
@@ -35,12 +37,23 @@ class Screener:
     """A loaded bundle that scores texts.
 
     A text's scores depend on the text alone: not on its neighbours, their order, the batch size or the
-    number of threads. Only texts of one length share a batch, so nothing is ever padded.
+    number of threads. Only texts of one length share a batch, so nothing is ever padded. One screener may be
+    used from several threads.
 
-    Parameters: `model`, a bundle folder, a hub id, or None for the shipped bundle; `threads`, how many
-    cores to use (default: all that this process may); `batch_tokens` and `window`, tokens run together
-    and texts sorted together. One screener may be used from several threads.
-    Raises UserError for a bundle that is missing or fails verification.
+    Args:
+        model: A bundle folder, a hub id, or None for the shipped bundle.
+        threads: Cores to use; all that this process may if None.
+        policy: What decides instead of the bundle's policy: a policy, or the name of one of the bundle's.
+        batch_tokens: Tokens run together.
+        window: Texts that are sorted by length together.
+
+    Attributes:
+        bundle: The bundle.
+        policy: The policy that decides.
+        encoder: Text to ids.
+
+    Raises:
+        UserError: The bundle is missing, fails verification or can't be run, or has no policy of that name.
     """
 
     def __init__(
@@ -48,25 +61,31 @@ class Screener:
         model: str | Path | None = None,
         *,
         threads: int | None = None,
+        policy: Policy | str | None = None,
         batch_tokens: int = BATCH_TOKENS,
         window: int = WINDOW,
     ) -> None:
         for name, value in (("threads", threads), ("batch_tokens", batch_tokens), ("window", window)):
             if value is not None and value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1")
+                raise UserError(f"`{name}` is {value}; it must be at least 1")
         self.bundle: Bundle = read_bundle(model)
+        self.policy: Policy = (
+            policy if isinstance(policy, Policy) else self.bundle.choose_policy(policy or DEFAULT_NAME)
+        )
         self.threads = threads or available_cores()
         self.batch_tokens = batch_tokens
         self.window = window
         self.encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
-        self._session = _session(self.bundle.model)
+        self._session = load_session(self.bundle.model)
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
         columns = [self.bundle.calibration[attribute] for attribute in ATTRIBUTES]
         self._slope = np.array([c.slope for c in columns])
         self._intercept = np.array([c.intercept for c in columns])
+        # The longest row of the highest id: what the position table and the embeddings must reach.
+        self.run([pack([self.encoder.size - 1] * self.bundle.max_length)])
 
     def __reduce__(self) -> Any:
-        return _restore, (self.bundle.folder, self.threads, self.batch_tokens, self.window)
+        return _restore, (self.bundle.folder, self.threads, self.policy, self.batch_tokens, self.window)
 
     def __repr__(self) -> str:
         return f"Screener({str(self.bundle.folder)!r}, threads={self.threads})"
@@ -74,20 +93,33 @@ class Screener:
     def scores(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Score texts.
 
-        Parameters: `texts`, any iterable of str; read as it is scored, so a generator needs no list.
-        Returns shape (n, 7), calibrated probabilities in the order of ATTRIBUTES.
-        Raises UserError for something that is no str.
+        Args:
+            texts: Any iterable of str; read as it is scored, so a generator needs no list.
+
+        Returns:
+            Shape (n, 7), float32, calibrated probabilities in the order of `ATTRIBUTES`.
+
+        Raises:
+            UserError: Something in it is not a str.
         """
         return self.calibrate(self.logits(texts))
 
     def logits(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Give the model's raw outputs, shape (n, 7), float32."""
+        """Return the logits of texts, shape (n, 7), float32."""
         parts = list(self._stream(texts))
         return np.concatenate(parts) if parts else np.empty((0, len(ATTRIBUTES)), np.float32)
 
     def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn logits, shape (n, 7), into probabilities: sigmoid(slope * logit + intercept)."""
         return self._probabilities(logits).astype(np.float32)
+
+    def score_ids(self, rows: Sequence[bytes]) -> NDArray[np.float64]:
+        """Score rows of token ids, as `encoder` returns them.
+
+        Returns:
+            Shape (n, 7), the probabilities that `scores` rounds to float32.
+        """
+        return self._probabilities(self._start(rows).finish())
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         z = self._slope * logits + self._intercept
@@ -109,26 +141,26 @@ class Screener:
     @overload
     def judge(self, texts: Iterable[str]) -> list[Verdict]: ...
     def judge(self, texts: str | Iterable[str]) -> Verdict | list[Verdict]:
-        """Apply the bundle's policy and threshold to one text or several."""
+        """Return the verdict of the policy and the bundle's threshold on one text or several."""
         single = isinstance(texts, str)
         rows = self.scores([texts] if isinstance(texts, str) else texts)
         cut = self.bundle.threshold["toxicity"]
-        verdicts = [self.bundle.policy.judge(row.tolist(), cut) for row in rows]
+        verdicts = [self.policy.judge(row.tolist(), cut) for row in rows]
         return verdicts[0] if single else verdicts
 
     def explain(self, text: str, attribute: str = "toxicity") -> "list[Span]":
-        """Tell which words carried the score of one attribute; see `giantkiller.explain`."""
+        """Return what each word of a text adds to the score of one attribute; see `giantkiller.explain`."""
         from giantkiller.explain import explain
 
         return explain(self, text, attribute)
 
     def _stream(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-        """Give the logits of one window of texts after the other, the next ones already under way."""
+        """Yield the logits of one window of texts after the other, the next ones already under way."""
         under_way: deque[_Window] = deque()
         try:
             size = min(_FIRST_WINDOW, self.window)
             for chunk in _windows(texts, size, self.window):
-                rows = self.encoder.encode(chunk, yielding=bool(under_way))
+                rows = self.encoder.encode(chunk)
                 under_way.append(self._start(rows))
                 if len(under_way) > 1:
                     yield under_way.popleft().finish()
@@ -138,16 +170,13 @@ class Screener:
             for window in under_way:
                 window.cancel()
 
-    def _run_rows(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
-        return self._start(rows).finish()
-
     def _start(self, rows: Sequence[bytes]) -> "_Window":
         """Plan one window's batches and set the pool to work; equal rows run once."""
         first: dict[bytes, int] = {}
-        place = np.fromiter((first.setdefault(row, len(first)) for row in rows), np.intp, len(rows))
+        index = np.fromiter((first.setdefault(row, len(first)) for row in rows), np.intp, len(rows))
         unique = list(first)
-        window = _Window(np.empty((len(unique), len(ATTRIBUTES)), np.float32), place)
-        batches = plan(list(map(len, unique)), self.batch_tokens * ID.itemsize)
+        window = _Window(np.empty((len(unique), len(ATTRIBUTES)), np.float32), index)
+        batches = plan(list(map(length, unique)), self.batch_tokens)
         if self.threads == 1 or len(batches) < 2:
             for batch in batches:
                 window.logits[batch] = self.run([unique[i] for i in batch])
@@ -158,10 +187,28 @@ class Screener:
         return window
 
     def run(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
-        """Run rows of one length, packed ids, through the model."""
+        """Run rows of ids, all of one length, through the model.
+
+        Returns:
+            The logits, shape (n, 7).
+
+        Raises:
+            UserError: The model can't run them, or returns something else.
+        """
         ids = np.frombuffer(b"".join(rows), ID).reshape(len(rows), -1).astype(np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        logits: NDArray[np.float32] = self._session.run(["logits"], feeds)[0]
+        try:
+            logits: NDArray[np.float32] = self._session.run(["logits"], feeds)[0]
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise UserError(
+                f"{self.bundle.model} can't run {ids.shape[1]} tokens of this tokenizer: it is broken, or "
+                f"max_length or the tokenizer are another model's ({type(error).__name__})"
+            ) from error
+        if logits.shape != (len(rows), len(ATTRIBUTES)) or logits.dtype != np.float32:
+            raise UserError(
+                f"{self.bundle.model} returns {logits.dtype} of shape {logits.shape} for {len(rows)} texts, "
+                f"not seven float32 logits for each"
+            )
         return logits
 
     def _workers(self) -> "ThreadPoolExecutor":
@@ -174,15 +221,15 @@ class Screener:
 
 
 class _Window:
-    """Texts that are scored together: the logits of the unique ones, and where each text's are."""
+    """Texts that are scored together: the logits of the unique ones, and the index of each text's."""
 
-    def __init__(self, logits: NDArray[np.float32], place: NDArray[np.intp]) -> None:
+    def __init__(self, logits: NDArray[np.float32], index: NDArray[np.intp]) -> None:
         self.logits = logits
-        self.place = place
+        self.index = index
         self.parts: list[tuple[list[int], Future[NDArray[np.float32]]]] = []
 
     def finish(self) -> NDArray[np.float32]:
-        """Wait for the batches and give all logits, in the order of the texts."""
+        """Wait for the batches and return all logits, in the order of the texts."""
         try:
             for batch, part in self.parts:
                 self.logits[batch] = part.result()
@@ -191,27 +238,12 @@ class _Window:
             raise
         if not np.isfinite(self.logits).all():
             raise UserError("the model gave a score that is no number; the bundle's model.onnx is broken")
-        return self.logits[self.place]
+        return self.logits[self.index]
 
     def cancel(self) -> None:
         """Drop the batches that have not begun."""
         for _, part in self.parts:
             part.cancel()
-
-
-def plan(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Group rows into batches of one length each, longest first.
-
-    Parameters: `lengths` of the rows and the `budget` of a batch, in the same unit.
-    Returns lists of row numbers; a batch exceeds the budget only with a single row.
-    """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
-    batches = []
-    for length, group in itertools.groupby(order, key=lengths.__getitem__):
-        rows = list(group)
-        size = max(1, budget // max(1, length))
-        batches += [rows[i : i + size] for i in range(0, len(rows), size)]
-    return batches
 
 
 def available_cores() -> int:
@@ -248,24 +280,46 @@ def _windows(texts: Iterable[Any], size: int, largest: int) -> Iterator[list[str
         size = min(2 * size, largest)
 
 
-def _session(path: Path) -> Any:
-    """Load the graph for one thread a call: several calls at once beat several threads in one."""
+def load_session(path: Path) -> Any:
+    """Load a bundle's graph into onnxruntime, one thread a call: several calls at once beat several threads.
+
+    Raises:
+        UserError: It can't be loaded, has other inputs and outputs than a bundle's, or wants more files.
+    """
+    if _has_external_data(path.read_bytes()):
+        raise UserError(f"{path} wants weights from another file, which the bundle's checksums don't cover")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is said in the exception, too
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        inputs = {i.name for i in session.get_inputs()}
+        inputs = {i.name: i.type for i in session.get_inputs()}
         outputs = {o.name: o.shape for o in session.get_outputs()}
     except Exception as error:  # onnxruntime's errors share no base class
         raise UserError(f"{path} is no model that this version of onnxruntime runs") from error
-    if inputs != {"input_ids", "attention_mask"} or outputs.get("logits", [0])[-1] != len(ATTRIBUTES):
+    wanted = dict.fromkeys(("input_ids", "attention_mask"), "tensor(int64)")
+    if inputs != wanted or (outputs.get("logits") or [0])[-1] != len(ATTRIBUTES):
         raise UserError(
             f"{path} has other inputs or outputs than a bundle's: input_ids, attention_mask, seven logits"
         )
     return session
 
 
-def _restore(folder: Path, threads: int, batch_tokens: int, window: int) -> Screener:
-    return Screener(folder, threads=threads, batch_tokens=batch_tokens, window=window)
+# The key that an ONNX tensor outside the file must have: field 1, a string of 8 bytes. Protobuf takes both
+# numbers in longer forms, too.
+_LOCATION = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
+
+
+def _has_external_data(graph: bytes) -> bool:
+    at = graph.find(b"location")
+    while at >= 0:
+        if _LOCATION.search(graph, max(0, at - 20), at):
+            return True
+        at = graph.find(b"location", at + 1)
+    return False
+
+
+def _restore(folder: Path, threads: int, policy: Policy, batch_tokens: int, window: int) -> Screener:
+    return Screener(folder, threads=threads, policy=policy, batch_tokens=batch_tokens, window=window)

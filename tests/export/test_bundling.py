@@ -336,4 +336,4 @@ def test_the_command_drops_words(checkpoint, labelled, tmp_path):
     twice = CliRunner().invoke(command, [*arguments, "--vocabulary", str(tmp_path / "other" / "words.csv")])
     assert "two of the files have one name" in str(twice.exception)
     view = CliRunner().invoke(command, [*arguments, "--format", "huggingface"])
-    assert "are for bundles" in str(view.exception)
+    assert "is for bundles" in str(view.exception)

@@ -49,6 +49,7 @@ def command(
     """
     from tqdm import tqdm
 
+    from giantkiller.encoding import length
     from giantkiller.screener import Screener
 
     texts = read_comments(data, text_column, comments) if data else made_up(comments)
@@ -69,7 +70,7 @@ def command(
     bulk = _resident()
     for screener, taken, result in zip(screeners, seconds, results, strict=True):
         rows = screener.encoder.encode(texts)
-        tokens = sum(map(len, rows)) // 4
+        tokens = sum(map(length, rows))
         median = statistics.median(taken)
         result |= {
             "comments": len(texts),
@@ -107,16 +108,17 @@ def _latency(screener: "Screener", texts: list[str]) -> dict[str, float]:
 
 def _split(screener: "Screener", texts: list[str]) -> dict[str, float]:
     """Time the steps one after the other on one core, in microseconds a comment."""
+    from giantkiller.batching import plan
     from giantkiller.cleaning import clean_text
-    from giantkiller.screener import plan
+    from giantkiller.encoding import length
 
     clock = [time.perf_counter()]
     cleaned = [clean_text(text) for text in texts]
     clock.append(time.perf_counter())
-    rows = screener.encoder.encode(cleaned, clean=False)
+    rows = screener.encoder.encode_cleaned(cleaned)
     clock.append(time.perf_counter())
     rows = list(dict.fromkeys(rows))
-    batches = [[rows[i] for i in batch] for batch in plan(list(map(len, rows)), screener.batch_tokens * 4)]
+    batches = [[rows[i] for i in batch] for batch in plan(list(map(length, rows)), screener.batch_tokens)]
     clock.append(time.perf_counter())
     for batch in batches:
         screener.run(batch)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,25 +199,16 @@ def _beside(
 
 def _write_card(bundle: "Bundle", result: dict[str, Any], card: str) -> None:
     """Write a bundle again with a new card, and with the figures on it in its manifest."""
-    from giantkiller.bundle import write_bundle
+    from giantkiller.bundle import CARD, MODEL, TOKENIZER, write_bundle
 
     kept = ("rows", "positives", "roc_auc", "average_precision", "best_f1", "ece")
     figures = {
         attribute: {name: block[name] for name in kept} for attribute, block in result["attributes"].items()
     }
+    test = {"file": result["data"]["file"], "attributes": figures}
+    judged = replace(bundle, figures={**bundle.figures, "test": test})
     write_bundle(
-        bundle.folder,
-        model=bundle.model,
-        tokenizer=bundle.tokenizer,
-        card=card,
-        name=bundle.name,
-        version=bundle.version,
-        max_length=bundle.max_length,
-        calibration=bundle.calibration,
-        policy=bundle.policy,
-        threshold=bundle.threshold,
-        provenance=bundle.provenance,
-        figures=dict(bundle.figures) | {"test": {"file": result["data"]["file"], "attributes": figures}},
+        bundle.folder, judged, {MODEL: bundle.model, TOKENIZER: bundle.tokenizer, CARD: card.encode()}
     )
 
 

@@ -57,17 +57,20 @@ def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | No
     comments: Iterator[str] = iter(texts) if texts else _lines()
     if not as_json:
         click.echo("  ".join(f"{SHORT[a]:>8}" for a in ATTRIBUTES) + "  action   comment")
-    cut = screener.bundle.threshold["toxicity"]
+    thresholds = screener.bundle.threshold
     while chunk := list(islice(comments, 1 if interactive else _TOGETHER)):
         rows = screener.scores(chunk)
         for text, row in zip(chunk, rows.tolist(), strict=True):
-            verdict = screener.bundle.policy.judge(row, cut)
+            verdict = screener.policy.judge(row, thresholds["toxicity"])
             if as_json:
                 scores = {a: round(value, 6) for a, value in verdict.scores.items()}
                 line = {"text": text, **scores, "action": verdict.action, "label": verdict.label}
                 click.echo(json.dumps(line, ensure_ascii=True))
             else:
-                numbers = "  ".join(_coloured(value) for value in row)
+                numbers = "  ".join(
+                    click.style(f"{score:8.3f}", bold=score >= thresholds[attribute] or None)
+                    for attribute, score in verdict.scores.items()
+                )
                 action = click.style(f"{verdict.action:<7}", fg=_COLOURS[verdict.action])
                 click.echo(f"{numbers}  {action}  {fit(text, 72)}")
 
@@ -83,8 +86,3 @@ def _lines() -> Iterator[str]:
         while not ended and (rest := stream.readline(_LONGEST)):
             ended = rest.endswith(b"\n")
         yield raw.decode("utf-8", errors="replace").rstrip("\r\n")
-
-
-def _coloured(score: float) -> str:
-    number = f"{score:8.3f}"
-    return click.style(number, bold=True) if score >= 0.5 else number

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import Bundle, Calibration, write_bundle
+from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, Calibration, write_bundle
 from giantkiller.cleaning import clean_text
 from giantkiller.errors import UserError
 from giantkiller.export import card, vocabulary
@@ -141,11 +141,7 @@ def export_bundle(
         sizes=sizes,
         **{key: settings.get(key, {}) for key in ("threshold", "policy")},
     )
-    return write_bundle(
-        output,
-        model=content,
-        tokenizer=tokenizer,
-        card=text,
+    bundle = Bundle(
         name=bundle_name,
         version=version or __version__,
         max_length=length,
@@ -155,6 +151,7 @@ def export_bundle(
         provenance=provenance,
         figures=figures,
     )
+    return write_bundle(output, bundle, {MODEL: content, TOKENIZER: tokenizer, CARD: text.encode()})
 
 
 def logits(model: bytes, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -1,0 +1,28 @@
+"""Rows of tokens into batches: by length, under a budget of tokens."""
+
+import itertools
+from collections.abc import Sequence
+
+
+def plan(lengths: Sequence[int], budget: int, *, padded: bool = False) -> list[list[int]]:
+    """Group rows into batches by length, longest first.
+
+    Args:
+        lengths: Of the rows.
+        budget: Tokens of a batch, in the unit of `lengths`; only a single row may exceed it.
+        padded: Let rows of several lengths share a batch, each counted as long as the longest. Without, a
+            batch has one length, so that nothing is ever padded.
+
+    Returns:
+        Lists of row indices; together each row once. Rows of one length keep their order.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    groups = [order] if padded else [list(g) for _, g in itertools.groupby(order, key=lengths.__getitem__)]
+    batches = []
+    for rows in groups:
+        begin = 0
+        while begin < len(rows):
+            size = max(1, budget // max(1, lengths[rows[begin]]))
+            batches.append(rows[begin : begin + size])
+            begin += size
+    return batches
