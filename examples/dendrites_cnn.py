@@ -1,4 +1,4 @@
-"""Grow dendrites on the channels of a small CNN, where error remains, then prune. A minute on a CPU.
+"""Grow dendrites on the channels of a small CNN, then prune. A minute on a CPU.
 
     python examples/dendrites_cnn.py
 
@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from giantkiller.dendrites import Errors, Grower, Placement, PlainLoop, parameters, perforate, prune
+from giantkiller.dendrites import Grower, PlainLoop, parameters, perforate, prune
 
 
 def main():
@@ -49,9 +49,6 @@ def main():
         model,
         fit=loop.fit,
         score=loop.score,
-        errors=Errors(batches, loss),
-        placement=Placement(layers=1),
-        budget=1000,
         max_dendrites=2,
         tries=3,
     ).run()

@@ -23,7 +23,6 @@ from giantkiller.dendrites import (
     dendritic_layers,
     perforate,
 )
-from giantkiller.dendrites.quantize import QuantizedDendriticLinear, quantize
 
 
 class Block(nn.Module):
@@ -142,27 +141,6 @@ def test_a_half_precision_model_runs_and_grows():
     assert torch.equal(model(x), y)
     assert growth.grown == {"up": 4, "down": 4}
     assert model.up.dendrite_weight.dtype == torch.bfloat16
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("dendrites", [0, 1, 3])
-def test_dynamic_quantization_takes_dendrites_along(dendrites):
-    model = Block(dendrites=dendrites).eval()
-    small = quantize(model)
-    assert type(small.up) is QuantizedDendriticLinear
-    assert model.up.weight.dtype == torch.float32, "the original stays"
-    torch.testing.assert_close(small(X), model(X), rtol=0.1, atol=0.1)
-    kept = small.state_dict()
-    again = quantize(Block(dendrites=dendrites).eval())
-    again.load_state_dict(kept)
-    assert torch.equal(again(X), small(X))
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_dynamic_quantization_of_plain_layers_leaves_dendritic_ones():
-    model = nn.Sequential(nn.Linear(8, 8), Block().eval())
-    small = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
-    torch.testing.assert_close(small[1](X), model[1](X))
 
 
 @pytest.mark.parametrize("reentrant", [False, True])

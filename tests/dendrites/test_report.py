@@ -1,12 +1,11 @@
 import json
-import sys
 
 import pytest
 from click.testing import CliRunner
 
 from giantkiller.cli.grow_report import command
 from giantkiller.dendrites import Attempt, DendriteError, Ledger, read_ledger
-from giantkiller.dendrites.report import plot, tensorboard
+from giantkiller.dendrites.report import plot
 from giantkiller.errors import UserError
 
 
@@ -51,44 +50,6 @@ def test_the_plot_is_drawn(tmp_path, suffix):
         record = ledger()
         plot(Ledger({}, record.attempts[:1]), path)
         assert len(path.read_bytes()) < len(drawn), "without |S| there is one panel"
-
-
-def test_tensorboard_gets_the_scalars():
-    class Writer:
-        def __init__(self):
-            self.told = []
-
-        def add_scalar(self, tag, value, step):
-            self.told.append((tag, value, step))
-
-    writer = Writer()
-    tensorboard(ledger(), writer)
-    assert ("growth/score", 0.5, 2) in writer.told
-    assert ("growth/best", 0.625, 2) in writer.told
-    assert ("growth/kept", 0.0, 2) in writer.told
-    assert ("growth/correlation/b", 0.5, 1) in writer.told
-    assert [row[1:] for row in writer.told if row[0] == "growth/curve"] == [(0.4, 0), (0.5, 1), (0.6, 2)]
-
-
-def test_the_command_writes_what_tensorboard_reads(tmp_path):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    ledger().save(tmp_path)
-    run = CliRunner().invoke(command, [str(tmp_path), "--tensorboard", str(tmp_path / "events")])
-    assert run.exit_code == 0, run.output
-    events = EventAccumulator(str(tmp_path / "events")).Reload()
-    assert {"growth/curve", "growth/best", "growth/correlation/a"} <= set(events.Tags()["scalars"])
-    assert [(e.step, e.value) for e in events.Scalars("growth/score")] == [(0, 0.5), (1, 0.625), (2, 0.5)]
-
-
-def test_scalars_without_tensorboard_say_what_to_install(tmp_path, monkeypatch):
-    ledger().save(tmp_path)
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    run = CliRunner().invoke(command, [str(tmp_path), "--tensorboard", str(tmp_path / "events")])
-    assert isinstance(run.exception, UserError)
-    assert "pip install tensorboard" in str(run.exception)
-    assert not (tmp_path / "events").exists()
 
 
 def test_the_command_prints_the_table_or_the_ledger(tmp_path):

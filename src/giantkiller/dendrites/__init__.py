@@ -18,7 +18,6 @@ from giantkiller.dendrites.perforate import (
     parameters,
     perforate,
 )
-from giantkiller.dendrites.placement import Placement
 from giantkiller.dendrites.prune import Pruned, prune
 from giantkiller.dendrites.rules import GradientRule, Growth, Rule
 from giantkiller.dendrites.sparse import (
@@ -50,7 +49,6 @@ __all__ = [
     "Ledger",
     "Parameters",
     "Phase",
-    "Placement",
     "PlainLoop",
     "Pruned",
     "Rule",

@@ -10,7 +10,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,6 @@ from giantkiller.dendrites.error_signal import Errors
 from giantkiller.dendrites.layers import DendriteError
 from giantkiller.dendrites.ledger import FILE, Attempt, Ledger, read_ledger
 from giantkiller.dendrites.perforate import dendritic_layers, parameters
-from giantkiller.dendrites.placement import Placement, affordable
 from giantkiller.dendrites.rules import GradientRule, Growth, Rule
 
 log = logging.getLogger(__name__)
@@ -75,11 +74,7 @@ class Grower:
         min_gain: what an attempt must add to the score of the model so far to be kept. At 0 the score must
             rise; a negative one lets it fall by so much, for those who want dendrites within the noise.
         tries: growth ends after so many attempts in a row that were not kept.
-        errors: where `CorrelationRule` and `placement` see the remaining error.
-        placement: choose the layers that grow in each attempt by the error that remains at them; without
-            it all layers grow that have room.
-        budget: most parameters that all dendrites together may have; layers that would not fit do not
-            grow.
+        errors: where `CorrelationRule` sees the remaining error.
         folder: where the ledger and the states go, so that a killed growth resumes; no files without it.
         recipe: whatever else decides the result, in JSON types; a resumed growth must be given the same.
         seed: decides the dendrites drawn and the random numbers of each phase.
@@ -100,8 +95,6 @@ class Grower:
         min_gain: float = 0.0,
         tries: int = 1,
         errors: Errors | None = None,
-        placement: Placement | None = None,
-        budget: int | None = None,
         folder: Path | str | None = None,
         recipe: Mapping[str, Any] | None = None,
         seed: int = 0,
@@ -121,8 +114,6 @@ class Grower:
         self.min_gain = min_gain
         self.tries = tries
         self.errors = errors
-        self.placement = placement
-        self.budget = budget
         self.folder = Path(folder) if folder is not None else None
         self.seed = seed
         self.trained = trained
@@ -163,8 +154,6 @@ class Grower:
             return None
         if not self._with_room():
             return f"no layer may have more than {self.max_dendrites} dendrites"
-        if not self._open_layers():
-            return f"the budget of {self.budget:,} parameters is used up"
         if ledger.failures >= self.tries:
             return f"{ledger.failures} attempts in a row did not add {self.min_gain:g} to the score"
         return None
@@ -173,28 +162,6 @@ class Grower:
         """Name the layers that may have more dendrites."""
         most = self.max_dendrites - self.rule.dendrites
         return [name for name, layer in dendritic_layers(self.model).items() if layer.dendrites <= most]
-
-    def _affordable(self, names: Sequence[str]) -> list[str]:
-        """Take the layers that fit into the budget together, in the order given."""
-        if self.budget is None:
-            return list(names)
-        left = self.budget - parameters(self.model).dendrites
-        return affordable(dendritic_layers(self.model), names, self.rule.dendrites, left)
-
-    def _open_layers(self) -> list[str]:
-        """Name the layers that could grow now."""
-        return self._affordable(self._with_room())
-
-    def _grow(self, ledger: Ledger, seed: int) -> Growth:
-        """Choose the layers of an attempt and grow them."""
-        if self.placement is None:
-            return self.rule.grow(self.model, self._open_layers(), errors=self.errors, seed=seed)
-        single = [name for name in self._with_room() if self._affordable([name])]
-        ranked = self.placement.rank(self.model, single, errors=self.errors, seed=seed)
-        failed = ledger.attempts[len(ledger.attempts) - ledger.failures :]
-        picked = self.placement.pick(list(ranked), {name for attempt in failed for name in attempt.grown})
-        growth = self.rule.grow(self.model, self._affordable(picked), errors=self.errors, seed=seed)
-        return Growth(growth.grown, ranked | growth.correlations)
 
     def _attempt(self, ledger: Ledger) -> Attempt:
         """Grow, train and score once; leaves the model as trained."""
@@ -244,7 +211,7 @@ class Grower:
         growth = Growth({})
         if ledger.attempts:
             with seeded(seed + _rank()):
-                growth = self._grow(ledger, seed)
+                growth = self.rule.grow(self.model, self._with_room(), errors=self.errors, seed=seed)
         seconds = time.perf_counter() - began
         if start is not None and _rank() == 0:
             start.parent.mkdir(parents=True, exist_ok=True)
@@ -312,8 +279,6 @@ class Grower:
             "model": f"{type(self.model).__name__} {shape}",
             "layers": {name: layer.activation for name, layer in dendritic_layers(self.model).items()},
             "rule": _told(self.rule),
-            "placement": _told(self.placement),
-            "budget": self.budget,
             "min_gain": self.min_gain,
             "seed": self.seed,
             "trained": self.trained,
@@ -346,10 +311,8 @@ def seeded(seed: int) -> Iterator[None]:
                 numpy.random.set_state(before_numpy)
 
 
-def _told(settings: Any) -> dict[str, Any] | None:
-    """Tell the settings of a rule or placement by name."""
-    if settings is None:
-        return None
+def _told(settings: Any) -> dict[str, Any]:
+    """Return the settings of a rule by name."""
     told = {"type": type(settings).__name__}
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         told |= dataclasses.asdict(settings)

@@ -1,4 +1,4 @@
-"""Growth to look at: a plot, and scalars for TensorBoard."""
+"""A plot of a growth."""
 
 from pathlib import Path
 from typing import Any
@@ -36,29 +36,6 @@ def plot(ledger: Ledger, path: Path) -> None:
         figure.savefig(path)
     except ValueError as error:
         raise DendriteError(f"cannot draw {path}: {error}") from None
-
-
-def tensorboard(ledger: Ledger, writer: Any) -> None:
-    """Write a ledger as scalars.
-
-    Args:
-        ledger: of a growth, finished or not.
-        writer: a `SummaryWriter` of `torch.utils.tensorboard`, or anything with its `add_scalar`.
-    """
-    step = 0
-    for attempt in ledger.attempts:
-        for _, score in attempt.curve:
-            writer.add_scalar("growth/curve", score, step)
-            step += 1
-        number = attempt.number
-        best = max(a.score for a in ledger.attempts[: number + 1] if a.kept)
-        writer.add_scalar("growth/score", attempt.score, number)
-        writer.add_scalar("growth/best", best, number)
-        writer.add_scalar("growth/kept", float(attempt.kept), number)
-        writer.add_scalar("growth/parameters", attempt.parameters, number)
-        writer.add_scalar("growth/seconds", attempt.seconds, number)
-        for name, correlation in attempt.correlations.items():
-            writer.add_scalar(f"growth/correlation/{name}", correlation, number)
 
 
 def _draw_scores(axes: Any, ledger: Ledger) -> None:
