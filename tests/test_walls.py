@@ -17,6 +17,19 @@ HOUSE = sorted(
     for path in PACKAGE.rglob("*.py")
     if path.relative_to(PACKAGE).parts[0] not in (*WORKSHOP, "cli", "cluster.py", "desk")
 )
+SERVICE = {  # what the extra "serve" brings, and the rooms that need it
+    "serve": {
+        "starlette",
+        "uvicorn",
+        "anyio",
+        "msgspec",
+        "prometheus_client",
+        "pydantic",
+        "pydantic_settings",
+    }
+    | {"platformdirs", "sqlalchemy", "pycld2", "tomli"},
+    "store": {"sqlalchemy", "alembic"},
+}
 CORE = {"numpy", "onnxruntime", "tokenizers", "click", "tqdm"}
 OPTIONAL = {"huggingface_hub", "pyarrow"}  # imported where needed, and missed in one sentence
 
@@ -35,12 +48,14 @@ def imports(path):
 
 @pytest.mark.parametrize("path", HOUSE, ids=[str(path.relative_to(PACKAGE)) for path in HOUSE])
 def test_the_house_imports_neither_workshop_nor_torch(path):
+    room = path.relative_to(PACKAGE).parts[0]
     for name in imports(path):
         top, *rest = name.split(".")
         if top == "giantkiller":
             assert not rest or rest[0] not in WORKSHOP, name
+            assert not rest or rest[0] not in SERVICE or room in SERVICE, name
         else:
-            assert top in CORE | OPTIONAL | sys.stdlib_module_names, name
+            assert top in CORE | OPTIONAL | SERVICE.get(room, set()) | sys.stdlib_module_names, name
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -31,6 +31,8 @@ COMMANDS = {
     "compare": ("compare", "Compare two models on the same rows and the same clock."),
     "bench": ("bench", "Measure speed and memory on this machine."),
     "export": ("export", "Turn a checkpoint into a bundle."),
+    "serve": ("serve", "Serve scores over HTTP, as the Perspective API did."),
+    "keys": ("keys", "Make, list and revoke the service's API keys."),
 }
 
 

@@ -1,0 +1,258 @@
+"""Concurrent requests into few calls of the model, without ever blocking the event loop.
+
+Requests wait in two lanes, small ones and large ones, so that one comment never waits for a thousand. When a
+runner (a thread) is free it takes as much of what waits as one call may hold: an idle service answers at
+once, and the busier it gets, the larger its calls.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.screener import Screener
+
+T = TypeVar("T")
+Observer = Callable[[NDArray[np.float32], float], None]
+
+SMALL = 8
+"""Comments up to which a request goes in the lane of small ones."""
+
+_LARGE_SHARE = 4  # one comment in so many of a call is kept for the lane of large requests
+_SMALLEST_PIECE = 16  # comments below which splitting a request over runners doesn't pay
+_BASE_WORK = 150  # characters' worth of work in a comment, whatever its length
+_MOST_WORK = 1200  # characters after which a comment makes no more work
+
+
+class OverloadedError(Exception):
+    """Too much waits already. `retry_after` says in how many seconds to come back."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many comments are waiting")
+        self.retry_after = retry_after
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """The texts of one request: how many are taken, and how many still have no scores."""
+
+    texts: Sequence[str]
+    future: "asyncio.Future[NDArray[np.float32]]"
+    deadline: float
+    work: float
+    taken: int = 0
+    left: int = 0
+    rows: NDArray[np.float32] | None = None
+
+
+_Piece = tuple[_Job, int, int]  # a job, and which of its texts: [begin, end)
+
+
+class Batcher:
+    """The queue in front of a screener. Lives in one event loop.
+
+    Args:
+        screener: Made with `threads=1`: each runner calls it by itself.
+        runners: Threads that call it at the same time.
+        max_batch: Most comments in one call.
+        max_queue: Comments that may wait.
+        max_wait: Seconds; a request that would wait longer is refused.
+        window: Seconds to wait for more comments before a call, while a runner is free.
+        timeout: Seconds after which a request that still waits is given up.
+        observe: Called in a runner's thread with the scores and the seconds of each call.
+    """
+
+    def __init__(
+        self,
+        screener: Screener,
+        *,
+        runners: int = 1,
+        max_batch: int = 128,
+        max_queue: int = 4096,
+        max_wait: float = 0.05,
+        window: float = 0.0,
+        timeout: float = 10.0,
+        observe: Observer | None = None,
+    ) -> None:
+        self.screener = screener
+        self.runners = runners
+        self.max_batch = max_batch
+        self.max_queue = max_queue
+        self.max_wait = max_wait
+        self.window = window
+        self.timeout = timeout
+        self._observe = observe
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(runners, "model")
+        self._idle = runners
+        self._small: deque[_Job] = deque()
+        self._large: deque[_Job] = deque()
+        self._room: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.Handle | None = None
+        self._waiting_work = 0.0
+        self._running_work = 0.0
+        self._rate = 200_000.0  # characters' worth a second and runner, until it is measured
+        self.waiting = 0
+        """Comments that no runner has taken yet."""
+
+    async def scores(self, texts: Sequence[str], *, patient: bool = False) -> NDArray[np.float32]:
+        """Score texts, together with those of other requests.
+
+        Args:
+            texts: Any number of str.
+            patient: Wait for room in the queue instead of being refused: for streams, which can.
+
+        Returns:
+            Shape (n, 7), what the screener gives for each text alone.
+
+        Raises:
+            OverloadedError: If too much waits already, or the request waited longer than `timeout`.
+        """
+        if not texts:
+            return np.empty((0, len(ATTRIBUTES)), np.float32)
+        work = float(sum([min(len(text), _MOST_WORK) for text in texts]) + _BASE_WORK * len(texts))
+        while patient and self._refuses(len(texts)):
+            room = self._loop.create_future()
+            self._room.append(room)
+            await room
+        self._admit(len(texts))
+        job = _Job(texts, self._loop.create_future(), time.monotonic() + self.timeout, work, left=len(texts))
+        (self._small if len(texts) <= SMALL and not patient else self._large).append(job)
+        self.waiting += len(texts)
+        self._waiting_work += work
+        if self._timer is None and self._idle:
+            # Not at once: requests that arrived in the same breath of the loop go together.
+            self._timer = (
+                self._loop.call_later(self.window, self._dispatch)
+                if self.window
+                else self._loop.call_soon(self._dispatch)
+            )
+        return await job.future
+
+    async def run(self, function: Callable[[], T], work: int = SMALL) -> T:
+        """Run a function that calls the model by itself (an explanation) on a runner.
+
+        Args:
+            function: What to run.
+            work: To how many comments it comes.
+
+        Raises:
+            OverloadedError: If too much waits already.
+        """
+        self._admit(work)
+        load = float(work * (_BASE_WORK + 100))
+        self._running_work += load
+        try:
+            return await self._loop.run_in_executor(self._pool, function)
+        finally:
+            self._running_work -= load
+            self._dispatch()
+
+    async def close(self) -> None:
+        """Finish what was accepted, then stop the runners."""
+        while self.waiting or self._idle < self.runners:
+            await asyncio.sleep(0.005)
+        self._pool.shutdown()
+
+    @property
+    def expected_wait(self) -> float:
+        """Seconds until a request that came now would be taken by a runner, by the speed of late."""
+        return (self._waiting_work + self._running_work) / (self._rate * self.runners)
+
+    def _refuses(self, count: int) -> bool:
+        if not self.waiting and self.expected_wait <= self.max_wait:
+            return False  # nothing in front of it: a request of any size is taken
+        return self.waiting + count > self.max_queue or self.expected_wait > self.max_wait
+
+    def _admit(self, count: int) -> None:
+        if self._refuses(count):
+            raise OverloadedError(self.expected_wait)
+
+    def _dispatch(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        while self._idle and self.waiting:
+            pieces = self._take(now)
+            if not pieces:
+                break
+            self._idle -= 1
+            work = sum(job.work * (end - begin) / len(job.texts) for job, begin, end in pieces)
+            self._waiting_work = max(0.0, self._waiting_work - work) if self.waiting else 0.0
+            self._running_work += work
+            self._pool.submit(self._call, pieces, work)
+        while self._room and not self._refuses(1):
+            room = self._room.popleft()
+            if not room.done():
+                room.set_result(None)
+                break
+
+    def _take(self, now: float) -> list[_Piece]:
+        """Take the pieces of one call: small requests first, but always something of the large ones."""
+        size = self.max_batch
+        if self._idle > 1:  # share what waits among the idle runners
+            size = min(size, max(_SMALLEST_PIECE, -(-self.waiting // self._idle)))
+        pieces: list[_Piece] = []
+        room = size - (max(1, size // _LARGE_SHARE) if self._large else 0)
+        for lane, limit in ((self._small, room), (self._large, size), (self._small, size)):
+            taken = sum(end - begin for _, begin, end in pieces)
+            while lane and taken < limit:
+                job = lane[0]
+                if not job.taken and (now > job.deadline or job.future.done()):
+                    lane.popleft()
+                    self.waiting -= len(job.texts)
+                    self._waiting_work -= job.work
+                    if not job.future.done():
+                        job.future.set_exception(OverloadedError(self.expected_wait))
+                    continue
+                end = min(len(job.texts), job.taken + limit - taken)
+                pieces.append((job, job.taken, end))
+                taken += end - job.taken
+                self.waiting -= end - job.taken
+                job.taken = end
+                if end == len(job.texts):
+                    lane.popleft()
+        return pieces
+
+    def _call(self, pieces: list[_Piece], work: float) -> None:
+        """Score the texts of some pieces; runs in a runner's thread."""
+        began = time.perf_counter()
+        rows: NDArray[np.float32] | BaseException
+        try:
+            rows = self.screener.scores([text for job, begin, end in pieces for text in job.texts[begin:end]])
+        except BaseException as error:
+            rows = error
+        seconds = time.perf_counter() - began
+        self._loop.call_soon_threadsafe(self._done, pieces, work, rows, seconds)
+        if self._observe is not None and not isinstance(rows, BaseException):
+            self._observe(rows, seconds)
+
+    def _done(self, pieces: list[_Piece], work: float, rows: Any, seconds: float) -> None:
+        self._idle += 1
+        self._running_work -= work
+        if isinstance(rows, BaseException):
+            for job, _, _ in pieces:
+                if not job.future.done():
+                    job.future.set_exception(rows)
+        else:
+            self._rate += (work / max(seconds, 1e-6) - self._rate) * 0.1
+            at = 0
+            for job, begin, end in pieces:
+                part = rows[at : at + end - begin]
+                at += end - begin
+                job.left -= end - begin
+                if not job.left and job.rows is None:
+                    job.rows = part
+                else:
+                    if job.rows is None:
+                        job.rows = np.empty((len(job.texts), len(ATTRIBUTES)), np.float32)
+                    job.rows[begin:end] = part
+                if not job.left and not job.future.done():
+                    job.future.set_result(job.rows)
+        self._dispatch()

@@ -1,0 +1,112 @@
+"""What every request passes first and last: its id, limits, the log line, and whatever went wrong."""
+
+import re
+import secrets
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from giantkiller.serve.errors import ApiError, overloaded
+from giantkiller.serve.http import as_api_error, error_response
+from giantkiller.serve.logs import log, where
+from giantkiller.serve.service import Service
+from giantkiller.serve.settings import is_loopback
+
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_INFO = 20
+
+
+class Front:
+    """Middleware, outermost but for the framework's own."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app = app
+        self.service = service
+        self.under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        request_id = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
+        scope["giantkiller.request_id"] = request_id.decode()
+        status = 0
+
+        async def tell(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        self.under_way += 1
+        try:
+            if self.under_way > self.service.settings.connections:
+                raise overloaded(1, "Too many requests are under way; try again.")
+            if self.service.settings.open:
+                _check_origin(headers, self.service)
+            await self.app(scope, receive, tell)
+        except Exception as error:
+            known = as_api_error(error)
+            if known is None:
+                log.error(
+                    "failure",
+                    extra={
+                        "fields": {
+                            "request_id": request_id.decode(),
+                            "error": type(error).__name__,
+                            "at": where(error),
+                        }
+                    },
+                )
+                known = ApiError(500, "Something went wrong here; the log knows the request id.", "INTERNAL")
+            if not status:
+                await error_response(known)(scope, receive, tell)
+        finally:
+            self.under_way -= 1
+            self._note(scope, status, time.perf_counter() - began, request_id)
+
+    def _note(self, scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
+        route = _route(scope)
+        self.service.metrics.request(route, status, seconds)
+        if status == 503:
+            self.service.metrics.refused("load")
+        if log.isEnabledFor(_INFO):
+            fields: dict[str, Any] = {
+                "request_id": request_id.decode(),
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 3),
+            }
+            if key := scope.get("giantkiller.key"):
+                fields["key"] = key
+            log.info("request", extra={"fields": fields})
+
+
+def _route(scope: Scope) -> str:
+    """Name what answered: the endpoint, never the path, which anybody can fill with anything."""
+    endpoint = scope.get("endpoint")
+    name = getattr(endpoint, "__name__", None)
+    return name if isinstance(name, str) else "none"
+
+
+def _check_origin(headers: dict[bytes, bytes], service: Service) -> None:
+    """Keep web pages from reaching a service that asks for no key."""
+    host = headers.get(b"host", b"").decode("latin-1")
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]" in host else host
+    origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/")
+    if not is_loopback(name.rstrip("]").lstrip("[")):
+        raise ApiError(403, "An open service answers to a loopback address only.", "HOST_REFUSED")
+    same = origin in (f"http://{host}", f"https://{host}")
+    if origin and not same and origin not in service.settings.cors_origins:
+        raise ApiError(403, "An open service takes no requests from web pages elsewhere.", "ORIGIN_REFUSED")

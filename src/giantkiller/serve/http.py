@@ -1,0 +1,211 @@
+"""Requests in, replies out: bodies with a limit, JSON, keys."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import anyio
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from giantkiller.serve.batching import OverloadedError
+from giantkiller.serve.errors import ApiError, overloaded
+from giantkiller.serve.keys import ANYBODY, Key
+from giantkiller.serve.service import Service
+from giantkiller.store import StoreBusyError
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+_LONGEST_KEY = 200
+
+
+class Json(Response):
+    """A reply in JSON. Never to be kept by caches: scores belong to whoever asked."""
+
+    media_type = "application/json"
+
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status_code, {"Cache-Control": "no-store", **(headers or {})})
+
+    def render(self, content: Any) -> bytes:
+        """Encode the content, unless it is encoded already."""
+        return content if isinstance(content, bytes) else _encode(content)
+
+
+def error_response(error: ApiError) -> Json:
+    """Turn an error into a reply."""
+    return Json(error.body(), error.code, error.headers)
+
+
+def as_api_error(error: Exception) -> ApiError | None:
+    """Turn an error that the load or the database's state explains into what a client gets."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, OverloadedError):
+        return overloaded(error.retry_after)
+    if isinstance(error, StoreBusyError | SQLAlchemyError):
+        return overloaded(5, "The database is busy or away; try again.")
+    return None
+
+
+async def read_body(request: Request, service: Service, limit: int | None = None) -> bytes:
+    """Read a request's body.
+
+    Raises:
+        ApiError: If it is too large, compressed, too slow, or breaks off.
+    """
+    limit = service.settings.max_body if limit is None else limit
+    headers = request.headers
+    if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+        raise ApiError(
+            415, "Compressed bodies are not accepted; send the body as it is.", "UNSUPPORTED_ENCODING"
+        )
+    length = headers.get("content-length")
+    if length is not None and length.isdecimal() and int(length) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with anyio.fail_after(service.settings.timeout):
+            while True:
+                message = await request.receive()
+                if message["type"] != "http.request":
+                    raise ApiError(400, "The request broke off.", "BROKEN_OFF")
+                part = message.get("body", b"")
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(part)
+                if not message.get("more_body"):
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+    except TimeoutError:
+        raise ApiError(
+            408, "The body came too slowly.", "TOO_SLOW", headers={"Connection": "close"}
+        ) from None
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(
+        413, f"The body is larger than {limit:,} bytes.", "BODY_TOO_LARGE", headers={"Connection": "close"}
+    )
+
+
+class BadJsonError(Exception):
+    """A body that isn't the JSON that was expected; the message holds nothing of its content."""
+
+
+def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """Decode JSON of a known form. Lone surrogates, which other encoders let pass, become U+FFFD.
+
+    Raises:
+        BadJsonError: If it is no JSON, too deeply nested, or of another form.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise BadJsonError(_plain(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        return msgspec.convert(repaired(value), decoder.type, strict=decoder.strict)
+    except msgspec.ValidationError as error:
+        raise BadJsonError(_plain(error)) from None
+    except RecursionError:
+        raise BadJsonError("The JSON is nested too deeply.") from None
+    except UnicodeDecodeError:
+        raise BadJsonError("The body is not valid UTF-8.") from None
+    except (ValueError, OverflowError):
+        raise BadJsonError("The body is not valid JSON.") from None
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    """Say what is wrong and where; msgspec names types and our own fields, never a value."""
+    return f"Invalid JSON payload: {error}.".replace("`", "")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def repaired(value: Any) -> Any:
+    """Replace lone surrogates, at any depth."""
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [repaired(item) for item in value]
+    if isinstance(value, dict):
+        return {repaired(key): repaired(item) for key, item in value.items()}
+    return value
+
+
+def key_in(query: bytes, headers: Mapping[str, str]) -> str | None:
+    """Return the key that came with a request, in `?key=` or one of the headers that clients use."""
+    if b"key=" in query:
+        for name, value in parse_qsl(query[:4096].decode("latin-1"), keep_blank_values=False):
+            if name == "key":
+                return value
+    for name in ("x-goog-api-key", "x-api-key"):
+        if value := headers.get(name, ""):
+            return value
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" and value.strip() else None
+
+
+async def find_key(service: Service, secret: str | None) -> Key | None:
+    """Return the valid key for what was sent; anybody's where the service is open."""
+    if service.settings.open:
+        return ANYBODY
+    if secret is None or len(secret) > _LONGEST_KEY:
+        return None
+    return await service.keys.find(secret)
+
+
+async def admit(request: Request, service: Service, role: str, count: int = 1) -> Key:
+    """Check the key of a request to a native route, and count it against the key's rate.
+
+    Raises:
+        ApiError: 401 without a valid key, 403 without the role, 429 beyond the rate.
+    """
+    secret = key_in(request.scope["query_string"], request.headers)
+    key = await find_key(service, secret)
+    if key is None:
+        raise ApiError(
+            401,
+            "API key not valid." if secret else "This needs an API key, as Authorization: Bearer KEY.",
+            "API_KEY_INVALID" if secret else "API_KEY_MISSING",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if not key.allows(role):
+        raise ApiError(403, f"This key lacks the role {role}.", "ROLE_MISSING")
+    request.scope["giantkiller.key"] = key.id
+    count_against(service, key, count)
+    return key
+
+
+def count_against(service: Service, key: Key, count: int) -> None:
+    """Count comments against a key's rate.
+
+    Raises:
+        ApiError: 429 if the key has used up its share, saying when to come back.
+    """
+    rate = key.rate or service.settings.rate
+    if rate is None or key is ANYBODY:
+        return
+    seconds = service.limits.take(key.number, rate, count)
+    if seconds:
+        service.metrics.refused("rate")
+        raise ApiError(
+            429,
+            "Quota exceeded: this key has sent more comments than its rate allows.",
+            "RATE_LIMIT_EXCEEDED",
+            headers={"Retry-After": str(max(1, round(seconds)))},
+        )

@@ -1,0 +1,103 @@
+"""uvicorn's HTTP protocol with bounds on headers: their size, their number, and the time they may take."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from giantkiller.serve.errors import ApiError
+
+MAX_HEAD = 64 << 10
+"""Bytes of the request line and headers together."""
+
+MAX_HEADERS = 128
+
+HEAD_SECONDS = 10.0
+"""How long the head of a request may take to arrive."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_size = 0
+    _reading_head = True
+
+    def connection_made(self, transport: Any) -> None:
+        """Give the first head its time."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what arrives of a head before it is parsed."""
+        if self._reading_head:
+            self._head_size += len(data)
+        super().data_received(data)
+        if self._reading_head and self._head_size:
+            if self._head_size > MAX_HEAD:
+                self._refuse(431, "The request's headers are too large.", "HEADERS_TOO_LARGE")
+            elif self._head_timer is None and not self.transport.is_closing():
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self._reading_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those beyond the bound are dropped, and the request refused at the end."""
+        if len(self.headers) <= MAX_HEADERS:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """End a head."""
+        self._reading_head = False
+        self._head_size = 0
+        self._stop_timer()
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(431, "The request has too many headers.", "TOO_MANY_HEADERS")
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, unless the request was refused."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the next head; only its arrival starts the clock again."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
+        self._reading_head = True
+        self._head_size = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Say in our own shape that what came is no HTTP."""
+        self._refuse(400, msg, "HTTP_INVALID")
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if not self._head_size:  # nothing was ever asked
+            self.transport.close()
+        else:
+            self._refuse(408, "The request came too slowly.", "TOO_SLOW")
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, code: int, message: str, reason: str) -> None:
+        if self.transport.is_closing():
+            return
+        body = ApiError(code, message, reason).body()
+        self.transport.write(
+            b"HTTP/1.1 %d Refused\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%b" % (code, len(body), body)
+        )
+        self.transport.close()

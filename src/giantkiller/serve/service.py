@@ -1,0 +1,110 @@
+"""What the routes share: one object a process, at `app.state.service`."""
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from giantkiller.screener import Screener, available_cores
+from giantkiller.serve.batching import Batcher
+from giantkiller.serve.drift import Drift
+from giantkiller.serve.feedback import Listener
+from giantkiller.serve.keys import Keyring
+from giantkiller.serve.limits import RateLimiter
+from giantkiller.serve.metrics import Metrics
+from giantkiller.serve.settings import Settings
+from giantkiller.store import Store, open_store
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+LIMITS = "limits.bin"
+"""The file in the state folder through which processes share their rate limits."""
+
+
+@dataclass
+class Service:
+    """The parts of a running service.
+
+    Other rooms that live in the process find here the settings, the store, the keys and the model, and add
+    to `feedback_listeners` what shall happen in the transaction that keeps feedback.
+    """
+
+    settings: Settings
+    screener: Screener
+    store: Store
+    keys: Keyring
+    limits: RateLimiter
+    metrics: Metrics
+    drift: Drift
+    feedback_listeners: list[Listener] = field(default_factory=list)
+    streams: int = 0
+    started: bool = False
+    _batcher: Batcher | None = None
+
+    @property
+    def batcher(self) -> Batcher:
+        """The queue in front of the model; there is one once the event loop runs."""
+        assert self._batcher is not None, "the service has not started"
+        return self._batcher
+
+    @property
+    def queue(self) -> Batcher | None:
+        """The same, or None before the start."""
+        return self._batcher
+
+    async def start(self) -> None:
+        """Begin to take comments; called in the event loop."""
+        settings = self.settings
+        self._batcher = Batcher(
+            self.screener,
+            runners=runners(settings),
+            max_batch=settings.max_batch,
+            max_queue=settings.max_queue,
+            max_wait=settings.max_wait_ms / 1000,
+            window=settings.window_ms / 1000,
+            timeout=settings.timeout,
+            observe=self.metrics.model_call,
+        )
+        self.started = True
+
+    async def stop(self) -> None:
+        """Finish what was accepted and let go of the database."""
+        self.started = False
+        if self._batcher is not None:
+            await self._batcher.close()
+        self.store.close()
+
+
+def runners(settings: Settings) -> int:
+    """Return how many threads of this process call the model."""
+    return settings.threads or max(1, available_cores() // settings.workers)
+
+
+def open_service(settings: Settings) -> Service:
+    """Load the model and open the state.
+
+    Raises:
+        UserError: If the model, the state folder or the database can't be used.
+    """
+    screener = Screener(None if settings.model == "default" else settings.model, threads=1)
+    screener.scores(["The first call of a model takes longer than the others."])
+    store = open_store(settings.state, settings.database_url, migrate=settings.workers == 1)
+    drift = Drift(screener.bundle.figures)
+    keys = Keyring(store)
+    keys.load()
+    shared = settings.state / LIMITS if settings.workers > 1 and os.name == "posix" else None
+    return Service(
+        settings=settings,
+        screener=screener,
+        store=store,
+        keys=keys,
+        limits=RateLimiter(shared),
+        metrics=Metrics(screener.bundle.policy, drift),
+        drift=drift,
+    )
+
+
+def service_of(app: "Starlette") -> Service:
+    """Return the service of an application."""
+    service: Service = app.state.service
+    return service
