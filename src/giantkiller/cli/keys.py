@@ -83,7 +83,7 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
     Example: giantkiller keys list --json
     """
     store = _open(state, config)
-    from giantkiller.cli.score import visible
+    from giantkiller.cli.terminal import printable
     from giantkiller.serve.keys import list_keys
 
     with store.read() as connection:
@@ -106,7 +106,7 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
             rate = f"{key.rate:g}/s" if key.rate else ""
             roles = ",".join(sorted(key.roles))
             when = f"{key.created:%Y-%m-%d}  {revoked:10}"
-            click.echo(f"{key.id:8}  {when}  {rate:>8}  {roles:20}  {visible(key.name)}")
+            click.echo(f"{key.id:8}  {when}  {rate:>8}  {roles:20}  {printable(key.name)}")
 
 
 @command.command()

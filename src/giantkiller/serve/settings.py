@@ -157,17 +157,17 @@ def read_settings(flags: dict[str, Any], config: Path | None = None) -> Settings
         if field is None:
             raise UserError(f"settings: {what}") from None
         if field in flags:
-            source = "setting"
+            source = f"`{field}`"
         elif field in named:
             source = f"{PREFIX}{field.upper()}"
         else:
-            source = f"{config}:"
+            source = f"{config}: {field}"
         if first["type"] == "extra_forbidden":
             raise UserError(
-                f"{config}: {field!r} is no setting; see `giantkiller serve --help` for all"
+                f"{config}: {field!r} is no setting; `giantkiller serve --help` names all"
             ) from None
         given = "" if field == "database" else f" {first['input']!r}"[:100]
-        raise UserError(f"{source} {field}{given}: {what}") from None
+        raise UserError(f"{source}{given}: {what}") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
