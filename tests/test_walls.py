@@ -66,6 +66,12 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not {"numpy", "onnxruntime", "tokenizers", "torch", "click"} & set(loaded.split())
 
 
+@pytest.mark.parametrize("name", giantkiller.__all__)
+def test_what_the_package_exports_is_there(name):
+    assert getattr(giantkiller, name) is not None
+    assert name in dir(giantkiller)
+
+
 def test_scoring_leaves_nothing_in_the_home_folder(tiny_bundle, tmp_path):
     """onnxruntime would keep a device ID there for its telemetry."""
     program = f"from giantkiller import Screener; Screener({str(tiny_bundle)!r}).predict('hi')"

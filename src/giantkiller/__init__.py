@@ -1,23 +1,38 @@
-"""Open toxicity screening with a dendritic BERT-Tiny."""
+"""Open toxicity screening with a dendritic BERT-Tiny.
 
+from giantkiller import Screener
+
+Screener().predict("You are an idiot")
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Screener", "UserError", "__version__"]
+__all__ = ["ACTIONS", "ATTRIBUTES", "Policy", "Screener", "UserError", "Verdict", "__version__"]
 
 if TYPE_CHECKING:
+    from giantkiller.attributes import ATTRIBUTES
     from giantkiller.errors import UserError
+    from giantkiller.policy import ACTIONS, Policy, Verdict
     from giantkiller.screener import Screener
+
+# Imported on first use: `import giantkiller` must not pay for numpy and onnxruntime.
+_MODULES = {
+    "ACTIONS": "policy",
+    "ATTRIBUTES": "attributes",
+    "Policy": "policy",
+    "Screener": "screener",
+    "UserError": "errors",
+    "Verdict": "policy",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: `import giantkiller` must not pay for numpy and onnxruntime.
-    if name == "Screener":
-        from giantkiller.screener import Screener
+    if name not in _MODULES:
+        raise AttributeError(f"module 'giantkiller' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"giantkiller.{_MODULES[name]}"), name)
 
-        return Screener
-    if name == "UserError":
-        from giantkiller.errors import UserError
 
-        return UserError
-    raise AttributeError(f"module 'giantkiller' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return __all__

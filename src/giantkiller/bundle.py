@@ -5,7 +5,7 @@ import json
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -94,6 +94,25 @@ class Bundle:
         manifest = (self.folder / MANIFEST).stat().st_size
         return manifest + sum(record.bytes for name, record in self.files.items() if name != CARD)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the manifest, for JSON."""
+        manifest: dict[str, Any] = {
+            "format": FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "attributes": list(self.attributes),
+            "max_length": self.max_length,
+            "files": {name: asdict(record) for name, record in self.files.items()},
+            "calibration": {a: asdict(self.calibration.get(a, Calibration())) for a in ATTRIBUTES},
+            "policy": self.policy.to_dict(),
+            "threshold": {a: float(self.threshold.get(a, 0.5)) for a in ATTRIBUTES},
+            "provenance": dict(self.provenance),
+            "figures": dict(self.figures),
+        }
+        if self.policies:
+            manifest["policies"] = {name: policy.to_dict() for name, policy in self.policies.items()}
+        return manifest
+
     def choose_policy(self, name: str = DEFAULT_NAME) -> Policy:
         """Return the policy of a name; "default" is the bundle's own.
 
@@ -102,7 +121,7 @@ class Bundle:
         """
         named = {DEFAULT_NAME: self.policy, **self.policies}
         if name not in named:
-            raise UserError(f"`policy` is {name!r}; {self.name} has the policies {', '.join(named)}")
+            raise UserError(f"{self.name} has no policy {name!r}; `policy` may be {', '.join(named)}")
         return named[name]
 
 
@@ -210,7 +229,9 @@ def write_bundle(folder: str | Path, bundle: Bundle, files: Mapping[str, bytes |
     with replace_folder(target, belongs=_files_of(target)) as fresh:
         for name, data in contents.items():
             (fresh / name).write_bytes(data)
-        (fresh / MANIFEST).write_bytes(_manifest(bundle, records))
+        manifest = replace(bundle, files=records).to_dict()
+        text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        (fresh / MANIFEST).write_bytes(text.encode())
         read_bundle(fresh)
     return read_bundle(target)
 
@@ -222,25 +243,6 @@ def _files_of(folder: Path) -> set[str]:
     except UserError:
         old = set()
     return old | {MODEL, TOKENIZER, CARD, MANIFEST}
-
-
-def _manifest(bundle: Bundle, records: Mapping[str, FileRecord]) -> bytes:
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "name": bundle.name,
-        "version": bundle.version,
-        "attributes": list(bundle.attributes),
-        "max_length": bundle.max_length,
-        "files": {name: asdict(record) for name, record in records.items()},
-        "calibration": {a: asdict(bundle.calibration.get(a, Calibration())) for a in ATTRIBUTES},
-        "policy": bundle.policy.to_dict(),
-        "threshold": {a: float(bundle.threshold.get(a, 0.5)) for a in ATTRIBUTES},
-        "provenance": dict(bundle.provenance),
-        "figures": dict(bundle.figures),
-    }
-    if bundle.policies:
-        manifest["policies"] = {name: policy.to_dict() for name, policy in bundle.policies.items()}
-    return (json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _read_manifest(folder: Path) -> Bundle:

@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from bundles import build
 from click.testing import CliRunner
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.main import giantkiller
 from giantkiller.errors import UserError
+from giantkiller.policy import Policy
 
 PROGRAM = "from giantkiller.cli.main import main; main()"
 SHORT = ["toxic", "severe", "obscene", "threat", "insult", "identity", "sexual"]
@@ -107,7 +109,31 @@ def test_bench(tiny_bundle, tmp_path):
     assert measured.output.startswith("300 comments"), measured.output
 
 
-@pytest.mark.parametrize("command", ["score", "explain", "bench"])
+def test_another_policy(tmp_path, tiny_bundle):
+    policy = tmp_path / "strict.json"
+    policy.write_text('{"insult": {"remove": 0.5}}')
+    for given, action in ((policy, "remove"), ("default", "review")):
+        row = json.loads(run("score", "-m", tiny_bundle, "-p", given, "-j", "idiot").output)
+        assert row["action"] == action
+    family = build(tmp_path / "b", policies={"family": Policy({"toxicity": {"monitor": 0.1}})})
+    assert json.loads(run("score", "-m", family, "-p", "family", "-j", "idiot").output)["action"] == "monitor"
+    refused = run("score", "-m", family, "-p", "adults", "idiot")
+    assert "no policy 'adults'; --policy may be default, family" in str(refused.exception)
+
+
+def test_bold_from_the_bundles_threshold(tmp_path):
+    """The score that the model calls positive stands out, wherever its threshold is."""
+    folder = build(tmp_path / "b", threshold={"toxicity": 0.9, "insult": 0.9})
+    row = (
+        CliRunner()
+        .invoke(giantkiller, ["score", "-m", str(folder), "idiot"], color=True)
+        .output.splitlines()[1]
+    )
+    assert "\x1b[1m   0.924" in row
+    assert "\x1b[1m   0.881" not in row
+
+
+@pytest.mark.parametrize("command", ["score", "explain", "bench", "info"])
 def test_help_shows_an_example(command):
     result = run(command, "--help")
     assert f"  giantkiller {command} " in result.output

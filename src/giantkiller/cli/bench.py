@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from giantkiller.cli._comments import made_up, read_comments
+from giantkiller.cli.options import PATH, json_option, threads_option
+from giantkiller.cli.terminal import fit, table
 
 if TYPE_CHECKING:
     from giantkiller.screener import Screener
@@ -25,14 +27,14 @@ if TYPE_CHECKING:
 """
 )
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--data", type=click.Path(path_type=Path), help="Real comments: CSV, TSV, JSON Lines, Parquet.")
+@click.option("-d", "--data", type=PATH, metavar="FILE", help="Real comments: CSV, TSV, JSON Lines, Parquet.")
 @click.option("--text-column", help="The column that holds them.  [default: found by name]")
 @click.option("--comments", type=click.IntRange(min=100), default=10_000, show_default=True, help="How many.")
 @click.option(
     "--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Medians of how many."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line after the table.")
+@threads_option
+@json_option("One JSON line after the table.")
 def command(
     models: tuple[str, ...],
     data: Path | None,
@@ -163,8 +165,6 @@ def _print(results: list[dict[str, Any]]) -> None:
         "resident_mb": "resident memory, MB",
         "bundle_bytes": "bundle, bytes",
     }
-    names = [Path(result["model"]).name[:16] for result in results]
-    click.echo(f"{'':<26}" + "".join(f"{name:>22}" for name in names))
-    for key, label in labels.items():
-        cells = (f"{result[key]:,}" if key in result else "" for result in results)
-        click.echo(f"{label:<26}" + "".join(f"{cell:>22}" for cell in cells))
+    names = [fit(Path(result["model"]).name, 22) for result in results]
+    rows = [[label, *(f"{result[key]:,}" for result in results)] for key, label in labels.items()]
+    click.echo(table(rows, ("", *names)))

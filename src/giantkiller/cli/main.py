@@ -23,6 +23,7 @@ COMMANDS = {
     "score": ("score", "Score comments given as arguments or lines of standard input."),
     "explain": ("explain", "Show which words carried a score."),
     "screen": ("screen", "Screen a CSV, TSV, JSON Lines or Parquet file."),
+    "info": ("info", "Show what is in a model: policy, thresholds, calibration, figures."),
     "data": ("data", "Fetch or convert labelled comments."),
     "train": ("train", "Train a model from a recipe."),
     "grow-report": ("grow_report", "Tell what a growth of dendrites came to."),

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from giantkiller.policy import Policy
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODEL = "default (the shipped model), a bundle folder, a checkpoint folder or a hub id (owner/name)"
-"""What MODEL may be, the same in every command."""
+"""What MODEL may be, the same in every command; those that need no torch say how to export a checkpoint."""
 
 # What is wrong with a path is said by the function that opens it.
 PATH = click.Path(path_type=Path, readable=False)
@@ -18,8 +21,26 @@ PATH = click.Path(path_type=Path, readable=False)
 def model_option(command: Command) -> Command:
     """Add -m/--model."""
     return click.option(
-        "-m", "--model", default="default", show_default=True, metavar="MODEL", help=f"Which model: {MODEL}."
-    )(command)
+        "-m", "--model", default="default", show_default=True, metavar="MODEL",
+        help="default (the shipped model), a bundle folder or a hub id (owner/name).",
+    )(command)  # fmt: skip
+
+
+def policy_option(command: Command) -> Command:
+    """Add -p/--policy; the command gets a Policy, a name or None, as `Screener` takes it."""
+    return click.option(
+        "-p", "--policy", metavar="NAME|FILE", callback=_policy,
+        help="What decides: one of the model's policies (see `giantkiller info`), or a .json or .toml file.  "
+        "[default: the model's own]",
+    )(command)  # fmt: skip
+
+
+def _policy(_: click.Context, __: click.Parameter, value: str | None) -> "Policy | str | None":
+    if value is None or not value.lower().endswith((".json", ".toml")):
+        return value
+    from giantkiller.policy import read_policy
+
+    return read_policy(value)
 
 
 def threads_option(command: Command) -> Command:

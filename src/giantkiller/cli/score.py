@@ -4,12 +4,16 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.cli.options import json_option, model_option, threads_option
+from giantkiller.cli.options import json_option, model_option, policy_option, threads_option
 from giantkiller.cli.terminal import fit
+
+if TYPE_CHECKING:
+    from giantkiller.policy import Policy
 
 SHORT = {
     "toxicity": "toxic",
@@ -31,22 +35,30 @@ _LONGEST = 1 << 20
 \b
   giantkiller score "You are an idiot" "Thanks, that helped"
   giantkiller score --json < comments.txt | jq .toxicity
+  giantkiller score --policy strict.json "You are an idiot"
 """
 )
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @model_option
+@policy_option
 @threads_option
 @json_option("One JSON object a comment, one a line.")
-def command(texts: tuple[str, ...], model: str, as_json: bool, threads: int | None) -> None:
+def command(
+    texts: tuple[str, ...],
+    model: str,
+    policy: "Policy | str | None",
+    threads: int | None,
+    as_json: bool,
+) -> None:
     """Score comments: each TEXT, or each line of standard input.
 
-    Every comment gets seven probabilities and the action that the model's policy calls for. Comments go
+    Every comment gets seven probabilities and the action that the policy calls for. Comments go
     out as they come in, empty lines included.
     """
     from giantkiller.errors import UserError
     from giantkiller.screener import Screener
 
-    screener = Screener(model, threads=threads)
+    screener = Screener(model, threads=threads, policy=policy)
     if sys.stdout is None:
         raise UserError("standard output is closed; there is nowhere to write the scores")
     if not texts and sys.stdin is None:

@@ -12,7 +12,7 @@ import click
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli import ROWS_FAILED
-from giantkiller.cli.options import PATH, json_option, model_option, threads_option
+from giantkiller.cli.options import PATH, json_option, model_option, policy_option, threads_option
 from giantkiller.cli.score import SHORT
 from giantkiller.cli.terminal import fit, printable
 from giantkiller.errors import UserError
@@ -21,6 +21,7 @@ from giantkiller.files.formats import FORMATS
 if TYPE_CHECKING:
     from giantkiller.files import ScreenSummary
     from giantkiller.files.summary import ScreenedRow
+    from giantkiller.policy import Policy
 
 WIDTH = 120  # of the table where there is no terminal
 _STREAM = Path("-")
@@ -36,6 +37,7 @@ _STREAM = Path("-")
               help="The format of IN and OUT, where no ending says it.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @model_option
+@policy_option
 @threads_option
 @click.option("--show", type=click.IntRange(1, 10_000), is_flag=False, flag_value=25, metavar="[N]",
               help="Print the first rows as a table; 25 if no number is given.")  # fmt: skip
@@ -48,6 +50,7 @@ def command(
     file_format: str | None,
     resume: bool,
     model: str,
+    policy: "Policy | str | None",
     threads: int | None,
     show: int | None,
     as_json: bool,
@@ -69,7 +72,7 @@ def command(
     from giantkiller.files.verdicts import describe_model
     from giantkiller.screener import Screener
 
-    screener = Screener(model, threads=threads)
+    screener = Screener(model, threads=threads, policy=policy)
     with _progress(source, output) as progress:
         summary = screen_file(
             _stream(sys.stdin, "input") if source == _STREAM else source,
@@ -80,7 +83,7 @@ def command(
             file_format=file_format,
             resume=resume,
             model=describe_model(screener.bundle),
-            policy=screener.bundle.policy.to_dict(),
+            policy=screener.policy.to_dict(),
             preview=show or 0,
             progress=progress,
         )

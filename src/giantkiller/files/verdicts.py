@@ -1,6 +1,5 @@
 """From comments to what is added to their rows."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import MANIFEST, Bundle
+from giantkiller.bundle import Bundle
 from giantkiller.files.chunks import Chunk, Results, text_problem
 from giantkiller.policy import ACTIONS, Policy
 from giantkiller.screener import Screener
@@ -35,9 +34,7 @@ Judge = Callable[[list[str]], Verdicts]
 
 def describe_model(bundle: Bundle) -> str:
     """Return the name of a bundle, with the beginning of a digest of all that it holds."""
-    # The manifest names the digest of every file, the calibration and the policy.
-    digest = hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()
-    return f"{bundle.name} {bundle.version} ({digest[:16]})"
+    return f"{bundle.name} {bundle.version} ({bundle.digest[:16]})"
 
 
 def judge_with(screener: Screener, policy: Policy | None = None) -> Judge:
@@ -45,9 +42,9 @@ def judge_with(screener: Screener, policy: Policy | None = None) -> Judge:
 
     Args:
         screener: The model.
-        policy: In the place of the bundle's own.
+        policy: In the place of the screener's.
     """
-    policy = policy or screener.bundle.policy
+    policy = policy or screener.policy
 
     def judge(texts: list[str]) -> Verdicts:
         scores = screener.scores(texts)
