@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from giantkiller.cleaning.signs import MASKS, SIGNS
+
 if TYPE_CHECKING:
     from giantkiller.cleaning.disguises import Edit
 
@@ -24,10 +26,10 @@ class Cleaned(NamedTuple):
     offsets: Sequence[int]
 
     def original_span(self, begin: int, end: int) -> tuple[int, int]:
-        """Give the span of the original behind the cleaned span [begin, end)."""
+        """Return the span of the original from which the cleaned span [begin, end) came."""
         if begin >= end:
-            at = self.offsets[begin] if begin < len(self.offsets) else 0
-            return at, at
+            empty = self.offsets[begin] if begin < len(self.offsets) else 0
+            return empty, empty
         return self.offsets[begin], self.offsets[end - 1] + 1
 
 
@@ -38,7 +40,9 @@ def clean_text(text: str, *, max_chars: int = MAX_CHARS) -> str:
     look-alike letters inside Latin words, spaced-out letters, leetspeak, masked and drawn-out words are
     spelled plainly where that gives a known word; white space is folded.
 
-    Parameters: `text`, any str, lone surrogates included; `max_chars`, how much of it is read.
+    Args:
+        text: Any str, lone surrogates included.
+        max_chars: Characters read of it.
     """
     return _run(text[:max_chars], None)[0]
 
@@ -93,9 +97,9 @@ def _abnormal(text: str) -> bool:
 
 # Three quick searches clear most comments of every disguise: of masks and leetspeak, of drawn-out letters
 # and repeated signs, of spaced letters. Each begins with few characters, to which the search skips quickly.
-_SIGNS = re.compile(r"[0-9@$!|+*#%£](?:(?<=[A-Za-z].)|(?=[A-Za-z]))")
+_DISGUISING = re.compile(rf"[{SIGNS}{MASKS}](?:(?<=[A-Za-z].)|(?=[A-Za-z]))")
 _TRIPLE = re.compile(r"([^. ])\1\1|\.{6}")
-_LONE = "[A-Za-z013-9@$!|+£]"
+_LONE = f"[A-Za-z{SIGNS}]"
 SPACED = re.compile(rf"[ \n\r\t.\-_*~,/·]{_LONE}[ \n\r\t.\-_*~,/·]+{_LONE}(?!\w)")
 """Where letters may be spaced out: the only disguise that reaches over blanks."""
 
@@ -104,7 +108,7 @@ Step = tuple[Callable[[str], object], Callable[[str], "Iterable[Edit]"]]
 
 @cache
 def _for_unicode() -> tuple[Step, ...]:
-    """Give the steps beyond ASCII: (does the text need it?, its edits)."""
+    """Return the steps beyond ASCII: (does the text need it?, its edits)."""
     from giantkiller.cleaning import disguises, glyphs
 
     return (
@@ -118,7 +122,7 @@ def _for_unicode() -> tuple[Step, ...]:
 
 @cache
 def _for_disguises() -> tuple[Step, ...]:
-    """Give the steps for any text. Loaded when first needed: an ordinary first comment does without."""
+    """Return the steps for any text. Loaded when first needed: an ordinary first comment does without."""
     from giantkiller.cleaning import disguises
 
     return (
@@ -137,7 +141,7 @@ def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] |
                 text, offsets = _apply(text, offsets, edits(text))
     elif not printable:
         text, offsets = _apply(text, offsets, _remove_invisible(text))
-    if _SIGNS.search(text) or _TRIPLE.search(text) or SPACED.search(text):
+    if _DISGUISING.search(text) or _TRIPLE.search(text) or SPACED.search(text):
         for needed, edits in _for_disguises():
             if needed(text):
                 text, offsets = _apply(text, offsets, edits(text))

@@ -1,6 +1,6 @@
 """Undo disguises of words: look-alike letters, spaced letters, leetspeak, masks, drawn-out letters.
 
-Each function takes a text and gives edits: (begin, end, replacement), in order, not overlapping.
+Each function takes a text and yields edits: (begin, end, replacement), in order, not overlapping.
 """
 
 import itertools
@@ -11,37 +11,31 @@ from collections.abc import Iterator
 
 from giantkiller.cleaning import lexicon
 from giantkiller.cleaning.glyphs import LOOK_ALIKES
+from giantkiller.cleaning.signs import CURRENCY, MASKS, SIGNS
+from giantkiller.cleaning.signs import LEET as READINGS
 
 Edit = tuple[int, int, str]
 
 _WORD = re.compile(r"\w+")
 _LATIN = re.compile("[A-Za-z]")
 
-# Digits and signs that stand for letters; those with two readings are tried both ways.
-_LEET = {
-    "0": "o", "1": "il", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g",
-    "@": "a", "$": "s", "!": "il", "|": "il", "+": "t", "£": "l",
-}  # fmt: skip
-_SIGNS = "".join(_LEET)
-_L = f"[A-Za-z{re.escape(_SIGNS)}]"
+_L = f"[A-Za-z{SIGNS}]"
 
 # One letter, a separator, one letter, the same separator, and so on; three letters at least.
 _SPACED = re.compile(
-    rf"(?<![\w@$'’])(?=\S?\S?\W{{0,8}}[A-Za-z\d@$!|+])"
+    rf"(?<![\w@$'’])(?=\S?\S?\W{{0,8}}[A-Za-z\d{SIGNS}])"
     rf"{_L}(?:(?P<gap>\s{{1,4}}|\s?[.\-_*~,/·]\s?){_L}(?:(?P=gap){_L})+)(?![\w@$'’])"
 )
 
 # Whether a text needs a step at all; each begins with few characters, to which the search skips quickly.
-LEET = re.compile(rf"[{re.escape(_SIGNS)}](?:[A-Za-z]|(?<=[A-Za-z].))")
-MASKED = re.compile(r"[*#%](?<=[A-Za-z].)")
+LEET = re.compile(rf"[{SIGNS}](?:[A-Za-z]|(?<=[A-Za-z].))")
+MASKED = re.compile(rf"[{MASKS}](?<=[A-Za-z].)")
 DRAWN = re.compile(r"([A-Za-z])\1\1|([^\w\s])\2{5}")
 
 # A run of letters and signs with at least one sign.
-_LEET_TOKEN = re.compile(
-    rf"(?<![A-Za-z{re.escape(_SIGNS)}])[A-Za-z]*[{re.escape(_SIGNS)}][A-Za-z{re.escape(_SIGNS)}]*"
-)
+_LEET_TOKEN = re.compile(rf"(?<![A-Za-z{SIGNS}])[A-Za-z]*[{SIGNS}][A-Za-z{SIGNS}]*")
 
-_MASKED_TOKEN = re.compile(r"(?<![\w*@#./])[A-Za-z]{1,12}[*#%]{1,5}[A-Za-z]{0,12}(?![\w*#%@])")
+_MASKED_TOKEN = re.compile(rf"(?<![\w*@#./])[A-Za-z]{{1,12}}[{MASKS}]{{1,5}}[A-Za-z]{{0,12}}(?![\w{MASKS}@])")
 
 _DRAWN_WORD = re.compile(r"(?<![\w./@])[A-Za-z]*([A-Za-z])\1\1[A-Za-z]*(?![\w/@])")
 _RUN = re.compile(r"([A-Za-z])\1\1+")
@@ -70,9 +64,9 @@ def fold_look_alikes(text: str) -> Iterator[Edit]:
         lower = folded.lower()
         known = lower in lexicon.words() or lower in ("a", "i")
         if mixed or (known and latin > 2 * foreign):
-            for place, c in enumerate(word):
+            for i, c in enumerate(word, match.start()):
                 if c in LOOK_ALIKES:
-                    yield match.start() + place, match.start() + place + 1, LOOK_ALIKES[c]
+                    yield i, i + 1, LOOK_ALIKES[c]
 
 
 def join_spaced(text: str) -> Iterator[Edit]:
@@ -107,15 +101,15 @@ def _join(signs: str, start: int, step: int, blank: bool) -> Iterator[Edit]:
                 pieces = None
     if pieces is None:
         return
-    place = 0
+    done = 0
     for piece in pieces:
         for i, letter in enumerate(piece):
-            at = start + (place + i) * step
-            if signs[place + i].lower() != letter:
-                yield at, at + 1, letter.upper() if signs.isupper() else letter
-            if place + i + 1 < len(signs):
-                yield at + 1, at + step, "" if i + 1 < len(piece) else " "
-        place += len(piece)
+            begin = start + (done + i) * step
+            if signs[done + i].lower() != letter:
+                yield begin, begin + 1, letter.upper() if signs.isupper() else letter
+            if done + i + 1 < len(signs):
+                yield begin + 1, begin + step, "" if i + 1 < len(piece) else " "
+        done += len(piece)
 
 
 def undo_leet(text: str) -> Iterator[Edit]:
@@ -146,13 +140,10 @@ def undo_leet(text: str) -> Iterator[Edit]:
                 readings[begin] = (begin, end, short)
     for begin in sorted(readings):
         begin, end, word = readings[begin]
-        for place, letter in enumerate(word):
-            if not text[begin + place].isalpha():
-                yield (
-                    begin + place,
-                    begin + place + 1,
-                    letter.upper() if text[begin:end].isupper() else letter,
-                )
+        upper = text[begin:end].isupper()
+        for i, letter in enumerate(word, begin):
+            if not text[i].isalpha():
+                yield i, i + 1, letter.upper() if upper else letter
 
 
 def _stands_alone(text: str, begin: int, end: int) -> bool:
@@ -179,7 +170,7 @@ def _readings(signs: str) -> Iterator[str]:
     options = []
     double = 0
     for c in signs.lower():
-        letters = _LEET.get(c, c)
+        letters = READINGS.get(c, c)
         if len(letters) > 1:
             double += 1
             letters = letters if double <= 4 else letters[0]
@@ -188,12 +179,12 @@ def _readings(signs: str) -> Iterator[str]:
 
 
 def _read(core: str) -> str | None:
-    """Give the word that a token disguises, if that is beyond doubt."""
+    """Return the word that a token disguises, if that is beyond doubt."""
     spelled = list(_readings(core))
     known = lexicon.disguised_words()
     abusive = min((w for w in spelled if w in known), key=known.__getitem__, default=None)
     digits = re.match(r"\d+", core)
-    if core[0] in "$£" and core[1].isdigit():
+    if core[0] in CURRENCY and core[1].isdigit():
         return None
     if (
         abusive is not None
@@ -202,7 +193,7 @@ def _read(core: str) -> str | None:
     ):
         return abusive
     inside = core[1:-1]
-    if len(core) < 4 or core[0] in "@$£" or inside.isalpha() or (digits and len(digits[0]) > 1):
+    if len(core) < 4 or core[0] in "@" + CURRENCY or inside.isalpha() or (digits and len(digits[0]) > 1):
         return None
     return next((w for w in spelled if w in lexicon.words()), None)
 
@@ -213,12 +204,12 @@ def unmask(text: str) -> Iterator[Edit]:
         masked = match[0].lower()
         if not masked[-1].isalpha() and not (masked.endswith("**") and len(masked) < 5):
             continue
-        pattern = re.compile(re.sub("[*#%]", "[a-z]", masked))
+        pattern = re.compile(re.sub(f"[{MASKS}]", "[a-z]", masked))
         fitting = [word for word in lexicon.disguised_words() if pattern.fullmatch(word)]
-        told = sum(c.isalpha() for c in masked)
-        if fitting and (len(fitting) == 1 or 2 * told >= len(masked) or masked == "a**"):
+        shown = sum(c.isalpha() for c in masked)
+        if fitting and (len(fitting) == 1 or 2 * shown >= len(masked) or masked == "a**"):
             word = fitting[0]
-        elif told > 2 and masked.count("*") == len(masked) - told == 1:
+        elif shown > 2 and masked.count("*") == len(masked) - shown == 1:
             known = lexicon.words()
             filled = (masked.replace("*", c) for c in string.ascii_lowercase)
             word = min((w for w in filled if w in known), key=known.__getitem__, default="")
@@ -226,10 +217,10 @@ def unmask(text: str) -> Iterator[Edit]:
             continue
         if not word:
             continue
-        for place, c in enumerate(masked):
+        filled_in = word.upper() if match[0].isupper() else word
+        for i, c in enumerate(masked):
             if not c.isalpha():
-                new = word[place].upper() if match[0].isupper() else word[place]
-                yield match.start() + place, match.start() + place + 1, new
+                yield match.start() + i, match.start() + i + 1, filled_in[i]
 
 
 def shorten_drawn(text: str) -> Iterator[Edit]:

@@ -52,7 +52,7 @@ _ALONE = frozenset("¨¯¸˘˙˚˛˜˝‗™℠ªº¼½¾⅓⅔⅛⅜⅝⅞")
 
 
 def compose(cluster: str) -> str:
-    """Give the compatibility form (NFKC) of one letter with its marks."""
+    """Return the compatibility form (NFKC) of one letter with its marks."""
     if cluster == _ACUTE:
         return "'"
     if cluster in _ALONE:

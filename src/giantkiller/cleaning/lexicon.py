@@ -1,4 +1,4 @@
-"""The words by which a disguise is told from a product code."""
+"""The words that tell a disguise from a product code."""
 
 import math
 from functools import cache
@@ -33,31 +33,37 @@ _DISGUISED = _DISGUISED_TEXT.split()
 
 @cache
 def disguised_words() -> dict[str, int]:
-    """Give the disguised words and their order: of two that fit, the earlier one is meant."""
-    return {word: place for place, word in enumerate(dict.fromkeys(_DISGUISED))}
+    """Return the disguised words and their order: of two that fit, the earlier one is meant."""
+    return {word: index for index, word in enumerate(dict.fromkeys(_DISGUISED))}
 
 
 @cache
 def words() -> dict[str, float]:
-    """Give the known words and what each costs in a segmentation: its negative log frequency (Zipf's law)."""
+    """Return the known words and the cost of each in a segmentation: its negative log frequency (Zipf)."""
     listed = (Path(__file__).parent / "words.txt").read_text(encoding="ascii").split()
     ranked = list(dict.fromkeys(listed[:4000] + _DISGUISED + listed[4000:]))
     scale = math.log(len(ranked))
-    return {word: math.log((place + 1) * scale) for place, word in enumerate(ranked)}
+    return {word: math.log((rank + 1) * scale) for rank, word in enumerate(ranked)}
 
 
 @cache
 def common() -> frozenset[str]:
-    """Give the two thousand most common words."""
+    """Return the two thousand most common words."""
     return frozenset(list(words())[:2000])
 
 
 def split(letters: str, longest: int = 20) -> list[str] | None:
     """Cut a run of letters into its likeliest words.
 
-    Parameters: `letters`, lower case, without blanks; `longest`, the longest word tried.
-    Returns the pieces, which join to `letters`, or None unless known words of three letters and
-    more cover at least half of them. A unigram model (Viterbi); unknown pieces cost much and by the letter.
+    A unigram model (Viterbi); unknown pieces cost much and by the letter.
+
+    Args:
+        letters: Lower case, without blanks.
+        longest: Letters of the longest word tried.
+
+    Returns:
+        The pieces, which join to `letters`, or None unless known words of three letters and more cover at
+        least half of them.
     """
     cost = words()
     best: list[tuple[float, int]] = [(0.0, 0)]
