@@ -62,6 +62,12 @@ def test_spans_are_in_order_and_in_the_text(tiny_bundle, text):
     assert bool(spans) == bool(clean_text(text))
 
 
+def test_a_word_that_is_left_out_leaves_a_gap(screener):
+    """Else its neighbours melt into another word: "id" and "iot" around a comma."""
+    assert screener.predict("id iot") == screener.predict("id,iot")
+    assert [span.contribution for span in screener.explain("id,iot")] == [0, 0, 0]
+
+
 def test_refusals(screener):
     with pytest.raises(UserError, match="rudeness"):
         screener.explain("a", "rudeness")

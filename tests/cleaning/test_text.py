@@ -141,6 +141,21 @@ def test_plain_words_keep_their_letters(text):
 
 
 @pytest.mark.parametrize(
+    ("spaced", "plain"),
+    [
+        ("i d 1 0 t", "idiot"),  # three letters of five: just enough
+        ("1 d 1 0 t", "1 d 1 0 t"),  # two of five
+        ("a s s", "ass"),
+        ("a 5 s", "a 5 s"),  # so few must all be letters
+        ("s h 1 t", "shit"),
+        ("i d i o t " * 81 + "i d i o t", " ".join(["idiot"] * 82)),  # longer than what is read in one piece
+    ],
+)
+def test_spaced_letters_at_their_limits(spaced, plain):
+    assert clean_text(spaced) == plain
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "a" * 1_000_000, "a " * 500_000, "1 " * 500_000, "f*" * 500_000, "a1" * 500_000,
