@@ -35,7 +35,7 @@ thresholds = {"bundle": dict.fromkeys(ATTRIBUTES, 0.3)}
 truth = targets[:, 0] >= 0.5
 
 steps = {
-    "figures of seven attributes": lambda: metrics.judge(
+    "figures of seven attributes": lambda: metrics.measure_attributes(
         scores, targets, thresholds=thresholds, samples=args.samples
     ),
     "bias AUCs of 13 identities": lambda: bias.auc_by_identity(

@@ -27,9 +27,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.sources import read_labelled
-from giantkiller.evaluation import identities, opponents, suites
+from giantkiller.evaluation import identities, opponents
 from giantkiller.evaluation.bias import auc_by_identity
 from giantkiller.evaluation.compare import paired
+from giantkiller.evaluation.config import EvaluationConfig
+from giantkiller.evaluation.suites import run_suite
 
 HELD_OUT = 0.1  # as the recipes have it
 GIANT = "toxic_bert_score"
@@ -201,19 +203,19 @@ def by_identity(score, civil, folder):
     known = ~np.isnan(civil.targets[:, 0])
     texts = [text for text, there in zip(civil.texts, known, strict=True) if there]
     masks = identities.find(texts, {}).masks
-    judged = suites.Settings({}, samples=0)
-    terms = suites.run("madlibs", folder, scorer, judged)
-    hate = suites.run("hatecheck", folder, scorer, judged)
+    config = EvaluationConfig(samples=0)
+    terms = run_suite("madlibs", folder, scorer, config)
+    hate = run_suite("hatecheck", folder, scorer, config)
     found = {
         CIVIL: auc_by_identity(
             scorer(texts)[:, 0], civil.targets[known, 0] >= POSITIVE, masks, samples=0
-        )["means"],
-        "madlibs": terms["terms"]["means"],
+        ).means,
+        "madlibs": terms.terms.means,
     }  # fmt: skip
     return {
-        **{file: {kind: means[kind].value for kind in BIAS} for file, means in found.items()},
-        "madlibs_auc": terms["roc_auc"].value,
-        "hatecheck_auc": hate["by"]["toxicity"]["roc_auc"].value,
+        **{file: {kind: getattr(means, kind).value for kind in BIAS} for file, means in found.items()},
+        "madlibs_auc": terms.toxicity.roc_auc.value,
+        "hatecheck_auc": hate.by["toxicity"].roc_auc.value,
     }
 
 
@@ -226,9 +228,9 @@ def row(name, score, about, files):
             # Ranks are all that these figures see; the squashing keeps them.
             chances = 1 / (1 + np.exp(-scores))
             giant = np.asarray(labelled.extra[GIANT], dtype=np.float64)
-            gaps = paired(chances, giant, labelled.targets[:, 0])["figures"]
+            gaps = paired(chances, giant, labelled.targets[:, 0]).figures
             result["over_giant"] = {
-                figure: list(gaps[figure]["difference"]) for figure in ("average_precision", "roc_auc")
+                figure: list(gaps[figure].difference) for figure in ("average_precision", "roc_auc")
             }
     print(f"{name}: {json.dumps(result)}", file=sys.stderr)
     return result

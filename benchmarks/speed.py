@@ -322,7 +322,7 @@ def by_rows(screener, texts, largest):
 
 def accuracy(systems, data, train):
     """ROC-AUC and average precision of what has learned something, on the toxicity of the given comments."""
-    from giantkiller.evaluation.metrics import measure as judge
+    from giantkiller.evaluation.metrics import measure as measure_scores
 
     target = data.targets[:, 0]
     scores = {name: score(data.texts)[:, 0] for name, score in systems.items() if name.startswith(OURS)}
@@ -332,10 +332,10 @@ def accuracy(systems, data, train):
         scores["BERT-Base, PyTorch"] = data.extra["toxic_bert_score"]
     found = {}
     for name, values in scores.items():
-        block = judge(np.asarray(values, np.float64), target, samples=0)
+        block = measure_scores(np.asarray(values, np.float64), target, samples=0)
         found[name] = {
-            "roc_auc": round(block["roc_auc"].value, 4),
-            "average_precision": round(block["average_precision"].value, 4),
+            "roc_auc": round(block.roc_auc.value, 4),
+            "average_precision": round(block.average_precision.value, 4),
         }
     return found
 

@@ -17,8 +17,9 @@ from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
-from giantkiller.evaluation import suites
+from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.metrics import measure
+from giantkiller.evaluation.suites import run_suite
 from giantkiller.export.fitting import first_labels
 
 HELD_OUT = 0.1  # as the recipes have it
@@ -35,10 +36,10 @@ def main():
     options = parser.parse_args()
     screener = Screener(None if options.model == "default" else options.model)
     bundle = screener.bundle
-    settings = suites.Settings(dict(bundle.threshold), samples=0)
+    config = EvaluationConfig(thresholds={"bundle": dict(bundle.threshold)}, samples=0)
 
     def suite(name):
-        return suites.run(name, options.data, screener.scores, settings)
+        return run_suite(name, options.data, screener.scores, config)
 
     def toxicity(name):
         file = read_labelled(options.data / f"{name}.parquet")
@@ -46,22 +47,20 @@ def main():
 
     civil, wiki, validation = map(toxicity, ("civil_test", "wiki_test", "civil_val"))
     others = held_out_aucs(screener, options.data)
-    hate, pairs, attacks = suite("hatecheck")["by"], suite("paradetox"), suite("spelling-attacks")["attacks"]
+    hate, pairs, attacks = suite("hatecheck").by, suite("paradetox"), suite("spelling-attacks").attacks
     table = {
-        "ROC-AUC, toxicity, civil_test": civil["roc_auc"].value,
-        "average precision, toxicity, civil_test": civil["average_precision"].value,
-        "ROC-AUC, toxicity, wiki_test": wiki["roc_auc"].value,
+        "ROC-AUC, toxicity, civil_test": civil.roc_auc.value,
+        "average precision, toxicity, civil_test": civil.average_precision.value,
+        "ROC-AUC, toxicity, wiki_test": wiki.roc_auc.value,
         "mean ROC-AUC of the six others, held-out training rows": float(np.mean(list(others.values()))),
         **{f"ROC-AUC, {name}, held-out training rows": value for name, value in others.items()},
-        "calibration error (ECE, 15 bins), civil_val, which calibration was fitted on": validation[
-            "ece"
-        ].value,
-        "calibration error (ECE, 15 bins), civil_test": civil["ece"].value,
-        "ROC-AUC, HateCheck by toxicity": hate["toxicity"]["roc_auc"].value,
-        "ROC-AUC, HateCheck by identity_attack": hate["identity_attack"]["roc_auc"].value,
-        "ParaDetox: toxic above its rewrite": pairs["ranked_rightly"].value,
+        "calibration error (ECE, 15 bins), civil_val, which calibration was fitted on": validation.ece.value,
+        "calibration error (ECE, 15 bins), civil_test": civil.ece.value,
+        "ROC-AUC, HateCheck by toxicity": hate["toxicity"].roc_auc.value,
+        "ROC-AUC, HateCheck by identity_attack": hate["identity_attack"].roc_auc.value,
+        "ParaDetox: toxic above its rewrite": pairs.ranked_rightly.value,
         **{
-            f"average precision kept, {name}": attacks[name]["average_precision_kept"]
+            f"average precision kept, {name}": attacks[name].average_precision_kept
             for name in (*NAMED, *(each for each in attacks if each not in (*NAMED, "none")))
         },
     }
@@ -88,9 +87,8 @@ def held_out_aucs(screener, folder):
         place = ATTRIBUTES.index(name)
         known = ~np.isnan(targets[:, place])
         if name in origin:
-            found[name] = measure(scores[known, place], targets[known, place], samples=0, name=name)[
-                "roc_auc"
-            ].value
+            measured = measure(scores[known, place], targets[known, place], samples=0, name=name)
+            found[name] = measured.roc_auc.value
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.calibration import Calibration
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy
 
@@ -26,14 +27,6 @@ DEFAULT = Path(__file__).parent / "default"
 _MANIFEST_LIMIT = 4 << 20
 _FILE_LIMIT = 2 << 30
 _PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How a logit becomes a probability: score = sigmoid(slope * logit + intercept) (Platt scaling)."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.batching import plan
 from giantkiller.bundle import DEFAULT_NAME, Bundle, read_bundle
+from giantkiller.calibration import calibrate
 from giantkiller.encoding import ID, Encoder, length, pack
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy, Verdict
@@ -78,9 +79,6 @@ class Screener:
         self.encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
         self._session = load_session(self.bundle.model)
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
-        columns = [self.bundle.calibration[attribute] for attribute in ATTRIBUTES]
-        self._slope = np.array([c.slope for c in columns])
-        self._intercept = np.array([c.intercept for c in columns])
         # The longest row of the highest id: what the position table and the embeddings must reach.
         self.run([pack([self.encoder.size - 1] * self.bundle.max_length)])
 
@@ -122,9 +120,7 @@ class Screener:
         return self._probabilities(self._start(rows).finish())
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        z = self._slope * logits + self._intercept
-        scores: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -z))
-        return scores
+        return calibrate(logits, self.bundle.calibration)
 
     @overload  # a str is an iterable of str, too: the first match counts
     def predict(self, texts: str) -> dict[str, float]: ...  # type: ignore[overload-overlap]

@@ -6,14 +6,13 @@ from sklearn.metrics import roc_auc_score
 
 from giantkiller.errors import UserError
 from giantkiller.evaluation.bias import (
+    Swapped,
     auc_by_identity,
-    audit,
-    difference,
     error_rates,
     generalized_mean,
-    share,
-    swapped,
-    worst_group,
+    group_accuracies,
+    measure_bias,
+    measure_swaps,
 )
 from giantkiller.evaluation.identities import SWAPS, by_words, find, swap
 
@@ -24,14 +23,16 @@ def test_the_three_aucs_by_hand():
     truth = np.array([1, 1, 0, 0, 1, 1, 0, 0], dtype=bool)
     mask = np.array([1, 1, 1, 1, 0, 0, 0, 0], dtype=bool)
     report = auc_by_identity(scores, truth, {"x": mask}, samples=0, least=2)
-    found = {name: report["identities"]["x"][name].value for name in ("subgroup_auc", "bpsn_auc", "bnsp_auc")}
+    found = {
+        name: getattr(report.identities["x"], name).value for name in ("subgroup_auc", "bpsn_auc", "bnsp_auc")
+    }
     assert found == {
         "subgroup_auc": pytest.approx(3 / 4),  # .9 beats both, .4 beats .1
         "bpsn_auc": pytest.approx(3 / 4),  # .8 beats both, .5 beats .1
         "bnsp_auc": pytest.approx(3 / 4),  # .9 beats both, .4 beats .2
     }
-    assert report["overall_auc"].value == pytest.approx(12 / 16)
-    assert report["final"].value == pytest.approx(0.75)
+    assert report.overall_auc.value == pytest.approx(12 / 16)
+    assert report.final.value == pytest.approx(0.75)
 
 
 @settings(max_examples=40, deadline=None)
@@ -40,28 +41,30 @@ def test_the_three_aucs_are_those_of_scikit_learn(seed, levels):
     rng = np.random.default_rng(seed)
     scores, truth = np.round(rng.random(120) * levels) / levels, rng.random(120) < 0.4
     mask = rng.random(120) < 0.4
-    report = auc_by_identity(scores, truth, {"x": mask}, samples=0, least=1)["identities"]["x"]
+    report = auc_by_identity(scores, truth, {"x": mask}, samples=0, least=1).identities["x"]
     rows = {
         "subgroup_auc": mask,
         "bpsn_auc": (mask & ~truth) | (~mask & truth),
         "bnsp_auc": (mask & truth) | (~mask & ~truth),
     }
     for name, kept in rows.items():
-        assert report[name].value == pytest.approx(roc_auc_score(truth[kept], scores[kept]), abs=1e-12)
+        assert getattr(report, name).value == pytest.approx(
+            roc_auc_score(truth[kept], scores[kept]), abs=1e-12
+        )
 
 
 def test_a_bootstrap_sample_is_the_same_as_repeating_rows():
     # One sample gives an interval of one value: the figure on the rows that were drawn.
-    from giantkiller.evaluation.metrics import draws
+    from giantkiller.evaluation.figures import draws
 
     rng = np.random.default_rng(5)
     scores, truth, mask = rng.random(200), rng.random(200) < 0.4, rng.random(200) < 0.3
-    drawn = auc_by_identity(scores, truth, {"x": mask}, samples=1, seed=9)["identities"]["x"]
+    drawn = auc_by_identity(scores, truth, {"x": mask}, samples=1, seed=9).identities["x"]
     ups, downs = next(draws(int(truth.sum()), int((~truth).sum()), 1, 9))
     rows = np.r_[np.flatnonzero(truth)[ups], np.flatnonzero(~truth)[downs]]
-    repeated = auc_by_identity(scores[rows], truth[rows], {"x": mask[rows]}, samples=0)["identities"]["x"]
+    repeated = auc_by_identity(scores[rows], truth[rows], {"x": mask[rows]}, samples=0).identities["x"]
     for name in ("subgroup_auc", "bpsn_auc", "bnsp_auc"):
-        assert drawn[name].low == pytest.approx(repeated[name].value, abs=1e-12)
+        assert getattr(drawn, name).low == pytest.approx(getattr(repeated, name).value, abs=1e-12)
 
 
 def test_generalized_mean_by_hand_and_final_score():
@@ -72,13 +75,16 @@ def test_generalized_mean_by_hand_and_final_score():
     masks = {"a": rng.random(500) < 0.3, "b": rng.random(500) < 0.3}
     report = auc_by_identity(scores, truth, masks, samples=50)
     table = [
-        [report["identities"][i][k].value for i in masks] for k in ("subgroup_auc", "bpsn_auc", "bnsp_auc")
+        [getattr(report.identities[i], k).value for i in masks]
+        for k in ("subgroup_auc", "bpsn_auc", "bnsp_auc")
     ]
     means = [generalized_mean(row) for row in table]
-    assert [each.value for each in report["means"].values()] == pytest.approx(means)
+    assert [
+        getattr(report.means, k).value for k in ("subgroup_auc", "bpsn_auc", "bnsp_auc")
+    ] == pytest.approx(means)
     expected = 0.25 * roc_auc_score(truth, scores) + 0.25 * sum(means)
-    assert report["final"].value == pytest.approx(expected)
-    assert report["final"].low < report["final"].value < report["final"].high
+    assert report.final.value == pytest.approx(expected)
+    assert report.final.low < report.final.value < report.final.high
 
 
 def test_small_groups_get_no_number():
@@ -86,13 +92,15 @@ def test_small_groups_get_no_number():
     scores, truth = rng.random(300), rng.random(300) < 0.5
     masks = {"few": np.arange(300) < 9, "many": rng.random(300) < 0.4}
     report = auc_by_identity(scores, truth, masks, samples=0)
-    assert set(report["identities"]["few"]) == {"rows", "positives", "too_small"}
+    few = report.identities["few"]
+    assert (few.rows, few.subgroup_auc) == (9, None)
+    assert few.too_small.startswith("fewer than 10")
     alone = auc_by_identity(scores, truth, {"few": masks["few"]}, samples=0)
-    assert "final" not in alone
-    assert "means" not in alone
+    assert alone.final is None
+    assert alone.means is None
     rates = error_rates(scores > 0.5, truth, masks)
-    assert set(rates["few"]["false_positive_rate"]) == {"rows"}
-    assert "worst" not in worst_group(scores > 0.5, truth, {"male": masks["few"]})
+    assert rates["few"].false_positive_rate.difference is None
+    assert group_accuracies(scores > 0.5, truth, {"male": masks["few"]}).worst is None
 
 
 def test_worst_group_by_hand():
@@ -101,12 +109,12 @@ def test_worst_group_by_hand():
     called = truth.copy()
     called[:4] = False  # four of ten toxic comments on men are missed
     called[10] = True
-    report = worst_group(called, truth, {"male": male, "martian": ~male}, least=10)
-    assert report["worst"]["group"] == "male, toxic"
-    assert report["worst"]["accuracy"].value == pytest.approx(0.6)
-    assert report["groups"]["male, other"]["accuracy"].value == pytest.approx(0.9)
-    assert report["average"].value == pytest.approx(35 / 40)
-    assert "martian, toxic" not in report["groups"]
+    report = group_accuracies(called, truth, {"male": male, "martian": ~male}, least=10)
+    assert report.worst.group == "male, toxic"
+    assert report.worst.accuracy.value == pytest.approx(0.6)
+    assert report.groups["male, other"].accuracy.value == pytest.approx(0.9)
+    assert report.average.value == pytest.approx(35 / 40)
+    assert "martian, toxic" not in report.groups
 
 
 def test_error_rates_by_hand():
@@ -116,16 +124,10 @@ def test_error_rates_by_hand():
     called[:30] = True  # half of the harmless mentions
     called[60:70] = True  # a tenth elsewhere
     report = error_rates(called, truth, {"x": mask})["x"]
-    assert report["false_positive_rate"]["mentioned"].value == pytest.approx(0.5)
-    assert report["false_positive_rate"]["elsewhere"].value == pytest.approx(0.1)
-    assert report["false_positive_rate"]["difference"].value == pytest.approx(0.4)
-    assert report["false_negative_rate"]["mentioned"].value == 0
-
-
-def test_interval_of_a_difference_is_the_published_one():
-    # Newcombe 1998, table II (a): 56/70 - 48/80 by method 10: 0.0524 to 0.3339.
-    found = difference(share(56, 70), share(48, 80))
-    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert report.false_positive_rate.mentioned.value == pytest.approx(0.5)
+    assert report.false_positive_rate.elsewhere.value == pytest.approx(0.1)
+    assert report.false_positive_rate.difference.value == pytest.approx(0.4)
+    assert report.false_negative_rate.mentioned.value == 0
 
 
 @pytest.mark.parametrize(
@@ -181,13 +183,13 @@ def test_swap_measures_a_prejudice_that_was_put_in():
         return scores
 
     texts = [f"A Muslim neighbour lent me {n} chairs." for n in range(30)] + ["nothing"] * 10
-    report = swapped(texts, prejudiced, samples=100)
+    report = measure_swaps(texts, prejudiced, samples=100)
     moved = report["muslim to christian"]
-    assert moved["comments"] == 30
-    assert moved["shift"].value == pytest.approx(-0.4)
-    assert moved["size"].value == pytest.approx(0.4)
-    assert moved["flipped"].value == 1
-    assert report["gay to straight"] == {"comments": 0}
+    assert moved.comments == 30
+    assert moved.shift.value == pytest.approx(-0.4)
+    assert moved.size.value == pytest.approx(0.4)
+    assert moved.flipped.value == 1
+    assert report["gay to straight"] == Swapped(0)
 
 
 def test_audit_leaves_out_rows_where_nobody_was_asked():
@@ -195,10 +197,10 @@ def test_audit_leaves_out_rows_where_nobody_was_asked():
     truth = rng.random(400) < 0.5
     scores = np.clip(truth * 0.3 + rng.random(400) * 0.7, 0, 1)
     male = np.where(np.arange(400) < 300, rng.random(400) < 0.5, np.nan).astype(float)
-    report = audit(scores, truth, find([""] * 400, {"male": male}), threshold=0.5, samples=20)
-    assert report["rows"] == 300
-    assert report["source"] == "columns"
-    assert report["jigsaw"]["identities"]["male"]["rows"] == int((male == 1).sum())
+    report = measure_bias(scores, truth, find([""] * 400, {"male": male}), threshold=0.5, samples=20)
+    assert report.rows == 300
+    assert report.source == "columns"
+    assert report.jigsaw.identities["male"].rows == int((male == 1).sum())
 
 
 def test_lengths_that_differ_are_refused():

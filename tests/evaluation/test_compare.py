@@ -59,21 +59,21 @@ def test_paired_figures_are_those_of_each_model_and_differences_have_both_signs(
     one, other, targets = made()
     report = paired(one, other, targets, thresholds=(0.6, 0.4), samples=100)
     alone = measure(one, targets, thresholds={"a": 0.6}, samples=0)
-    assert report["figures"]["average_precision"]["first"].value == alone["average_precision"].value
-    assert report["figures"]["f1"]["first"].value == alone["at"]["a"]["f1"].value
-    assert report["figures"]["average_precision"]["second"].value == pytest.approx(
+    assert report.figures["average_precision"].first.value == alone.average_precision.value
+    assert report.figures["f1"].first.value == alone.at["a"].f1.value
+    assert report.figures["average_precision"].second.value == pytest.approx(
         average_precision_score(targets >= 0.5, other)
     )
-    gap = report["figures"]["roc_auc"]["difference"]
+    gap = report.figures["roc_auc"].difference
     assert 0 < gap.low < gap.value < gap.high
     swapped = paired(other, one, targets, thresholds=(0.4, 0.6), samples=100)
-    assert swapped["figures"]["roc_auc"]["difference"].value == pytest.approx(-gap.value)
+    assert swapped.figures["roc_auc"].difference.value == pytest.approx(-gap.value)
 
 
 def test_pairing_is_sharper_than_two_intervals():
-    report = paired(*made(), samples=200)["figures"]["roc_auc"]
-    width = report["difference"].high - report["difference"].low
-    apart = np.hypot(*(report[name].high - report[name].low for name in ("first", "second")))
+    report = paired(*made(), samples=200).figures["roc_auc"]
+    width = report.difference.high - report.difference.low
+    apart = np.hypot(*(each.high - each.low for each in (report.first, report.second)))
     assert width < 0.9 * apart
 
 
@@ -82,21 +82,25 @@ def scorer(texts):
 
 
 def test_race_takes_turns_and_gives_each_the_same_texts():
-    seen = {"a": [], "b": []}
+    seen, turns = {"a": [], "b": []}, []
 
     def watching(name):
         def score(texts):
             seen[name].append(tuple(texts))
+            if len(texts) > 1:
+                turns.append(name)
             return scorer(texts)
 
         return score
 
     report = race({"a": watching("a"), "b": watching("b")}, ["x", "y", "z"], rounds=4, batch=2, single=1)
     assert seen["a"] == seen["b"]
+    # After each has warmed up, who is first alternates: neither gains by the other's caches.
+    assert "".join(turns) == "ab" + "abba" * 2
     assert len(seen["a"]) == 1 + 4 * 2
-    assert report["models"]["b"]["times_slower"].low <= report["models"]["b"]["times_slower"].high
-    assert "times_slower" not in report["models"]["a"]
-    assert report["models"]["a"]["comments_per_second"] > 0
+    assert report.models["b"].times_slower.low <= report.models["b"].times_slower.high
+    assert report.models["a"].times_slower is None
+    assert report.models["a"].comments_per_second > 0
 
 
 def test_the_sentence_says_what_the_figures_say():

@@ -17,6 +17,7 @@ from giantkiller.cli.export import command
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.sources import read_labelled
 from giantkiller.errors import UserError
+from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export.bundling import export_bundle
 from giantkiller.export.checkpoint import read_checkpoint
 from giantkiller.export.fitting import first_labels, unseen
@@ -227,11 +228,17 @@ def test_attributes_fitted_on_held_out_training_rows_never_lead_to_remove(checkp
     recipe = {"name": "made", "seed": 1, "data": {"train": ["train.csv"], "holdout_fraction": 0.9}}
     (copied / "training" / "record.json").write_text(json.dumps({"recipe": recipe}))
     whole = read_labelled(labelled)
-    easy = {"remove_precision": 0.01}
+    easy = {"aims": PolicyAims(remove_precision=0.01)}
     natural = export_bundle(copied, tmp_path / "natural", validation={"other.csv": whole}, **easy)
     held_out = export_bundle(copied, tmp_path / "held", validation={"train.csv": whole}, **easy)
     assert any("remove" in actions for actions in natural.policy.values())
     assert not any("remove" in actions for actions in held_out.policy.values())
+    notes = held_out.figures["policy"]
+    assert all(notes[name].startswith(f"nothing is removed by {name}") for name in held_out.policy)
+    # Whatever has no action, or is never removed, is explained on the card.
+    card = (held_out.folder / "README.md").read_text()
+    assert set(notes) >= set(ATTRIBUTES) - set(held_out.policy)
+    assert all(f"- {note}" in card for note in notes.values())
 
 
 def test_two_labels_for_transformers(checkpoint, tmp_path):
@@ -290,8 +297,6 @@ def test_unfit_checkpoints_are_refused_in_one_sentence(checkpoint, tmp_path):
         read_checkpoint(broken)
     with pytest.raises(UserError, match="max length"):
         export_bundle(checkpoint, tmp_path / "long", max_length=100)
-    with pytest.raises(UserError, match="review's recall"):
-        export_bundle(checkpoint, tmp_path / "odd", review_recall=0.95)
     with pytest.raises(UserError, match="quantization"):
         export_bundle(checkpoint, tmp_path / "odd", quantize="int1")
     (tmp_path / "full").mkdir()

@@ -114,6 +114,7 @@ def command(
 
     need_extra("train", "torch", "transformers", "onnx", "jinja2")
     from giantkiller.errors import UserError
+    from giantkiller.evaluation.thresholds import PolicyAims
     from giantkiller.export.bundling import export_bundle
     from giantkiller.export.huggingface import export_huggingface
 
@@ -146,9 +147,7 @@ def command(
         max_length=max_length,
         words_of={name: labelled.texts for name, labelled in read(vocabulary).items()},
         word_count=vocabulary_count,
-        remove_precision=remove_precision,
-        review_recall=review_recall,
-        monitor_recall=monitor_recall,
+        aims=PolicyAims(remove_precision, review_recall, monitor_recall),
     )
     words = bundle.provenance.get("vocabulary", {})
     if as_json:

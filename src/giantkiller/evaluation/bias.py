@@ -1,4 +1,4 @@
-"""For whom a model is good: figures for comments that mention an identity, beside those that do not.
+"""For whom a model is good: figures for comments that mention an identity and for those that do not.
 
 Subgroup, BPSN and BNSP AUC and their generalized mean are those of Borkan et al. 2019 ("Nuanced metrics for
 measuring unintended bias with real data for text classification", sections 3.2 and 3.3) and of the Jigsaw
@@ -7,41 +7,152 @@ given for a group that is too small for one.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from giantkiller.errors import UserError
-from giantkiller.evaluation.calibration import wilson
+from giantkiller.evaluation.figures import Draw, Figure, difference, draws, interval, share
 from giantkiller.evaluation.identities import SWAPS, WILDS, Identities, Mask, swap
-from giantkiller.evaluation.metrics import (
-    MIN_CLASS,
-    SAMPLES,
-    Figure,
-    Ranked,
-    Scorer,
-    draws,
-    inner,
-    interval,
-    roc_auc,
-)
+from giantkiller.evaluation.metrics import MIN_CLASS, SAMPLES, Ranked, Scorer, inner, roc_auc
+from giantkiller.evaluation.reliability import MIN_ROWS, CalibrationGap, calibration_gaps
 
 Floats = NDArray[np.float64]
 KINDS = ("subgroup_auc", "bpsn_auc", "bnsp_auc")
 POWER = -5
 OVERALL_WEIGHT = 0.25
-MIN_ROWS = 50
-"""Fewer rows than this in a group give no rate worth printing."""
+MIN_SWAPPED = 20
 MAX_SWAPPED = 500
+
+
+@dataclass(frozen=True)
+class IdentityAucs:
+    """The bias AUCs of comments that mention one identity; None, and the reason, where they are too few.
+
+    Attributes:
+        rows: Comments that mention it.
+        positives: Toxic ones among them.
+        subgroup_auc: Within the comments that mention it.
+        bpsn_auc: Toxic comments without against harmless ones with it (low: harmless mentions are called
+            toxic).
+        bnsp_auc: Harmless comments without against toxic ones with it (low: toxic mentions are missed).
+        too_small: Why there are no figures.
+    """
+
+    rows: int
+    positives: int
+    subgroup_auc: Figure | None = None
+    bpsn_auc: Figure | None = None
+    bnsp_auc: Figure | None = None
+    too_small: str | None = None
+
+
+@dataclass(frozen=True)
+class MeanAucs:
+    """Generalized means (p = -5) of the three AUCs over the identities that are large enough."""
+
+    subgroup_auc: Figure
+    bpsn_auc: Figure
+    bnsp_auc: Figure
+
+
+@dataclass(frozen=True)
+class BiasAucs:
+    """The metrics of the Jigsaw competition; the last three are None when no identity is large enough."""
+
+    identities: dict[str, IdentityAucs]
+    means: MeanAucs | None = None
+    overall_auc: Figure | None = None
+    final: Figure | None = None
+
+
+@dataclass(frozen=True)
+class GroupAccuracy:
+    """Accuracy in one group; None where it is too small."""
+
+    rows: int
+    accuracy: Figure | None = None
+
+
+@dataclass(frozen=True)
+class WorstGroup:
+    """The group with the least accuracy."""
+
+    group: str
+    accuracy: Figure
+
+
+@dataclass(frozen=True)
+class GroupAccuracies:
+    """Accuracy over all rows, in each of the WILDS groups, and in the worst of those large enough."""
+
+    average: Figure
+    groups: dict[str, GroupAccuracy]
+    worst: WorstGroup | None
+
+
+@dataclass(frozen=True)
+class RateGap:
+    """An error rate with and without a mention; None where the rows are too few.
+
+    Attributes:
+        rows: Rows of the class in question that mention the identity.
+        mentioned: The rate among them.
+        elsewhere: The rate among those that don't.
+        difference: mentioned - elsewhere.
+    """
+
+    rows: int
+    mentioned: Figure | None = None
+    elsewhere: Figure | None = None
+    difference: Figure | None = None
+
+
+@dataclass(frozen=True)
+class ErrorRates:
+    """False-positive and false-negative rates with and without a mention."""
+
+    false_positive_rate: RateGap
+    false_negative_rate: RateGap
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """How far scores move when only the identity changes; None where the comments are too few.
+
+    Attributes:
+        comments: Comments that mention the first identity.
+        shift: Mean change of the score.
+        size: Mean absolute change.
+        flipped: Share of comments whose decision changes.
+    """
+
+    comments: int
+    shift: Figure | None = None
+    size: Figure | None = None
+    flipped: Figure | None = None
+
+
+@dataclass(frozen=True)
+class BiasReport:
+    """All that is measured by identity, at one threshold, on the rows whose identities are known."""
+
+    source: str
+    rows: int
+    threshold: float
+    jigsaw: BiasAucs
+    wilds: GroupAccuracies
+    error_rates: dict[str, ErrorRates]
+    calibration: dict[str, CalibrationGap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Group:
     """One subgroup's rows inside a ranking, with everything that does not change between samples."""
 
-    positive: NDArray[np.intp]  # its rows, as places among the positive ones
+    positive: NDArray[np.intp]  # its rows, as indices of the positive ones
     negative: NDArray[np.intp]
     up: NDArray[np.intp]  # their levels in the whole ranking
     down: NDArray[np.intp]
@@ -56,7 +167,7 @@ class _Group:
         return cls(positive, negative, up, down, inside[: len(up)], inside[len(up) :], len(levels))
 
     def aucs(self, wins_up: Floats, wins_down: Floats, up: Floats, down: Floats) -> tuple[float, ...]:
-        """Give subgroup, BPSN and BNSP AUC for weighted rows.
+        """Return subgroup, BPSN and BNSP AUC for weighted rows.
 
         Args:
             wins_up: at each level, the weight of positive rows above it, those at it counting half.
@@ -79,7 +190,7 @@ class _Group:
 
 
 def generalized_mean(values: ArrayLike, power: float = POWER) -> float:
-    """Give the power mean, which at a power of -5 leans towards the worst value."""
+    """Return the power mean, which at a power of -5 leans towards the worst value."""
     value = np.asarray(values, dtype=np.float64)
     return float(np.mean(np.maximum(value, 1e-12) ** power) ** (1 / power))
 
@@ -92,28 +203,21 @@ def auc_by_identity(
     samples: int = SAMPLES,
     seed: int = 0,
     least: int = MIN_CLASS,
-) -> dict[str, Any]:
+) -> BiasAucs:
     """Compute the Jigsaw bias metrics with bootstrap intervals.
 
-    For an identity: `subgroup_auc` within the rows that mention it; `bpsn_auc` over positive rows without and
-    negative rows with it (low: harmless mentions are called toxic); `bnsp_auc` over negative rows without and
-    positive rows with it (low: toxic mentions are missed).
+    `final` is 0.25 overall AUC + 0.25 x the sum of the means, as in the competition.
 
     Args:
         scores: (n,) probabilities.
         positive: (n,) True where toxic.
-        masks: identity to (n,) True where mentioned.
-        samples: bootstrap samples, stratified by class; 0 gives values without intervals.
-        seed: of the bootstrap.
-        least: rows of each class that an identity needs, and its background too.
-
-    Returns:
-        `identities`: name to `rows`, `positives` and the three AUCs or, for a small group, `too_small`;
-        `means`: the generalized mean of each AUC; `overall_auc`; `final`: 0.25 overall + 0.25 x the sum of
-        the means, as in the competition. Means and final are missing when no identity is large enough.
+        masks: Identity to (n,) True where mentioned.
+        samples: Bootstrap samples, stratified by class; 0 gives values without intervals.
+        seed: Of the bootstrap.
+        least: Rows of each class that an identity needs, and its background too.
 
     Raises:
-        UserError: lengths differ.
+        UserError: Lengths differ.
     """
     score, truth = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     if len(score) != len(truth) or any(len(mask) != len(truth) for mask in masks.values()):
@@ -122,87 +226,89 @@ def auc_by_identity(
         )
     ranked = Ranked.of(score, truth)
     groups: dict[str, _Group] = {}
-    report: dict[str, Any] = {"identities": {}}
+    identities: dict[str, IdentityAucs] = {}
     for name, mask in masks.items():
         ups, downs = np.flatnonzero(mask[truth]), np.flatnonzero(mask[~truth])
-        entry: dict[str, Any] = {"rows": len(ups) + len(downs), "positives": len(ups)}
-        report["identities"][name] = entry
         rest = min(len(ranked.positive) - len(ups), len(ranked.negative) - len(downs))
+        reason = None
         if min(len(ups), len(downs), rest) < least:
-            entry["too_small"] = f"fewer than {least} toxic or {least} other comments mention it, or do not"
+            reason = f"fewer than {least} toxic or {least} other comments mention it, or do not"
         else:
             groups[name] = _Group.of(ranked, ups, downs)
+        identities[name] = IdentityAucs(len(ups) + len(downs), len(ups), too_small=reason)
+    if not groups:
+        return BiasAucs(identities)
 
-    def figures(draw: tuple[NDArray[np.intp], NDArray[np.intp]] | None) -> Floats:
-        places = (np.arange(len(ranked.positive)), np.arange(len(ranked.negative))) if draw is None else draw
-        up = np.bincount(places[0], minlength=len(ranked.positive)).astype(np.float64)
-        down = np.bincount(places[1], minlength=len(ranked.negative)).astype(np.float64)
+    def compute(draw: Draw | None) -> dict[tuple[str, str], float]:
+        chosen = (np.arange(len(ranked.positive)), np.arange(len(ranked.negative))) if draw is None else draw
+        up = np.bincount(chosen[0], minlength=len(ranked.positive)).astype(np.float64)
+        down = np.bincount(chosen[1], minlength=len(ranked.negative)).astype(np.float64)
         up_at, down_at = ranked.counts(draw)
         wins_up = np.cumsum(up_at) - up_at / 2
         wins_down = down_at.sum() - np.cumsum(down_at) + down_at / 2
-        table = np.array([group.aucs(wins_up, wins_down, up, down) for group in groups.values()])
+        values = {
+            (name, kind): auc
+            for name, group in groups.items()
+            for kind, auc in zip(KINDS, group.aucs(wins_up, wins_down, up, down), strict=True)
+        }
+        means = [generalized_mean([values[name, kind] for name in groups]) for kind in KINDS]
         overall = roc_auc(up_at, down_at)
-        means = [generalized_mean(table[:, kind]) for kind in range(len(KINDS))]
-        final = OVERALL_WEIGHT * overall + (1 - OVERALL_WEIGHT) * float(np.mean(means))
-        return np.asarray(np.r_[table.ravel(), means, overall, final], dtype=np.float64)
+        values |= {("mean", kind): mean for kind, mean in zip(KINDS, means, strict=True)}
+        values["all", "overall"] = overall
+        values["all", "final"] = OVERALL_WEIGHT * overall + (1 - OVERALL_WEIGHT) * float(np.mean(means))
+        return values
 
-    if not groups:
-        return report
-    values = figures(None)
+    values = compute(None)
     drawn = np.array(
-        [figures(draw) for draw in draws(len(ranked.positive), len(ranked.negative), samples, seed)]
+        [
+            list(compute(draw).values())
+            for draw in draws(len(ranked.positive), len(ranked.negative), samples, seed)
+        ]
     ).reshape(samples, len(values))
     drawn = drawn[~np.isnan(drawn).any(axis=1)]
-    all_figures = [Figure(float(value), *interval(drawn[:, place])) for place, value in enumerate(values)]
-    for place, name in enumerate(groups):
-        triple = all_figures[place * len(KINDS) : (place + 1) * len(KINDS)]
-        report["identities"][name] |= dict(zip(KINDS, triple, strict=True))
-    report["means"] = dict(zip(KINDS, all_figures[-5:-2], strict=True))
-    report["overall_auc"], report["final"] = all_figures[-2], all_figures[-1]
-    return report
+    figures = {
+        key: Figure(float(value), *interval(column))
+        for (key, value), column in zip(values.items(), drawn.T, strict=True)
+    }
+    for name in groups:
+        aucs: dict[str, Any] = {kind: figures[name, kind] for kind in KINDS}
+        identities[name] = replace(identities[name], **aucs)
+    return BiasAucs(
+        identities,
+        means=MeanAucs(*(figures["mean", kind] for kind in KINDS)),
+        overall_auc=figures["all", "overall"],
+        final=figures["all", "final"],
+    )
 
 
-def worst_group(
+def group_accuracies(
     called: ArrayLike,
     positive: ArrayLike,
     masks: Mapping[str, Mask],
     *,
     least: int = MIN_ROWS,
-) -> dict[str, Any]:
+) -> GroupAccuracies:
     """Compute accuracy in each of the WILDS groups (identity x label) and the worst of them.
 
     Args:
         called: (n,) True where the model says toxic.
         positive: (n,) True where toxic.
-        masks: identity to (n,) True where mentioned; those named in WILDS count.
-        least: rows below which a group gets no figure and cannot be the worst.
-
-    Returns:
-        `average` accuracy over all rows; `groups`: for each identity and label `rows` and, if large enough,
-        `accuracy` with its Wilson interval; `worst`: name and accuracy of the worst group, if any is large
-        enough.
+        masks: Identity to (n,) True where mentioned; those named in WILDS count.
+        least: Rows below which a group gets no figure and cannot be the worst.
     """
-    right = np.asarray(called, dtype=bool) == np.asarray(positive, dtype=bool)
     truth = np.asarray(positive, dtype=bool)
-    report: dict[str, Any] = {"average": share(right.sum(), len(right)), "groups": {}}
+    right = np.asarray(called, dtype=bool) == truth
+    groups: dict[str, GroupAccuracy] = {}
     for name in WILDS:
         for label, inside in (("toxic", truth), ("other", ~truth)):
             if name in masks:
-                rows = masks[name] & inside
-                entry: dict[str, Any] = {"rows": int(rows.sum())}
-                if entry["rows"] >= least:
-                    entry["accuracy"] = share(right[rows].sum(), entry["rows"])
-                report["groups"][f"{name}, {label}"] = entry
-    judged = {name: each["accuracy"] for name, each in report["groups"].items() if "accuracy" in each}
-    if judged:
-        worst = min(judged, key=lambda name: judged[name].value)
-        report["worst"] = {"group": worst, "accuracy": judged[worst]}
-    return report
-
-
-def share(part: float, whole: float) -> Figure:
-    """Give a share with its Wilson interval."""
-    return Figure(float(part) / whole if whole else float("nan"), *wilson(float(part), float(whole)))
+                inside = masks[name] & inside
+                rows = int(inside.sum())
+                accuracy = share(right[inside].sum(), rows) if rows >= least else None
+                groups[f"{name}, {label}"] = GroupAccuracy(rows, accuracy)
+    judged = [WorstGroup(name, each.accuracy) for name, each in groups.items() if each.accuracy]
+    worst = min(judged, key=lambda each: each.accuracy.value) if judged else None
+    return GroupAccuracies(share(right.sum(), len(right)), groups, worst)
 
 
 def error_rates(
@@ -211,7 +317,7 @@ def error_rates(
     masks: Mapping[str, Mask],
     *,
     least: int = MIN_ROWS,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, ErrorRates]:
     """Compare false-positive and false-negative rates with and without a mention.
 
     Identities overlap, so that each one is compared with the comments that do not mention it. The interval of
@@ -220,45 +326,25 @@ def error_rates(
     Args:
         called: (n,) True where the model says toxic.
         positive: (n,) True where toxic.
-        masks: identity to (n,) True where mentioned.
-        least: rows of the class in question, with and without the mention, below which no figure is given.
-
-    Returns:
-        identity to `false_positive_rate` and `false_negative_rate`, each with `rows` and, if large enough,
-        `mentioned`, `elsewhere` and `difference`.
+        masks: Identity to (n,) True where mentioned.
+        least: Rows of the class in question, with and without the mention, below which there is no figure.
     """
     says, truth = np.asarray(called, dtype=bool), np.asarray(positive, dtype=bool)
-    report: dict[str, dict[str, Any]] = {}
-    for name, mask in masks.items():
-        report[name] = {}
-        for label, wrong, inside in (
-            ("false_positive_rate", says, ~truth),
-            ("false_negative_rate", ~says, truth),
-        ):
-            mentioned, elsewhere = inside & mask, inside & ~mask
-            entry: dict[str, Any] = {"rows": int(mentioned.sum())}
-            report[name][label] = entry
-            if min(mentioned.sum(), elsewhere.sum()) >= least:
-                with_it, without = (
-                    share((wrong & rows).sum(), rows.sum()) for rows in (mentioned, elsewhere)
-                )
-                entry |= {
-                    "mentioned": with_it,
-                    "elsewhere": without,
-                    "difference": difference(with_it, without),
-                }
-    return report
+
+    def gap(wrong: Mask, inside: Mask, mask: Mask) -> RateGap:
+        mentioned, elsewhere = inside & mask, inside & ~mask
+        rows = int(mentioned.sum())
+        if min(rows, int(elsewhere.sum())) < least:
+            return RateGap(rows)
+        with_it, without = (share((wrong & group).sum(), group.sum()) for group in (mentioned, elsewhere))
+        return RateGap(rows, with_it, without, difference(with_it, without))
+
+    return {
+        name: ErrorRates(gap(says, ~truth, mask), gap(~says, truth, mask)) for name, mask in masks.items()
+    }
 
 
-def difference(one: Figure, other: Figure) -> Figure:
-    """Give the difference of two independent shares with Newcombe's interval from their Wilson intervals."""
-    gap = one.value - other.value
-    low = gap - float(np.hypot(one.value - one.low, other.high - other.value))
-    high = gap + float(np.hypot(one.high - one.value, other.value - other.low))
-    return Figure(gap, low, high)
-
-
-def swapped(
+def measure_swaps(
     texts: Sequence[str],
     scorer: Scorer,
     *,
@@ -266,25 +352,24 @@ def swapped(
     attribute: int = 0,
     samples: int = SAMPLES,
     seed: int = 0,
-    least: int = 20,
-) -> dict[str, dict[str, Any]]:
-    """Ask how much a score moves when only the identity changes (Garg et al. 2019, token fairness).
+    least: int = MIN_SWAPPED,
+) -> dict[str, Swapped]:
+    """Measure how far scores move when only the identity changes (Garg et al. 2019, token fairness).
 
     Args:
-        texts: real comments; for each pair of SWAPS those that mention the first identity are used, at most
+        texts: Real comments; for each pair of SWAPS those that mention the first identity are used, at most
             500, the first of the file.
-        scorer: texts to scores (n, 7).
-        threshold: from which on a comment is toxic.
-        attribute: column of the scores.
-        samples: bootstrap samples over comments.
-        seed: of the bootstrap.
-        least: comments below which no figure is given.
+        scorer: Texts to scores (n, 7).
+        threshold: From which on a comment is toxic.
+        attribute: Column of the scores.
+        samples: Bootstrap samples over comments.
+        seed: Of the bootstrap.
+        least: Comments below which there is no figure.
 
     Returns:
-        pair to `comments` and, if enough, `shift` (mean change of the score), `size` (mean absolute change)
-        and `flipped` (share of comments whose decision changes).
+        The name of each pair of SWAPS to what was measured.
     """
-    report: dict[str, dict[str, Any]] = {}
+    report: dict[str, Swapped] = {}
     jobs: list[tuple[str, list[str], list[str]]] = []
     for name, words in SWAPS.items():
         before, after = [], []
@@ -295,7 +380,7 @@ def swapped(
                 after.append(changed)
                 if len(before) == MAX_SWAPPED:
                     break
-        report[name] = {"comments": len(before)}
+        report[name] = Swapped(len(before))
         if len(before) >= least:
             jobs.append((name, before, after))
     if not jobs:
@@ -308,16 +393,16 @@ def swapped(
         begin += 2 * size
         moved = (new - old).astype(np.float64)
         drawn = moved[rng.integers(0, size, (samples, size))]
-        flips = int(((old >= threshold) != (new >= threshold)).sum())
-        report[name] |= {
-            "shift": Figure(float(moved.mean()), *interval(drawn.mean(axis=1))),
-            "size": Figure(float(np.abs(moved).mean()), *interval(np.abs(drawn).mean(axis=1))),
-            "flipped": share(flips, size),
-        }
+        report[name] = Swapped(
+            comments=size,
+            shift=Figure(float(moved.mean()), *interval(drawn.mean(axis=1))),
+            size=Figure(float(np.abs(moved).mean()), *interval(np.abs(drawn).mean(axis=1))),
+            flipped=share(int(((old >= threshold) != (new >= threshold)).sum()), size),
+        )
     return report
 
 
-def audit(
+def measure_bias(
     scores: ArrayLike,
     positive: ArrayLike,
     identities: Identities,
@@ -325,17 +410,18 @@ def audit(
     threshold: float,
     samples: int = SAMPLES,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> BiasReport:
     """Compute everything above that needs no scoring function, on the rows whose identities are known."""
     score = np.asarray(scores, dtype=np.float64)[identities.known]
     truth = np.asarray(positive, dtype=bool)[identities.known]
     masks = {name: mask[identities.known] for name, mask in identities.masks.items()}
     called = score >= threshold
-    return {
-        "source": identities.source,
-        "rows": len(score),
-        "threshold": threshold,
-        "jigsaw": auc_by_identity(score, truth, masks, samples=samples, seed=seed),
-        "wilds": worst_group(called, truth, masks),
-        "error_rates": error_rates(called, truth, masks),
-    }
+    return BiasReport(
+        source=identities.source,
+        rows=len(score),
+        threshold=threshold,
+        jigsaw=auc_by_identity(score, truth, masks, samples=samples, seed=seed),
+        wilds=group_accuracies(called, truth, masks),
+        error_rates=error_rates(called, truth, masks),
+        calibration=calibration_gaps(score, truth, masks),
+    )

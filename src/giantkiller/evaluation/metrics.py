@@ -6,15 +6,16 @@ stratified by class and seeded (Efron and Tibshirani 1993, chapter 13): every sa
 and negative rows as the file, so base rates carry no uncertainty in them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.errors import UserError
+from giantkiller.evaluation.figures import Draw, Figure, draws, interval
 
 Floats = NDArray[np.float64]
 Scorer = Callable[[Sequence[str]], NDArray[Any]]
@@ -26,61 +27,84 @@ MIN_CLASS = 10
 BINS = 15
 """Equal-width bins of the expected calibration error (Naeini et al. 2015; Guo et al. 2017)."""
 
-RANKING = (
-    "roc_auc",
-    "average_precision",
-    "best_f1",
-    "best_f1_threshold",
-    "recall_at_fpr_1",
-    "recall_at_fpr_5",
-    "brier",
-    "ece",
-)
-"""Figures that need no threshold, in the order in which they are computed."""
-DECIDED = (
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "precision_negative",
-    "recall_negative",
-    "f1_negative",
-    "f1_macro",
-    "f1_weighted",
-    "false_positive_rate",
-    "tn",
-    "fp",
-    "fn",
-    "tp",
-)
-"""Figures at one threshold (toxic from the threshold on), in the order in which they are computed."""
-
 
 class TooFewRowsError(UserError):
-    """A column cannot be judged because it has no labels, one class, or too few rows of a class."""
+    """A column has no labels, one class, or too few rows of a class for what was asked."""
 
 
-class Figure(NamedTuple):
-    """A value with its 95 % interval; the ends are NaN where no interval was asked for."""
+@dataclass(frozen=True)
+class ThresholdFigures:
+    """Figures at one threshold; a comment is called positive from the threshold on."""
 
-    value: float
-    low: float = float("nan")
-    high: float = float("nan")
+    threshold: float
+    accuracy: Figure
+    precision: Figure
+    recall: Figure
+    f1: Figure
+    precision_negative: Figure
+    recall_negative: Figure
+    f1_negative: Figure
+    f1_macro: Figure
+    f1_weighted: Figure
+    false_positive_rate: Figure
+    tn: Figure
+    fp: Figure
+    fn: Figure
+    tp: Figure
 
 
-def as_json(thing: Any) -> Any:
-    """Turn figures, arrays and NaN in a report into what JSON can hold (NaN becomes null)."""
-    if isinstance(thing, Figure):
-        return {name: as_json(value) for name, value in thing._asdict().items()}
-    if isinstance(thing, Mapping):
-        return {str(key): as_json(value) for key, value in thing.items()}
-    if isinstance(thing, (list, tuple, np.ndarray)):
-        return [as_json(value) for value in thing]
-    if isinstance(thing, np.generic):
-        thing = thing.item()
-    if isinstance(thing, float):
-        return thing if np.isfinite(thing) else None
-    return thing
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one column of scores: without a threshold, and those `at` each threshold by name."""
+
+    rows: int
+    positives: int
+    roc_auc: Figure
+    average_precision: Figure
+    best_f1: Figure
+    best_f1_threshold: Figure
+    recall_at_fpr_1: Figure
+    recall_at_fpr_5: Figure
+    brier: Figure
+    ece: Figure
+    at: dict[str, ThresholdFigures]
+
+    @property
+    def decided_at(self) -> tuple[str, ThresholdFigures]:
+        """The threshold that decides: the model's own or the fitted one where there is one, else 0.5."""
+        named = list(self.at.items())
+        return named[min(1, len(named) - 1)]
+
+
+RANKING = tuple(field.name for field in fields(Measured) if field.type in (Figure, "Figure"))
+"""Figures that need no threshold."""
+AT_THRESHOLD = tuple(field.name for field in fields(ThresholdFigures) if field.name != "threshold")
+"""Figures at one threshold."""
+NAMES = {
+    "roc_auc": "ROC-AUC",
+    "average_precision": "average precision",
+    "best_f1": "best F1",
+    "best_f1_threshold": "threshold of the best F1",
+    "recall_at_fpr_1": "recall at 1 % false positives",
+    "recall_at_fpr_5": "recall at 5 % false positives",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE, 15 bins)",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "precision_negative": "precision of not toxic",
+    "recall_negative": "recall of not toxic",
+    "f1_negative": "F1 of not toxic",
+    "f1_macro": "F1, mean of both classes",
+    "f1_weighted": "F1, weighted by class",
+    "false_positive_rate": "false-positive rate",
+    "tn": "rightly let through",
+    "fp": "false alarms",
+    "fn": "missed",
+    "tp": "caught",
+}
+"""Figures in words."""
 
 
 def labelled(
@@ -91,14 +115,14 @@ def labelled(
     Args:
         scores: (n,) probabilities.
         targets: (n,) fractions of raters, NaN where missing.
-        name: what the column is called in an error message.
+        name: What the column is called in an error message.
 
     Returns:
-        scores (m,), positive or not (m,), and the row numbers kept (m,).
+        Scores (m,), positive or not (m,), and the indices of the rows kept (m,).
 
     Raises:
-        TooFewRowsError: nothing is labelled.
-        UserError: lengths differ, or a score is missing or outside [0, 1].
+        TooFewRowsError: Nothing is labelled.
+        UserError: Lengths differ, or a score is missing or outside [0, 1].
     """
     score, target = _column(scores, f"the scores for {name}"), _column(targets, f"the targets for {name}")
     if len(score) != len(target):
@@ -137,11 +161,19 @@ def _column(values: ArrayLike, what: str) -> Floats:
     return column
 
 
-def both_classes(positive: NDArray[np.bool_], name: str, least: int = 1) -> None:
+def require_classes(
+    positive: NDArray[np.bool_], name: str, least: int = 1, purpose: str = "an interval (`samples` above 0)"
+) -> None:
     """Refuse rows of one class only, or with too few of one class.
 
+    Args:
+        positive: (n,) True where positive.
+        name: What the column is called in an error message.
+        least: Rows of each class that are needed.
+        purpose: What needs them.
+
     Raises:
-        TooFewRowsError: fewer than `least` rows are positive, or negative.
+        TooFewRowsError: Fewer than `least` rows are positive, or negative.
     """
     counts = {"positive": int(positive.sum()), "negative": int((~positive).sum())}
     for kind, count in counts.items():
@@ -152,8 +184,8 @@ def both_classes(positive: NDArray[np.bool_], name: str, least: int = 1) -> None
     for kind, count in counts.items():
         if count < least:
             raise TooFewRowsError(
-                f"only {count} {kind} row{'s' * (count > 1)} for {name}: an interval needs at least {least} "
-                "of each class; give more rows, or ask for 0 bootstrap samples to get values alone"
+                f"only {count} {kind} row{'s' * (count > 1)} for {name}: {purpose} needs at least {least} "
+                "of each class"
             )
 
 
@@ -174,14 +206,14 @@ class Ranked:
     @classmethod
     def of(cls, scores: Floats, positive: NDArray[np.bool_]) -> "Ranked":
         """Sort the scores of labelled rows."""
-        levels, place = np.unique(-scores, return_inverse=True)
+        levels, level_of = np.unique(-scores, return_inverse=True)
         levels = -levels
         bins = np.minimum((levels * BINS).astype(np.intp), BINS - 1)
-        return cls(levels, place[positive], place[~positive], np.flatnonzero(np.diff(bins, prepend=BINS)))
+        return cls(
+            levels, level_of[positive], level_of[~positive], np.flatnonzero(np.diff(bins, prepend=BINS))
+        )
 
-    def counts(
-        self, draw: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def counts(self, draw: Draw | None = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Count positive and negative rows at each level, for the rows themselves or for a draw of them."""
         positive = self.positive if draw is None else self.positive[draw[0]]
         negative = self.negative if draw is None else self.negative[draw[1]]
@@ -193,36 +225,19 @@ class Ranked:
         return int(np.searchsorted(-self.levels, -threshold, side="right"))
 
 
-def draws(
-    positives: int, negatives: int, samples: int, seed: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Draw rows with replacement, each class for itself; the same seed gives the same draws."""
-    rng = np.random.default_rng(seed)
-    for _ in range(samples):
-        yield rng.integers(0, positives, positives), rng.integers(0, negatives, negatives)
-
-
-def interval(samples: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the 2.5 % and 97.5 % points of bootstrap samples (NaN without samples)."""
-    if not len(samples):
-        return float("nan"), float("nan")
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return float(low), float(high)
-
-
 def inner(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Give the inner product on one thread: BLAS would wake all of them for a few microseconds' work."""
+    """Return the inner product on one thread: BLAS would wake all of them for a few microseconds' work."""
     return float(np.einsum("i,i->", one, other))
 
 
 def roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> float:
-    """Give the probability that a positive row outranks a negative one, ties counting half, from counts."""
+    """Return the probability that a positive row outranks a negative one, ties counting half, from counts."""
     before = np.cumsum(positive) - positive
     wins = inner(negative.astype(np.float64), before + positive / 2)
     return wins / (float(positive.sum()) * float(negative.sum()))
 
 
-def ranking(ranked: Ranked, positive: NDArray[Any], negative: NDArray[Any]) -> list[float]:
+def ranking(ranked: Ranked, positive: NDArray[Any], negative: NDArray[Any]) -> dict[str, float]:
     """Compute the figures named in RANKING from counts at each level."""
     up, down = positive.astype(np.float64), negative.astype(np.float64)
     tp, fp = np.cumsum(up), np.cumsum(down)
@@ -242,11 +257,20 @@ def ranking(ranked: Ranked, positive: NDArray[Any], negative: NDArray[Any]) -> l
     brier = (inner(up, 1 - 2 * levels + squares) + inner(down, squares)) / rows
     gap = (up + down) * levels - up
     ece = float(np.abs(np.add.reduceat(gap, ranked.bins)).sum()) / rows
-    return [auc, average_precision, float(f1[best]), float(levels[best]), *recalls, brier, ece]
+    return {
+        "roc_auc": auc,
+        "average_precision": average_precision,
+        "best_f1": float(f1[best]),
+        "best_f1_threshold": float(levels[best]),
+        "recall_at_fpr_1": recalls[0],
+        "recall_at_fpr_5": recalls[1],
+        "brier": brier,
+        "ece": ece,
+    }
 
 
-def decided(tp: float, fp: float, positives: int, negatives: int) -> list[float]:
-    """Compute the figures named in DECIDED from a confusion matrix; an undefined ratio is 0."""
+def at_threshold(tp: float, fp: float, positives: int, negatives: int) -> dict[str, float]:
+    """Compute the figures named in AT_THRESHOLD from a confusion matrix; an undefined ratio is 0."""
     fn, tn = positives - tp, negatives - fp
 
     def ratio(part: float, whole: float) -> float:
@@ -254,33 +278,22 @@ def decided(tp: float, fp: float, positives: int, negatives: int) -> list[float]
 
     f1, f1_negative = ratio(2 * tp, 2 * tp + fp + fn), ratio(2 * tn, 2 * tn + fp + fn)
     rows = positives + negatives
-    return [
-        (tp + tn) / rows,
-        ratio(tp, tp + fp),
-        ratio(tp, positives),
-        f1,
-        ratio(tn, tn + fn),
-        ratio(tn, negatives),
-        f1_negative,
-        (f1 + f1_negative) / 2,
-        (f1 * positives + f1_negative * negatives) / rows,
-        ratio(fp, negatives),
-        tn,
-        fp,
-        fn,
-        tp,
-    ]
-
-
-def _all_figures(
-    ranked: Ranked, cuts: Sequence[int], draw: tuple[NDArray[np.intp], NDArray[np.intp]] | None
-) -> list[float]:
-    positive, negative = ranked.counts(draw)
-    figures = ranking(ranked, positive, negative)
-    for cut in cuts:
-        tp, fp = float(positive[:cut].sum()), float(negative[:cut].sum())
-        figures += decided(tp, fp, len(ranked.positive), len(ranked.negative))
-    return figures
+    return {
+        "accuracy": (tp + tn) / rows,
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, positives),
+        "f1": f1,
+        "precision_negative": ratio(tn, tn + fn),
+        "recall_negative": ratio(tn, negatives),
+        "f1_negative": f1_negative,
+        "f1_macro": (f1 + f1_negative) / 2,
+        "f1_weighted": (f1 * positives + f1_negative * negatives) / rows,
+        "false_positive_rate": ratio(fp, negatives),
+        "tn": tn,
+        "fp": fp,
+        "fn": fn,
+        "tp": tp,
+    }
 
 
 def measure(
@@ -291,48 +304,53 @@ def measure(
     samples: int = SAMPLES,
     seed: int = 0,
     name: str = "toxicity",
-) -> dict[str, Any]:
-    """Judge one column of scores.
+) -> Measured:
+    """Measure one column of scores.
 
     Args:
         scores: (n,) probabilities.
         targets: (n,) fractions of raters, NaN where missing.
-        thresholds: name to threshold; a comment is called toxic from the threshold on. 0.5 when not given.
-        samples: bootstrap samples; 0 gives values without intervals.
-        seed: of the bootstrap.
-        name: of the column, for error messages.
-
-    Returns:
-        `rows`, `positives`, the figures of RANKING, and `at`: for each threshold the figures of DECIDED.
+        thresholds: Name to threshold; 0.5 when not given.
+        samples: Bootstrap samples; 0 gives values without intervals.
+        seed: Of the bootstrap.
+        name: Of the column, for error messages.
 
     Raises:
-        TooFewRowsError: no label, one class only, or too few rows of a class for an interval.
-        UserError: see `labelled`.
+        TooFewRowsError: No label, one class only, or too few rows of a class for an interval.
+        UserError: See `labelled`.
     """
     score, positive, _ = labelled(scores, targets, name)
-    both_classes(positive, name, MIN_CLASS if samples else 1)
+    require_classes(positive, name, MIN_CLASS if samples else 1)
     thresholds = {"0.5": 0.5} if thresholds is None else thresholds
     ranked = Ranked.of(score, positive)
-    cuts = [ranked.above(threshold) for threshold in thresholds.values()]
-    values = _all_figures(ranked, cuts, None)
-    drawn = np.array(
-        [
-            _all_figures(ranked, cuts, draw)
-            for draw in draws(len(ranked.positive), len(ranked.negative), samples, seed)
-        ]
-    ).reshape(samples, len(values))
-    figures = [Figure(value, *interval(drawn[:, place])) for place, value in enumerate(values)]
-    report: dict[str, Any] = {"rows": len(score), "positives": int(positive.sum())}
-    report |= dict(zip(RANKING, figures[: len(RANKING)], strict=True))
-    report["at"] = {}
-    for place, (label, threshold) in enumerate(thresholds.items()):
-        begin = len(RANKING) + place * len(DECIDED)
-        block = dict(zip(DECIDED, figures[begin : begin + len(DECIDED)], strict=True))
-        report["at"][label] = {"threshold": float(threshold)} | block
-    return report
+    cuts = {label: ranked.above(threshold) for label, threshold in thresholds.items()}
+    positives, negatives = len(ranked.positive), len(ranked.negative)
+
+    def compute(draw: Draw | None) -> dict[tuple[str, str], float]:
+        up, down = ranked.counts(draw)
+        values = {("", name): value for name, value in ranking(ranked, up, down).items()}
+        for label, cut in cuts.items():
+            found = at_threshold(float(up[:cut].sum()), float(down[:cut].sum()), positives, negatives)
+            values |= {(label, name): value for name, value in found.items()}
+        return values
+
+    values = compute(None)
+    drawn = np.array([list(compute(draw).values()) for draw in draws(positives, negatives, samples, seed)])
+    columns = drawn.reshape(samples, len(values)).T
+    figures = {
+        key: Figure(value, *interval(column))
+        for (key, value), column in zip(values.items(), columns, strict=True)
+    }
+    at = {
+        label: ThresholdFigures(float(threshold), **{name: figures[label, name] for name in AT_THRESHOLD})
+        for label, threshold in thresholds.items()
+    }
+    return Measured(
+        rows=len(score), positives=positives, at=at, **{name: figures["", name] for name in RANKING}
+    )
 
 
-def judge(
+def measure_attributes(
     scores: ArrayLike,
     targets: ArrayLike,
     *,
@@ -340,23 +358,23 @@ def judge(
     samples: int = SAMPLES,
     seed: int = 0,
     progress: Callable[[str], object] | None = None,
-) -> dict[str, Any]:
-    """Judge all attributes that the rows label and the model scores.
+) -> tuple[dict[str, Measured], dict[str, str]]:
+    """Measure all attributes that the rows label and the model scores.
 
     Args:
         scores: (n, 7) probabilities in the order of ATTRIBUTES; a column of NaN is an attribute not scored.
         targets: (n, 7) fractions of raters, NaN where missing.
-        thresholds: name to a threshold per attribute, beside 0.5.
-        samples: bootstrap samples.
-        seed: of the bootstrap.
-        progress: called with each attribute's name before it is judged.
+        thresholds: Name to a threshold per attribute, next to 0.5.
+        samples: Bootstrap samples.
+        seed: Of the bootstrap.
+        progress: Called with each attribute's name before it is measured.
 
     Returns:
-        `attributes`: attribute to what `measure` gives; `skipped`: attribute to the reason in a sentence.
+        Attribute to its figures, and attribute to the reason in a sentence where it has none.
 
     Raises:
-        UserError: shapes that differ, scores that are missing or no probabilities, or no attribute at all
-            that can be judged.
+        UserError: Shapes that differ, scores that are missing or no probabilities, or no attribute at all
+            that can be measured.
     """
     score, target = np.asarray(scores), np.asarray(targets)
     if score.ndim != 2 or score.shape[1] != len(ATTRIBUTES):
@@ -365,23 +383,28 @@ def judge(
         raise UserError(
             f"{len(score)} rows of scores for {len(target)} rows of targets: they must be the same"
         )
-    report: dict[str, Any] = {"rows": len(score), "attributes": {}, "skipped": {}}
-    for place, attribute in enumerate(ATTRIBUTES):
-        if np.isnan(score[:, place]).all():
-            report["skipped"][attribute] = f"the model gives no score for {attribute}"
+    measured: dict[str, Measured] = {}
+    skipped: dict[str, str] = {}
+    for column, attribute in enumerate(ATTRIBUTES):
+        if np.isnan(score[:, column]).all():
+            skipped[attribute] = f"the model gives no score for {attribute}"
             continue
-        at = {"0.5": 0.5}
-        for label, each in (thresholds or {}).items():
-            if attribute in each:
-                at[label] = float(each[attribute])
+        named = {
+            label: float(each[attribute]) for label, each in (thresholds or {}).items() if attribute in each
+        }
         if progress:
             progress(attribute)
         try:
-            report["attributes"][attribute] = measure(
-                score[:, place], target[:, place], thresholds=at, samples=samples, seed=seed, name=attribute
+            measured[attribute] = measure(
+                score[:, column],
+                target[:, column],
+                thresholds={"0.5": 0.5, **named},
+                samples=samples,
+                seed=seed,
+                name=attribute,
             )
         except TooFewRowsError as reason:
-            report["skipped"][attribute] = str(reason)
-    if not report["attributes"]:
-        raise UserError("; ".join(dict.fromkeys(report["skipped"].values())))
-    return report
+            skipped[attribute] = str(reason)
+    if not measured:
+        raise UserError("; ".join(dict.fromkeys(skipped.values())))
+    return measured, skipped

@@ -1,186 +1,358 @@
-"""A report that people can look at and programs can read: report.json, report.html, PNGs, a model card.
+"""Everything that an evaluation finds, computed once; `page` writes it for people."""
 
-Everything is made from report.json alone, so that a report can be drawn again from it.
-"""
-
-import base64
+import datetime
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from giantkiller.attributes import ATTRIBUTES, DEFINITIONS
-from giantkiller.errors import MissingExtraError, UserError
-from giantkiller.evaluation import plots
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-TEMPLATES = Path(__file__).parent / "templates"
+from giantkiller import __version__
+from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.calibration import Calibration, calibrate
+from giantkiller.errors import UserError
+from giantkiller.evaluation.bias import BiasReport, Swapped, measure_bias, measure_swaps
+from giantkiller.evaluation.config import EvaluationConfig
+from giantkiller.evaluation.curves import (
+    Curves,
+    EvenSweep,
+    Histogram,
+    histogram,
+    sweep_evenly,
+    trace_curves,
+)
+from giantkiller.evaluation.figures import to_json
+from giantkiller.evaluation.identities import COLUMNS, find
+from giantkiller.evaluation.metrics import Measured, Scorer, labelled, measure_attributes
+from giantkiller.evaluation.reliability import (
+    CalibrationGap,
+    ReliabilityBin,
+    calibration_gaps,
+    reliability,
+)
+from giantkiller.evaluation.settings import Settings, fit_settings, to_logits
+from giantkiller.evaluation.suites import SuiteReport
+from giantkiller.evaluation.thresholds import Consequences, choose_threshold, consequences
+from giantkiller.policy import ACTIONS, Policy
 
-NAMES = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "best_f1": "best F1",
-    "best_f1_threshold": "threshold of the best F1",
-    "recall_at_fpr_1": "recall at 1 % false positives",
-    "recall_at_fpr_5": "recall at 5 % false positives",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE, 15 bins)",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "precision_negative": "precision of not toxic",
-    "recall_negative": "recall of not toxic",
-    "f1_negative": "F1 of not toxic",
-    "f1_macro": "F1, mean of both classes",
-    "f1_weighted": "F1, weighted by class",
-    "false_positive_rate": "false-positive rate",
-    "tn": "rightly let through",
-    "fp": "false alarms",
-    "fn": "missed",
-    "tp": "caught",
-}
-"""Figures in words."""
+FORMAT = 2
+"""Version of report.json."""
+BAND_SAMPLES = 200
+"""Bootstrap samples behind the bands of curves; figures use as many as were asked for."""
+TOXICITY = ATTRIBUTES.index("toxicity")
 
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Write a number, or a dash where there is none."""
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def figure(cell: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """Write a figure of report.json with its interval."""
-    if cell is None or cell.get("value") is None:
-        return "–"
-    text = number(cell["value"], digits)
-    if cell.get("low") is not None:
-        text += f" ({number(cell['low'], digits)} to {number(cell['high'], digits)})"
-    return text
+Explain = Callable[[str], Sequence[tuple[int, int, float]]]
+"""A text to the words that carried its score: begin, end, contribution."""
 
 
-def shade(cell: Mapping[str, Any] | None) -> str:
-    """Give a background colour for an AUC: the paler the worse, from white at 0.5 to blue at 1."""
-    if cell is None or cell.get("value") is None:
-        return "transparent"
-    strength = min(max((cell["value"] - 0.5) / 0.5, 0), 1)
-    return f"rgba(0, 114, 178, {0.55 * strength:.2f})"
+@dataclass(frozen=True)
+class AttributeReport(Measured):
+    """Figures of one attribute and what their pictures show; no pictures where they weren't asked for."""
+
+    curves: Curves | None = None
+    sweep: EvenSweep | None = None
+    reliability: list[ReliabilityBin] = field(default_factory=list)
+    histogram: Histogram | None = None
 
 
-def words(error: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Cut a comment into pieces, each with what it added to the score (0 between words)."""
-    text, pieces, end = error["text"], [], 0
-    for begin, stop, contribution in error.get("words", []):
-        if begin < end:
-            continue
-        pieces += [(text[end:begin], 0.0), (text[begin:stop], contribution)]
-        end = stop
-    return [(piece, each) for piece, each in [*pieces, (text[end:], 0.0)] if piece]
+@dataclass(frozen=True)
+class PolicyReport:
+    """A policy's thresholds, its actions per 10,000 comments, and calibration within each action."""
+
+    thresholds: dict[str, dict[str, float]]
+    consequences: Consequences
+    calibration: dict[str, CalibrationGap]
 
 
-def write(report: Mapping[str, Any], folder: str | Path) -> list[Path]:
-    """Write a report into a folder, which is made if it is missing.
+@dataclass(frozen=True)
+class HardError:
+    """A comment that the model got wrong and was sure of.
+
+    Attributes:
+        kind: "missed" or "false alarm".
+        row: Its number in the file, from 1.
+        score: Of toxicity.
+        text: The comment.
+        words: Begin, end and contribution of each word; empty where nothing explains the score.
+    """
+
+    kind: str
+    row: int
+    score: float
+    text: str
+    words: list[tuple[int, int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A labelled file by name."""
+
+    file: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of the model."""
+
+    name: str
+    kind: str
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the figures were computed with."""
+
+    samples: int
+    seed: int
+    positive_from: float = POSITIVE
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was fitted on validation rows before the model was judged on others."""
+
+    file: str
+    rows: int
+    calibration: dict[str, Calibration]
+    methods: dict[str, str]
+    losses: dict[str, dict[str, float]]
+    thresholds: dict[str, dict[str, float]]
+    policy: dict[str, dict[str, float]]
+    notes: dict[str, str]
+
+    def apply(self, scores: ArrayLike) -> NDArray[np.float32]:
+        """Apply the calibration to probabilities (n, 7); columns of NaN stay so."""
+        score = np.asarray(scores, dtype=np.float64)
+        logits = np.where(np.isnan(score), 0.0, to_logits(score))
+        return np.where(np.isnan(score), np.nan, calibrate(logits, self.calibration)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evaluation of one model.
+
+    Attributes:
+        model: What is known of the model.
+        settings: What the figures were computed with.
+        data: The labelled file; None where only suites were run.
+        attributes: Attribute to its figures.
+        skipped: Attribute to why it has none.
+        bias: By identity; None where toxicity has no figures.
+        policy: What the policy means; None without one.
+        swaps: How far scores move when only the identity changes; empty for stored scores.
+        errors: The hardest errors.
+        validation: What was fitted before; None where nothing was.
+        suites: Suite to its report.
+    """
+
+    model: ModelInfo
+    settings: RunSettings
+    data: FileInfo | None = None
+    attributes: dict[str, AttributeReport] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    bias: BiasReport | None = None
+    policy: PolicyReport | None = None
+    swaps: dict[str, Swapped] = field(default_factory=dict)
+    errors: list[HardError] = field(default_factory=list)
+    validation: Validation | None = None
+    suites: dict[str, SuiteReport] = field(default_factory=dict)
+    format: int = FORMAT
+    giantkiller: str = __version__
+    created: str = field(
+        default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    )
+
+    def json(self) -> str:
+        """Return the report as JSON; a figure without a value or an interval is null there."""
+        return json.dumps(to_json(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def fit_validation(
+    scores: ArrayLike, targets: ArrayLike, choices: Sequence[str] = (), *, file: str = "", seed: int = 0
+) -> Validation:
+    """Fit calibration, thresholds and policy for a model on validation rows, as `export` fits a bundle's.
 
     Args:
-        report: what `assess.assess` gives, `model` (name, kind, about) and `data` (file, rows), and where
-            there are some, `suites`, `training`, `comparison`, `validation`.
-        folder: where to.
-
-    Returns:
-        the files written.
-
-    Raises:
-        UserError: the folder can't be written.
-        MissingExtraError: matplotlib or jinja2 is not installed.
-    """
-    root = Path(folder)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"can't write the report to {root}: {error.strerror or error}") from error
-    pictures = plots.draw(report)
-    texts = {
-        "report.json": json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.html": html(report, pictures),
-        "card.md": card(report),
-    }
-    try:
-        for name, text in texts.items():
-            (root / name).write_text(text, encoding="utf-8", errors="replace")
-        for name, (png, _) in pictures.items():
-            (root / name).write_bytes(png)
-    except OSError as error:
-        raise UserError(f"can't write the report to {root}: {error.strerror or error}") from error
-    return [root / name for name in (*texts, *pictures)]
-
-
-def read(path: str | Path) -> dict[str, Any]:
-    """Read report.json back.
+        scores: (n, 7) probabilities of the validation rows.
+        targets: (n, 7) fractions of raters, NaN where missing.
+        choices: Further thresholds for toxicity, such as "precision=0.9" or "capacity=0.02"
+            (see `thresholds.choose_threshold`).
+        file: Name of the rows' file.
+        seed: Of the cross-validation.
 
     Raises:
-        UserError: there is no such file, or it is no report.
+        UserError: A choice that cannot be read or reached; see also `settings.fit_settings`.
     """
-    try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON: name a report.json") from error
-    if not isinstance(report, dict) or "attributes" not in report or report.get("format") != 1:
-        raise UserError(f"{path} is no report of this version: make it with giantkiller evaluate -o")
-    return report
-
-
-def html(report: Mapping[str, Any], pictures: Mapping[str, tuple[bytes, str]]) -> str:
-    """Write the page: one file with everything inside, nothing loaded from elsewhere."""
-    inside = {
-        name: ("data:image/png;base64," + base64.b64encode(png).decode("ascii"), words)
-        for name, (png, words) in pictures.items()
-    }
-    return _render("report.html.j2", escape=True, report=report, pictures=inside)
-
-
-def card(report: Mapping[str, Any]) -> str:
-    """Write a model card with Hugging Face metadata, the figures in its `model-index` included."""
-    return _render("card.md.j2", escape=False, report=report, index=model_index(report))
-
-
-def model_index(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the figures in the form of Hugging Face's `model-index`."""
-    data = report["data"]["file"]
-    results = []
-    for attribute, block in report["attributes"].items():
-        label, at = plots.deciding(block)
-        cells = [("roc_auc", block["roc_auc"], "ROC-AUC"),
-                 ("average_precision", block["average_precision"], "average precision"),
-                 ("f1", at["f1"], f"F1 at {at['threshold']:.3f} ({label})"),
-                 ("accuracy", at["accuracy"], f"accuracy at {at['threshold']:.3f} ({label})")]  # fmt: skip
-        results.append(
-            {
-                "task": {"type": "text-classification", "name": f"{attribute} of comments"},
-                "dataset": {"type": Path(data).stem, "name": data, "split": "test"},
-                "metrics": [
-                    {"type": kind, "name": f"{name}, {attribute}", "value": round(cell["value"], 4)}
-                    for kind, cell, name in cells
-                ],
-            }
-        )
-    return [{"name": report["model"]["name"], "results": results}]
-
-
-def _render(template: str, *, escape: bool, **values: Any) -> str:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "judge") from error
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=escape,
+    score, target = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    present = np.array([not np.isnan(column).all() for column in score.T])
+    if not present[TOXICITY]:
+        raise UserError("the model gives no toxicity score, so nothing can be fitted for it")
+    target = np.where(present, target, np.nan)
+    logits = np.where(np.isnan(score), 0.0, to_logits(score))
+    fitted: Settings = fit_settings(logits, target, seed=seed)
+    calibrated = calibrate(logits, fitted.calibration).astype(np.float32)
+    thresholds = {"validation": {a: t for a, t in fitted.threshold.items() if present[ATTRIBUTES.index(a)]}}
+    for choice in choices:
+        by, _, value = choice.partition("=")
+        try:
+            number = float(value) if value else None
+        except ValueError:
+            raise UserError(f"`choose` got {choice!r}: say it like precision=0.9") from None
+        chosen = choose_threshold(calibrated[:, TOXICITY], target[:, TOXICITY], by=by, value=number)
+        thresholds[choice] = {"toxicity": chosen}
+    return Validation(
+        file=file,
+        rows=len(score),
+        calibration=fitted.calibration,
+        methods=fitted.methods,
+        losses=fitted.losses,
+        thresholds=thresholds,
+        policy=fitted.policy.to_dict(),
+        notes=fitted.notes,
     )
-    environment.filters |= {"number": number, "figure": figure, "shade": shade, "words": words}
-    # JSON is YAML: metadata needs no second way of quoting.
-    environment.filters["yaml"] = lambda value: json.dumps(value, ensure_ascii=True)
-    environment.globals |= {"NAMES": NAMES, "ATTRIBUTES": ATTRIBUTES, "DEFINITIONS": DEFINITIONS}
-    return str(environment.get_template(template).render(**values))
+
+
+def evaluate(
+    texts: Sequence[str],
+    targets: ArrayLike,
+    scores: ArrayLike,
+    config: EvaluationConfig,
+    *,
+    model: ModelInfo,
+    file: str,
+    columns: Mapping[str, NDArray[Any]] | None = None,
+    scorer: Scorer | None = None,
+    explain: Explain | None = None,
+    progress: Callable[[str], object] | None = None,
+    in_full: bool = True,
+) -> Report:
+    """Evaluate one model on one labelled file.
+
+    Args:
+        texts: n comments.
+        targets: (n, 7) fractions of raters, NaN where missing.
+        scores: (n, 7) probabilities, a column of NaN where the model has no such attribute.
+        config: Thresholds, policy, samples.
+        model: What is known of the model.
+        file: Name of the comments' file.
+        columns: The file's other columns; identity columns are taken from them.
+        scorer: Texts to scores, for the identity swap; left out for stored scores.
+        explain: Which words carried a toxicity score; used for the hardest errors.
+        progress: Called with the name of each step.
+        in_full: False for the figures of each attribute alone.
+
+    Raises:
+        UserError: See `metrics.measure_attributes`.
+    """
+    score, target = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    say = progress or (lambda step: None)
+    drawn: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
+    measured, skipped = measure_attributes(score, target, thresholds=config.thresholds, progress=say, **drawn)
+    attributes = {}
+    for attribute, figures in measured.items():
+        column = score[:, ATTRIBUTES.index(attribute)], target[:, ATTRIBUTES.index(attribute)]
+        if in_full:
+            say(f"curves of {attribute}")
+        attributes[attribute] = _with_curves(figures, *column, config) if in_full else _plain(figures)
+    about_toxicity: dict[str, Any] = {}
+    if in_full and "toxicity" in attributes:
+        say("identities")
+        about_toxicity = _about_toxicity(texts, target, score, config, columns, scorer, explain)
+    return Report(
+        model=model,
+        settings=RunSettings(**drawn),
+        data=FileInfo(file, len(score)),
+        attributes=attributes,
+        skipped=skipped,
+        **about_toxicity,
+    )
+
+
+def _plain(measured: Measured) -> AttributeReport:
+    return AttributeReport(**{each.name: getattr(measured, each.name) for each in fields(measured)})
+
+
+def _with_curves(
+    measured: Measured, scores: NDArray[Any], targets: NDArray[Any], config: EvaluationConfig
+) -> AttributeReport:
+    kept, positive, _ = labelled(scores, targets)
+    return AttributeReport(
+        **{each.name: getattr(measured, each.name) for each in fields(measured)},
+        curves=trace_curves(scores, targets, samples=min(config.samples, BAND_SAMPLES), seed=config.seed),
+        sweep=sweep_evenly(scores, targets),
+        reliability=reliability(kept, positive),
+        histogram=histogram(kept, positive),
+    )
+
+
+def _about_toxicity(
+    texts: Sequence[str],
+    target: NDArray[np.float64],
+    score: NDArray[np.float64],
+    config: EvaluationConfig,
+    columns: Mapping[str, NDArray[Any]] | None,
+    scorer: Scorer | None,
+    explain: Explain | None,
+) -> dict[str, Any]:
+    """Compute the fields of `Report` that are about toxicity alone."""
+    column, positive, rows = labelled(score[:, TOXICITY], target[:, TOXICITY])
+    kept_texts = [texts[row] for row in rows]
+    # Only columns that the search for identities reads; others may be anything.
+    given = {name: columns[name][rows] for name in COLUMNS if name in columns} if columns else None
+    threshold = config.threshold("toxicity")
+    drawn: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
+    policy = None
+    if config.policy:
+        actions = Policy(config.policy).actions(score[rows])
+        policy = PolicyReport(
+            thresholds={name: dict(steps) for name, steps in config.policy.items()},
+            consequences=consequences(actions, positive, base_rate=config.base_rate, **drawn),
+            calibration=calibration_gaps(column, positive, {name: actions == name for name in ACTIONS}),
+        )
+    return {
+        "bias": measure_bias(column, positive, find(kept_texts, given), threshold=threshold, **drawn),
+        "policy": policy,
+        "swaps": measure_swaps(texts, scorer, threshold=threshold, **drawn) if scorer else {},
+        "errors": hardest_errors(kept_texts, rows, column, positive, threshold, config.errors, explain),
+    }
+
+
+def hardest_errors(
+    texts: Sequence[str],
+    rows: NDArray[np.intp],
+    scores: NDArray[np.float64],
+    positive: NDArray[np.bool_],
+    threshold: float,
+    count: int,
+    explain: Explain | None = None,
+) -> list[HardError]:
+    """Collect the errors that the model was surest of: missed comments, then false alarms.
+
+    Args:
+        texts: n comments.
+        rows: (n,) their indices in the file.
+        scores: (n,) probabilities.
+        positive: (n,) True where toxic.
+        threshold: From which on a comment is called toxic.
+        count: How many of each kind.
+        explain: Which words carried a score.
+    """
+    missed = np.flatnonzero(positive & (scores < threshold))
+    alarms = np.flatnonzero(~positive & (scores >= threshold))
+    missed = missed[np.argsort(scores[missed], kind="stable")]
+    alarms = alarms[np.argsort(-scores[alarms], kind="stable")]
+    return [
+        HardError(
+            kind=kind,
+            row=int(rows[index]) + 1,
+            score=float(scores[index]),
+            text=texts[index],
+            words=[(int(a), int(b), float(c)) for a, b, c in explain(texts[index])] if explain else [],
+        )
+        for kind, found in (("missed", missed), ("false alarm", alarms))
+        for index in found[:count]
+    ]

@@ -12,12 +12,14 @@ from tqdm import tqdm
 
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, Calibration, write_bundle
+from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, write_bundle
 from giantkiller.cleaning import clean_text
 from giantkiller.errors import UserError
+from giantkiller.evaluation.settings import Settings, fit_settings
+from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export import card, vocabulary
 from giantkiller.export.checkpoint import provenance_of, read_checkpoint
-from giantkiller.export.fitting import first_labels, fit, is_trained, unseen
+from giantkiller.export.fitting import export_figures, first_labels, is_trained, unseen
 from giantkiller.export.onnx import WORDS, build
 from giantkiller.export.quantize import KINDS, Float, batches, kernel, observe, open_session
 from giantkiller.export.tokens import compact_tokenizer, encode, stand_in_rows
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OBSERVED = 2000  # texts that activation ranges are taken from
-REMOVE_PRECISION, REVIEW_RECALL, MONITOR_RECALL = 0.9, 0.7, 0.9
-"""What the policy aims at. Reviewing nine toxic comments in ten would mean reading a third of all."""
 
 
 def export_bundle(
@@ -44,9 +44,7 @@ def export_bundle(
     max_length: int | None = None,
     words_of: Mapping[str, Sequence[str]] | None = None,
     word_count: int = 1,
-    remove_precision: float = REMOVE_PRECISION,
-    review_recall: float = REVIEW_RECALL,
-    monitor_recall: float = MONITOR_RECALL,
+    aims: PolicyAims | None = None,
 ) -> Bundle:
     """Write the bundle of a checkpoint.
 
@@ -67,17 +65,13 @@ def export_bundle(
             read as the unknown token, special tokens and single characters excepted. All are kept if not
             given.
         word_count: how often these comments must use a token for its embedding to be kept.
-        remove_precision: share of the comments removed by an attribute that must be toxic.
-        review_recall: share of an attribute's toxic comments that must be removed or reviewed.
-        monitor_recall: share of them that must not be allowed without a trace.
+        aims: what the policy aims at; those of `PolicyAims` if not given.
 
     Raises:
         UserError: the checkpoint can't be read or exported, or the place can't be written.
     """
     if quantize not in KINDS:
         raise UserError(f"quantization {quantize!r} is unknown; it must be one of {', '.join(KINDS)}")
-    if not 0 < review_recall <= monitor_recall <= 1 or not 0 < remove_precision <= 1:
-        raise UserError("the policy's aims are shares above 0, and review's recall is at most monitor's")
     if word_count < 1:
         raise UserError(f"the word count is {word_count}; it must be at least 1")
     source = read_checkpoint(checkpoint)
@@ -111,21 +105,17 @@ def export_bundle(
         content = build(weights, kernel(quantize, ranges), **shape).SerializeToString()
     except ValueError as error:
         raise UserError(f"{checkpoint} can't be exported: {error}") from error
-    settings: dict[str, Any] = {}
+    settings: Settings | None = None
     figures: dict[str, Any] = {}
     if rows:
         reference = build(source.weights, Float(), **shape).SerializeToString()
         targets, origin = first_labels(parts)
-        aims = {
-            "remove_precision": remove_precision,
-            "review_recall": review_recall,
-            "monitor_recall": monitor_recall,
-        }
-        settings, figures = fit(logits(content, rows), logits(reference, rows), targets, origin, aims)
+        aims = aims or PolicyAims()
         # Training files are enriched: a precision reached on them is not one at the rate of real comments.
-        for attribute, actions in settings.get("policy", {}).items():
-            if attribute in origin and is_trained(source, origin[attribute]):
-                actions.pop("remove", None)
+        enriched = {attribute: file for attribute, file in origin.items() if is_trained(source, file)}
+        raw = logits(content, rows)
+        settings = fit_settings(raw, targets, aims=aims, enriched=enriched)
+        figures = export_figures(settings, aims, raw, logits(reference, rows), targets, origin)
     bundle_name = name or Path(checkpoint).resolve().name
     provenance = provenance_of(source, quantize)
     if words:
@@ -139,15 +129,16 @@ def export_bundle(
         provenance=provenance,
         figures=figures,
         sizes=sizes,
-        **{key: settings.get(key, {}) for key in ("threshold", "policy")},
+        threshold=settings.threshold if settings else {},
+        policy=settings.policy if settings else {},
     )
     bundle = Bundle(
         name=bundle_name,
         version=version or __version__,
         max_length=length,
-        calibration={a: Calibration(**line) for a, line in settings.get("calibration", {}).items()},
-        policy=Policy(settings.get("policy", {})),
-        threshold=settings.get("threshold", {}),
+        calibration=settings.calibration if settings else {},
+        policy=settings.policy if settings else Policy({}),
+        threshold=settings.threshold if settings else {},
         provenance=provenance,
         figures=figures,
     )

@@ -1,7 +1,7 @@
-"""Calibration, thresholds and policy, fitted on labelled comments that training has not seen."""
+"""Which labelled rows calibration, thresholds and policy may be fitted on, and what to report of them."""
 
-import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.calibration import sigmoid
 from giantkiller.errors import UserError
-from giantkiller.evaluation import calibration, thresholds
 from giantkiller.evaluation.metrics import MIN_CLASS, TooFewRowsError, measure
+from giantkiller.evaluation.settings import Settings
+from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled
-
-log = logging.getLogger(__name__)
 
 
 def is_trained(source: Checkpoint, file: str) -> bool:
@@ -70,46 +70,45 @@ def first_labels(parts: "Mapping[str, Labelled]") -> tuple[NDArray[np.float64], 
     return targets, origin
 
 
-def fit(
+def export_figures(
+    settings: Settings,
+    aims: PolicyAims,
     raw: NDArray[np.float32],
     reference: NDArray[np.float32],
     targets: NDArray[np.float64],
     origin: Mapping[str, str],
-    aims: Mapping[str, float],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fit calibration, thresholds and policy on the exported model's own logits; report what export cost."""
-    try:
-        lines, line_notes = calibration.fit_lines(raw, targets)
-        scores = calibration.apply_lines(raw, lines)
-        policy, policy_notes = thresholds.fit_policy(scores, targets, **aims)
-        decisions = thresholds.fit_decisions(scores, targets)
-    except UserError as reason:
-        log.warning("exported without calibration: %s", reason)
-        return {}, {}
-    settings = {"calibration": lines, "threshold": decisions, "policy": policy}
+) -> dict[str, Any]:
+    """Report what was fitted, how well it ranks, and what export cost.
+
+    Args:
+        settings: What was fitted.
+        aims: What the policy aims at.
+        raw: (rows, 7) logits of the exported model.
+        reference: (rows, 7) logits of the checkpoint, in float32 and with all words.
+        targets: (rows, 7) fractions of raters, NaN where missing.
+        origin: Attribute to the file that its rows are from.
+    """
     figures: dict[str, Any] = {
         "validation": {},
-        "calibration": line_notes,
-        "policy": policy_notes,
-        "policy aims": dict(aims),
+        "calibration": settings.methods,
+        "policy": settings.notes,
+        "policy aims": asdict(aims),
         "largest logit change": round(float(np.abs(raw - reference).max()), 4),
     }
-    for place, attribute in enumerate(ATTRIBUTES):
+    for column, attribute in enumerate(ATTRIBUTES):
         try:
             ours, theirs = (
-                measure(calibration.sigmoid(z[:, place]), targets[:, place], samples=0, name=attribute)
-                for z in (raw, reference)
+                measure(sigmoid(logits[:, column]), targets[:, column], samples=0, name=attribute)
+                for logits in (raw, reference)
             )
         except TooFewRowsError:
             continue
         figures["validation"][attribute] = {
             "file": origin[attribute],
-            "rows": ours["rows"],
-            "positives": ours["positives"],
-            "roc_auc": round(ours["roc_auc"].value, 4),
-            "average_precision": round(ours["average_precision"].value, 4),
-            "average_precision_lost": round(
-                theirs["average_precision"].value - ours["average_precision"].value, 5
-            ),
+            "rows": ours.rows,
+            "positives": ours.positives,
+            "roc_auc": round(ours.roc_auc.value, 4),
+            "average_precision": round(ours.average_precision.value, 4),
+            "average_precision_lost": round(theirs.average_precision.value - ours.average_precision.value, 5),
         }
-    return settings, figures
+    return figures

@@ -3,42 +3,43 @@
 Imports what a kind of model needs only when one is named.
 """
 
-import subprocess
-import sys
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from giantkiller.errors import UserError
+from giantkiller.evaluation.opponents.bundled import bundled
 from giantkiller.evaluation.opponents.checkpoint import checkpoint
 from giantkiller.evaluation.opponents.endpoint import endpoint
-from giantkiller.evaluation.opponents.model import Model
+from giantkiller.evaluation.opponents.scoring import ScoringModel
 from giantkiller.evaluation.opponents.stored import stored, stored_column, stored_file
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled
 
-__all__ = ["HELP", "Model", "load", "stored", "weigh"]
+__all__ = ["HELP", "ScoringModel", "load", "stored"]
 
-HELP = """MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a Hugging Face hub name,
+HELP = """MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a hub id of either,
 an http(s) address that scores, a file of scores (.csv, .tsv, .jsonl or .parquet; columns named like the
 attributes), or column:NAME, a column of the judged file itself that holds toxicity scores."""
 
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
 
 
-def load(name: str, data: "Labelled | None" = None, *, max_length: int | None = None) -> Model:
-    """Find out what a MODEL is and load it.
+def load(name: str, data: "Labelled | None" = None, *, max_length: int | None = None) -> ScoringModel:
+    """Find out what a model is by its name, and load it.
 
     Args:
-        name: see HELP.
-        data: the judged rows; stored scores are taken from them or must match them.
-        max_length: tokens a comment is cut at, for a Hugging Face classifier; its own limit if not given.
+        name: See HELP.
+        data: The judged rows; stored scores are taken from them or must match them.
+        max_length: Tokens a comment is cut at, for a Hugging Face classifier; its own limit if not given.
 
     Raises:
-        UserError: there is no such model, or it gives no score that is one of ours.
+        UserError: There is no such model, or it gives no score that is one of ours.
     """
     if name == "default":
-        return _bundle(None)
+        return bundled(name)
     if name.startswith(("http://", "https://")):
         return endpoint(name)
     if name.startswith("column:"):
@@ -46,52 +47,36 @@ def load(name: str, data: "Labelled | None" = None, *, max_length: int | None = 
     path = Path(name)
     if path.is_dir():
         if (path / "bundle.json").exists():
-            return _bundle(path)
+            return bundled(name)
         if (path / "config.json").exists():
             return checkpoint(name, max_length)
         raise UserError(f"{name} is neither a bundle (bundle.json) nor a checkpoint (config.json): name one")
     if path.name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS):
         return stored_file(path, data)
-    if path.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")):
-        raise UserError(f"there is no model at {name}: name a folder, a hub model or a file of scores")
-    return checkpoint(name, max_length)
+    if path.exists() or not HUB_ID.fullmatch(name):
+        raise UserError(f"there is no model at {name}: name a folder, a hub id or a file of scores")
+    return bundled(name) if _is_bundle_on_hub(name) else checkpoint(name, max_length)
 
 
-def weigh(name: str) -> int | None:
-    """Measure the peak memory, in bytes, of a fresh process that loads a model and scores 64 comments.
+def _is_bundle_on_hub(name: str) -> bool:
+    """Tell by what a repository of the hub contains whether it is a bundle.
 
-    None for a model that is no more than stored scores or an address, or where the system does not tell.
+    Raises:
+        UserError: The hub can't be asked, and nothing of the repository is in its cache.
     """
-    # Linux: the high-water mark of this very program; ru_maxrss would count its parent's memory, too.
-    program = (
-        "import sys; from giantkiller.evaluation.opponents import load; "
-        "load(sys.argv[1]).score(['One comment of a usual length, to be scored.'] * 64); "
-        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-    )
-    done = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=False)
-    return None if done.returncode else int(done.stdout.split()[-1]) * 1024
-
-
-def _bundle(folder: Path | None) -> Model:
-    from giantkiller.screener import Screener
-
-    screener = Screener(folder)
-    bundle = screener.bundle
-    about: dict[str, Any] = {"max_length": bundle.max_length, "disk": bundle.bytes, "fine_tuned": True}
-    about |= {
-        key: bundle.provenance[key] for key in ("parameters", "quantization") if key in bundle.provenance
-    }
-    files = bundle.provenance.get("training", {}).get("data", {})
-    about["trained_on"] = ", ".join(files) or None
-    about["threshold"] = dict(bundle.threshold)
-    about["fitting"] = bundle.figures.get("policy", {})
-    return Model(
-        name=f"{bundle.name} {bundle.version}",
-        kind="bundle",
-        score=screener.scores,
-        thresholds=dict(bundle.threshold),
-        policy=bundle.policy.to_dict(),
-        about=about | {"provenance": dict(bundle.provenance)},
-        bundle=bundle,
-        explain=lambda text: [(span.begin, span.end, span.contribution) for span in screener.explain(text)],
-    )
+    try:
+        import huggingface_hub
+    except ImportError:
+        return True  # without the hub's client nothing can be fetched; reading a bundle says so best
+    repository, _, revision = name.partition("@")
+    where: dict[str, Any] = {"repo_id": repository, "revision": revision or None}
+    for file, answer in (("bundle.json", True), ("config.json", False)):
+        if isinstance(huggingface_hub.try_to_load_from_cache(filename=file, **where), str):
+            return answer
+    try:
+        return bool(huggingface_hub.file_exists(filename="bundle.json", **where))
+    except Exception as error:  # the client raises its own, its HTTP library's and the system's errors
+        raise UserError(
+            f"there is no folder {name}, and the hub can't be reached from here "
+            f"({type(error).__name__}): name a folder with the model"
+        ) from error

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import MissingExtraError, UserError
-from giantkiller.evaluation.opponents.model import Model
+from giantkiller.evaluation.opponents.scoring import ScoringModel
 from giantkiller.models.labels import label_columns
 
 BATCH_TOKENS = 4096
 MAX_LENGTH = 512
 
 
-def checkpoint(name: str, max_length: int | None) -> Model:
+def checkpoint(name: str, max_length: int | None) -> ScoringModel:
     """Load a classifier, cutting comments at `max_length` tokens or, if None, at its own limit.
 
     Raises:
@@ -75,9 +75,10 @@ def checkpoint(name: str, max_length: int | None) -> Model:
 
     missing = sorted(loading.get("missing_keys", []))
     parameters = sum(p.numel() for p in model.parameters())
-    return Model(
+    return ScoringModel(
         name=name,
         kind="checkpoint",
+        source=name,
         score=score,
         about={
             "max_length": limit,

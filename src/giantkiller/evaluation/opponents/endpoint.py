@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.evaluation.opponents.model import Model
+from giantkiller.evaluation.opponents.scoring import ScoringModel
 from giantkiller.models.labels import attribute_of
 
 RESPONSE_BYTES = 64 << 20
@@ -21,7 +21,7 @@ HTTP_BATCH = 64
 HTTP_SECONDS = 60
 
 
-def endpoint(url: str) -> Model:
+def endpoint(url: str) -> ScoringModel:
     """A service. Perspective's `comments:analyze` is asked one comment at a time; any other address gets
     {"texts": [...]} and must answer {"scores": {attribute: [...]}}."""
     # Messages leave out the query: it may hold a key.
@@ -53,7 +53,7 @@ def endpoint(url: str) -> Model:
                 result[begin : begin + len(batch), ATTRIBUTES.index(attribute)] = values
         return result
 
-    return Model(name=str(urlsplit(url).hostname), kind="endpoint", score=score)
+    return ScoringModel(name=str(urlsplit(url).hostname), kind="endpoint", score=score)
 
 
 def _mapping(url: str, thing: Any) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.evaluation.opponents.model import Model
+from giantkiller.evaluation.opponents.scoring import ScoringModel
 from giantkiller.models.labels import attribute_of
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled
 
 
-def stored(name: str, scores: NDArray[Any]) -> Model:
+def stored(name: str, scores: NDArray[Any]) -> ScoringModel:
     """A model that is nothing but its scores, row for row those of the judged file."""
 
     def score(texts: Sequence[str]) -> NDArray[Any]:
@@ -27,10 +27,10 @@ def stored(name: str, scores: NDArray[Any]) -> Model:
             )
         return scores
 
-    return Model(name=name, kind="scores", score=score)
+    return ScoringModel(name=name, kind="scores", score=score)
 
 
-def stored_column(name: str, data: "Labelled | None") -> Model:
+def stored_column(name: str, data: "Labelled | None") -> ScoringModel:
     """Take `column:NAME` of the judged rows for toxicity scores.
 
     Raises:
@@ -49,7 +49,7 @@ def stored_column(name: str, data: "Labelled | None") -> Model:
     return stored(column, scores)
 
 
-def stored_file(path: Path, data: "Labelled | None") -> Model:
+def stored_file(path: Path, data: "Labelled | None") -> ScoringModel:
     """Read a file of scores, joined to the judged rows by `id` or by order.
 
     Raises:
@@ -58,7 +58,7 @@ def stored_file(path: Path, data: "Labelled | None") -> Model:
     from giantkiller.data.sources import read_columns
 
     if data is None:
-        raise UserError(f"{path} holds scores, so the rows they belong to are needed: name them with --data")
+        raise UserError(f"{path} holds scores, so that `data`, the rows they belong to, is needed")
     held = read_columns(path)
     columns: dict[str, str] = {}
     for name in held:

@@ -18,12 +18,25 @@ CHUNK = 2048
 
 
 @dataclass
-class Model:
-    """A scoring function and what is known of the model behind it."""
+class ScoringModel:
+    """A scoring function and what is known of the model behind it.
+
+    Attributes:
+        name: For people.
+        kind: bundle, checkpoint, scores or endpoint.
+        source: The name that it was loaded by.
+        score: Texts to scores (n, 7).
+        thresholds: Attribute to the score from which on the model itself calls a comment positive.
+        policy: Attribute to thresholds of the actions.
+        about: What else is known; shown in reports.
+        explain: A text to the words that carried its toxicity score: begin, end, contribution.
+        bundle: The bundle, if it is one.
+    """
 
     name: str
-    kind: str  # bundle, checkpoint, scores or endpoint
+    kind: str
     score: Scorer
+    source: str = ""
     thresholds: dict[str, float] = field(default_factory=dict)
     policy: dict[str, dict[str, float]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)

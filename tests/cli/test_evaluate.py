@@ -1,0 +1,119 @@
+"""`giantkiller evaluate`."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from giantkiller.cli.evaluate import command
+from giantkiller.errors import UserError
+
+
+def run(*args):
+    return CliRunner().invoke(command, [str(arg) for arg in args], catch_exceptions=False)
+
+
+def test_a_table_of_scores_joined_by_id(folder):
+    result = run(folder / "test_scores.csv", "--data", folder / "test.csv", "--samples", 30)
+    assert result.exit_code == 0
+    assert "toxicity: 300 labelled, 75 positive" in result.stdout
+    assert "ROC-AUC" in result.stdout
+    assert "false alarms" in result.stdout
+    assert "not judged:" in result.stdout
+
+
+def test_json_and_a_column_of_the_file(folder):
+    result = run("column:theirs", "--data", folder / "test.csv", "--samples", 0, "--json")
+    report = json.loads(result.stdout)
+    assert report["attributes"]["toxicity"]["rows"] == 300
+    assert report["attributes"]["toxicity"]["roc_auc"]["low"] is None
+    assert report["model"]["name"] == "theirs"
+
+
+def test_a_report_with_thresholds_chosen_on_validation(folder, tmp_path):
+    result = run(
+        "column:theirs", "--data", folder / "test.csv", "--validation", folder / "val.csv",
+        "--choose", "recall=0.8", "--samples", 20, "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert list(report["attributes"]["toxicity"]["at"]) == ["0.5", "validation", "recall=0.8"]
+    assert report["validation"]["rows"] == 400
+    assert report["policy"]["consequences"]["caught"]["value"] > 0.5
+    assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("path", ["/score", "/v1alpha1/comments:analyze?key=k"])
+def test_a_service_that_scores(folder, service, path):
+    result = run(service + path, "--data", folder / "test.csv", "--samples", 0, "--json")
+    assert json.loads(result.stdout)["attributes"]["toxicity"]["roc_auc"]["value"] == 1
+
+
+def write(folder, name, text):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        ("toxicity\n0.5\n", "1 rows of scores for 300 comments"),
+        ("id,toxicity\ntest0,0.5\ntest0,0.5\n", "the same id in two rows"),
+        ("id,toxicity\ntest0,0.5\n", "no score for 299 of 300 ids"),
+        ("id,likes\ntest0,3\n", "no column of scores"),
+        ("id,toxicity\ntest0,high\n", "holds words"),
+    ],
+)
+def test_stored_scores_that_do_not_fit(folder, tmp_path, scores, says):
+    with pytest.raises(UserError, match=says):
+        run(write(tmp_path, "s.csv", scores), "--data", folder / "test.csv")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["column:nothing", "--data", "test.csv"], "no column 'nothing'"),
+        (["./nowhere", "--data", "test.csv"], "no model at ./nowhere"),
+        (["default", "--data", "test.csv", "--suite", "hatecheck"], "has no hatecheck.parquet"),
+        (["default", "--data", ".", "--suite", "hatechek"], "did you mean 'hatecheck'"),
+        (["column:theirs", "--data", "test.csv", "--suite", "hatecheck"], "holds stored scores"),
+        (["column:theirs", "--data", "none.csv"], "no such file"),
+        ([".", "--data", "test.csv"], "neither a bundle"),
+    ],
+)
+def test_what_evaluate_refuses(folder, args, says, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match=says) as caught:
+        run(*args)
+    assert "\n" not in str(caught.value)
+
+
+def test_choosing_without_validation_is_refused(folder):
+    result = run("column:theirs", "--data", folder / "test.csv", "--choose", "recall=0.9")
+    assert result.exit_code == 2
+    assert "--choose needs --validation" in result.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["--data", "."], ["--data", ".", "--suite", "civil", "-o", "out"]])
+def test_what_there_is_nothing_to_judge_with_is_refused(folder, args, monkeypatch):
+    monkeypatch.chdir(folder)
+    result = run("column:theirs", *args)
+    assert result.exit_code == 2
+    assert "name a labelled file with --data" in result.stderr
+
+
+def test_a_suite_without_a_labelled_file(tmp_path, tiny_bundle):
+    line = {"text": "you idiot", "kind": "t1", "toxicity": 0.9, "pair": "", "writer": "w1", "split": "test"}
+    (tmp_path / "situations.jsonl").write_text(
+        "".join(json.dumps(line | {"text": text, "toxicity": y, "kind": kind}) + "\n"
+                for text, y, kind in (("you idiot", 0.9, "t1"), ("thanks", 0.0, "b14")))
+    )  # fmt: skip
+    result = run(tiny_bundle, "-d", tmp_path, "--suite", "situations", "--samples", 10)
+    assert result.exit_code == 0
+    assert "harmful flagged 1.000" in result.stdout
+    assert "b14 ordinary" in result.stdout
+
+
+def test_the_help_groups_its_options():
+    text = run("--help").stdout
+    assert text.index("What is judged:") < text.index("-d, --data") < text.index("Figures:")

@@ -1,0 +1,153 @@
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from giantkiller.errors import UserError
+from giantkiller.evaluation.config import EvaluationConfig
+from giantkiller.evaluation.suites import SUITES, find_suite, run_suite
+from giantkiller.evaluation.suites.situations import BUILTIN
+
+POLICY = {"toxicity": {"monitor": 0.3, "review": 0.5, "remove": 0.9}}
+
+
+def row(text, kind, toxicity, pair="", writer="w1", split="test"):
+    """A line of the file; the text is the score that the model of this test gives it."""
+    labels = dict.fromkeys(("severe_toxicity", "obscene", "threat", "insult", "identity_attack"), 0.0)
+    return {"text": text, "kind": kind, "toxicity": toxicity, **labels, "sexual_explicit": 0.0, "target": "",
+            "pair": pair, "writer": writer, "split": split}  # fmt: skip
+
+
+ROWS = [
+    # Twins: three ranked rightly, one a tie, one wrongly.
+    *(
+        part
+        for n, (harmless, harmful) in enumerate(
+            [("0.1", "0.8"), ("0.4", "0.95"), ("0.2", "0.6"), ("0.45", "0.45"), ("0.92", "0.2")]
+        )
+        for part in (
+            row(harmless, "b7", 0.1, f"p{n}", "w1" if n < 3 else "w2"),
+            row(harmful, "t3", 0.9, f"p{n}", "w1" if n < 3 else "w2"),
+        )
+    ),
+    # Alone.
+    row("0.05", "b14", 0.0),
+    row("0.55", "b2", 0.2),
+    row("0.7", "t10", 0.6, writer="w2"),
+    row("0.0", "t3", 0.9, "p9", split="train"),
+]
+
+
+def scorer(texts):
+    scores = np.full((len(texts), 7), np.nan)
+    scores[:, 0] = [float(text) for text in texts]
+    return scores
+
+
+def put(folder, rows=ROWS):
+    path = folder / "situations.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    return folder
+
+
+def measured(folder, **settings):
+    settings = {"policy": POLICY, "samples": 50} | settings
+    return run_suite("situations", folder, scorer, EvaluationConfig(**settings))
+
+
+def test_figures_by_hand(tmp_path):
+    found = measured(put(tmp_path))
+    assert (found.rows, found.split) == (13, "test")
+    # Harmful 0.8 0.95 0.6 0.45 0.2 0.7 against harmless 0.1 0.4 0.2 0.45 0.92 0.05 0.55.
+    harmful, harmless = (0.8, 0.95, 0.6, 0.45, 0.2, 0.7), (0.1, 0.4, 0.2, 0.45, 0.92, 0.05, 0.55)
+    wins = sum((a > b) + (a == b) / 2 for a, b in itertools.product(harmful, harmless))
+    assert found.all.roc_auc.value == pytest.approx(wins / 42)
+    assert found.all.twins_ranked.value == pytest.approx(3.5 / 5)
+    assert found.all.harmless_passing.value == pytest.approx(5 / 7)
+    assert found.all.harmless_removed.value == pytest.approx(1 / 7)
+    assert found.all.harmful_flagged.value == pytest.approx(4 / 6)
+    assert list(found.kinds) == ["b2", "b7", "b14", "t3", "t10"]
+    threats, figurative = found.kinds["t3"], found.kinds["b7"]
+    assert (threats.name, threats.harmful, threats.rows) == ("explicit threat", True, 5)
+    assert threats.flagged.value == threats.treated_rightly.value == pytest.approx(3 / 5)
+    assert threats.removed.value == pytest.approx(1 / 5)
+    assert (figurative.harmful, figurative.flagged.value) == (False, pytest.approx(1 / 5))
+    assert figurative.treated_rightly.value == pytest.approx(4 / 5)
+    assert np.isnan(found.kinds["t10"].twins_ranked.value)
+    # The one in t10 beats all but 0.92.
+    assert found.kinds["t10"].roc_auc.value == pytest.approx(6 / 7)
+    assert found.writers["w1"].twins_ranked.value == 1
+    assert found.writers["w2"].twins_ranked.value == pytest.approx(0.5 / 2)
+    assert found.worst is None  # no kind has ten rows
+    assert "twins ranked rightly 0.700" in found.summary()
+
+
+def test_the_worst_kind_is_named(tmp_path):
+    many = [row("0.6", "b5", 0.1), row("0.1", "b5", 0.1)] * 5 + [row("0.8", "t1", 0.9)] * 10
+    found = measured(put(tmp_path, many))
+    assert found.worst.kind == "b5"
+    assert found.worst.treated_rightly.value == 0.5
+    assert "worst kind: hard criticism, 0.500" in found.summary()
+
+
+def test_intervals_draw_whole_pairs(tmp_path):
+    """Twins that always go together: a share over both of each pair varies as pairs do, not as rows."""
+    rows = [
+        row("0.8" if n % 2 else "0.1", kind, target, f"p{n}")
+        for n in range(40)
+        for kind, target in (("b7", 0.1), ("t3", 0.9))
+    ]
+    alone = [each | {"pair": ""} for each in rows]
+    widths = []
+    for some in (rows, alone):
+        # Of all rows: flagged, as if one kind.
+        figure = (
+            measured(put(tmp_path, [each | {"kind": "t1"} for each in some]), samples=400).kinds["t1"].flagged
+        )
+        assert figure.value == 0.5
+        widths.append(figure.high - figure.low)
+    assert widths[0] == pytest.approx(np.sqrt(2) * widths[1], rel=0.2)
+
+
+def test_another_split_and_none(tmp_path):
+    assert measured(put(tmp_path), split="train").rows == 1
+    with pytest.raises(UserError, match="no rows of the `split` 'dev'; its splits are: test, train"):
+        measured(tmp_path, split="dev")
+    whole = [{name: value for name, value in each.items() if name != "split"} for each in ROWS]
+    assert measured(put(tmp_path, whole)).rows == 14
+
+
+def test_without_a_policy_the_threshold_flags_and_nothing_is_removed(tmp_path):
+    found = measured(put(tmp_path), policy={}, thresholds={"model": {"toxicity": 0.45}})
+    assert found.all.harmful_flagged.value == pytest.approx(5 / 6)
+    assert found.all.harmless_removed.value == 0
+
+
+def test_tables_and_chart_have_a_line_for_each_kind_and_writer(tmp_path):
+    found = measured(put(tmp_path))
+    kinds, writers = found.tables()
+    assert kinds.rows[1][:2] == ("b7 figurative violence", "5")
+    assert [line[0] for line in writers.rows] == ["w1", "w2"]
+    (chart,) = found.charts()
+    assert chart.labels[-1] == "disguised abuse"
+    assert [figure is None for figure in chart.series[0].figures] == [True, True, True, False, False]
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(UserError, match="no column 'kind'"):
+        measured(put(tmp_path, [{"text": "a", "toxicity": 0.5}]))
+
+
+def test_the_file_in_a_folder_goes_before_the_one_in_the_package(tmp_path):
+    suite = SUITES["situations"]
+    assert suite.builtin == BUILTIN
+    assert find_suite("situations", put(tmp_path)) == tmp_path / "situations.jsonl"
+
+
+@pytest.mark.skipif(not BUILTIN.is_file(), reason="this tree has no situations.jsonl")
+def test_the_packages_own_file_is_whole():
+    assert find_suite("situations", None) == BUILTIN
+    lines = [json.loads(line) for line in BUILTIN.read_text(encoding="utf-8").splitlines()]
+    assert {"text", "kind", "toxicity", "pair", "writer", "split"} <= lines[0].keys()
+    assert "test" in {line["split"] for line in lines}
