@@ -38,6 +38,27 @@ def similar_words(vectors: np.ndarray, vocabulary: Mapping[str, int], count: int
     return found
 
 
+def exchange_words(
+    text: str, similar: Mapping[str, Sequence[str]], replaced: float, rng: np.random.Generator
+) -> str:
+    """Exchange words of a text for similar ones.
+
+    Args:
+        text: Any text.
+        similar: For lower-case words what may stand in their place.
+        replaced: Chance of a word that has similar ones to be exchanged.
+        rng: Where the draws come from.
+    """
+
+    def exchange(match: re.Match[str]) -> str:
+        others = similar.get(match[0].lower())
+        if not others or rng.random() >= replaced:
+            return match[0]
+        return others[int(rng.integers(len(others)))]
+
+    return _WORD.sub(exchange, text)
+
+
 def remix(
     comments: Sequence[str],
     rows: int,
@@ -60,12 +81,6 @@ def remix(
     rng = np.random.default_rng(seed)
     sentences = [split_sentences(text) or [text] for text in comments if text.strip()]
 
-    def exchange(match: re.Match[str]) -> str:
-        others = similar.get(match[0].lower())
-        if not others or rng.random() >= replaced:
-            return match[0]
-        return others[int(rng.integers(len(others)))]
-
     texts = []
     for _ in range(rows if sentences else 0):
         parts: list[str] = []
@@ -74,5 +89,5 @@ def remix(
             length = (len(whole) + 1) // 2
             begin = int(rng.integers(len(whole) - length + 1))
             parts += whole[begin : begin + length]
-        texts.append(_WORD.sub(exchange, " ".join(parts)))
+        texts.append(exchange_words(" ".join(parts), similar, replaced, rng))
     return texts
