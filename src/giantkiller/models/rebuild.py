@@ -1,7 +1,7 @@
 """A checkpoint that can be trained, rebuilt from a bundle.
 
-A bundle holds its weights in eight bits and folds some of them together; what comes back computes the same logits but
-for the rounding of activations, which only the bundle's graph does.
+A bundle holds its weights in eight bits and folds some of them together; what comes back computes the same
+logits but for the rounding of activations, which only the bundle's graph does.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ _NORMS = {"attention.output.LayerNorm": "attended_norm", "output.LayerNorm": "ou
 def rebuild_tensors(bundle: Bundle) -> dict[str, Floats]:
     """Return the weights behind a bundle's graph by their state-dict names.
 
-    Words that the bundle dropped get the unknown token's embedding, position embeddings hold the token type's.
+    Words that the bundle dropped get the unknown token's embedding, positions hold the token type's.
     The key's bias of the last layer, which shifts all scores of a query alike, comes back as zero.
 
     Raises:

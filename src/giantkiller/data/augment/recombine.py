@@ -1,7 +1,7 @@
-"""Comments made up from hand-written situations, for a teacher to label: the domain changes, the kind may stay.
+"""Comments made up from hand-written situations, for a teacher to label: other domain, same kind or not.
 
-A few thousand situations teach a large model what they mean; a small one needs many more texts to follow it. These are
-pieces of situations put together anew. What the result means is for the teacher to say.
+A few thousand situations teach a large model what they mean; a small one needs many more texts to follow it.
+These are pieces of situations put together anew. What the result means is for the teacher to say.
 """
 
 import re
@@ -14,8 +14,8 @@ from giantkiller.data.augment.sentences import split_sentences
 
 _CLAUSE = re.compile(r"(?<=[,.;:!?…])\s+|\s+(?=(?:and|but|because|so|when|if|while|or) )")
 WAYS = {"exchange": 0.3, "join": 0.15, "surround": 0.2, "cross": 0.25, "fragment": 0.1}
-"""How a text comes about, and its share: words exchanged for similar ones; two situations in a row; one among ordinary
-sentences; the beginning of one with the end of another of its kind; a clause alone."""
+"""How a text comes about, and its share: words exchanged for similar ones; two situations in a row; one among
+ordinary sentences; the beginning of one with the end of another of its kind; a clause alone."""
 
 
 def recombine(
