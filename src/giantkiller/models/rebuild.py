@@ -58,7 +58,7 @@ def rebuild_tensors(bundle: Bundle) -> dict[str, Floats]:
     def linear(source: str, target: str, factor: float = 1.0) -> None:
         tensors[f"{target}.weight"] = matrix(source) * np.float32(factor)
         tensors[f"{target}.bias"] = stored[f"{source}_bias"] * np.float32(factor)
-        strengths = []
+        strengths: list[Floats] = []
         while f"{source}_strength{len(strengths)}" in stored:
             strengths.append(stored[f"{source}_strength{len(strengths)}"] * np.float32(factor))
         if len(strengths) > 1:
