@@ -123,7 +123,8 @@ class Batcher:
             self._room.append(room)
             await room
         self._admit(len(texts))
-        job = _Job(texts, self._loop.create_future(), time.monotonic() + self.timeout, work, left=len(texts))
+        deadline = float("inf") if patient else time.monotonic() + self.timeout
+        job = _Job(texts, self._loop.create_future(), deadline, work, left=len(texts))
         (self._small if len(texts) <= SMALL and not patient else self._large).append(job)
         self.waiting += len(texts)
         self._waiting_work += work

@@ -36,7 +36,7 @@ api_keys = Table(
 )
 
 _REFRESH = 1.0  # seconds until a change made by another process is seen
-_SOONEST = 0.05  # seconds between two looks for a key that is unknown
+_SOONEST = 0.05  # seconds between two readings
 _NOBODY = "0" * 64
 
 
@@ -137,14 +137,14 @@ class Keyring:
 
     async def find(self, secret: str) -> Key | None:
         """Return the valid key that a secret belongs to, or None."""
-        age = time.monotonic() - self._read_at
-        if age > 3 * _REFRESH:  # after a quiet time, a revoked key must not pass
-            await self._refresh()
-        elif age > _REFRESH:
+        now = time.monotonic()
+        if now - self._read_at > 3 * _REFRESH:  # after a quiet time, a revoked key must not pass
+            await self._read_since(now)
+        elif now - self._read_at > _REFRESH:
             self._start_reading()
         key = self._match(secret)
-        if key is None and time.monotonic() - self._read_at > _SOONEST:
-            await self._refresh()
+        if key is None:  # it may have been made a moment ago
+            await self._read_since(now)
             key = self._match(secret)
         return key
 
@@ -156,14 +156,21 @@ class Keyring:
         same = hmac.compare_digest(known, _hash(secret))
         return key if same else None
 
+    async def _read_since(self, moment: float) -> None:
+        """Wait until the keys have been read after a moment."""
+        while self._read_at < moment:
+            await asyncio.shield(self._start_reading())
+
     def _start_reading(self) -> "asyncio.Task[None]":
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(asyncio.to_thread(self.load))
+            self._reading = asyncio.create_task(self._read())
             self._reading.add_done_callback(_retrieve)
         return self._reading
 
-    async def _refresh(self) -> None:
-        await asyncio.shield(self._start_reading())
+    async def _read(self) -> None:
+        # Whoever tries wrong keys makes nobody read more often than this.
+        await asyncio.sleep(max(0.0, self._read_at + _SOONEST - time.monotonic()))
+        await asyncio.to_thread(self.load)
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

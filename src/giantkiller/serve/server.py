@@ -74,7 +74,7 @@ def run(settings: Settings, listener: socket.socket, compose: Compose) -> None:
     """
     set_up(settings.log_level)
     if settings.workers == 1:
-        server = uvicorn.Server(_config(settings, _application(settings, compose)))
+        server = uvicorn.Server(config_for(settings, _application(settings, compose)))
         # uvicorn raises the signal that stopped it once more: the end it asked for has come already.
         signal.signal(signal.SIGTERM, lambda *_: None)
         with contextlib.suppress(KeyboardInterrupt):
@@ -88,7 +88,7 @@ def run(settings: Settings, listener: socket.socket, compose: Compose) -> None:
     counters.mkdir(parents=True)
     os.environ[metrics.FOLDER] = str(counters)
     try:
-        Multiprocess(_config(settings, partial(_application, settings, compose)), [listener]).run()
+        Multiprocess(config_for(settings, partial(_application, settings, compose)), [listener]).run()
     finally:
         shutil.rmtree(counters, ignore_errors=True)
 
@@ -100,7 +100,8 @@ def _application(settings: Settings, compose: Compose) -> "Starlette":
     return compose(open_service(settings))
 
 
-def _config(settings: Settings, app: "Starlette | Callable[[], Starlette]") -> uvicorn.Config:
+def config_for(settings: Settings, app: "Starlette | Callable[[], Starlette]") -> uvicorn.Config:
+    """Return how uvicorn shall serve an application."""
     return uvicorn.Config(
         app,
         factory=settings.workers > 1,

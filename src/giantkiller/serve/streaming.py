@@ -12,7 +12,8 @@ from typing import IO, Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.serve.errors import ApiError, overloaded
@@ -47,11 +48,27 @@ async def screen(request: Request) -> Response:
         )
     if service.streams >= service.settings.streams:
         raise overloaded(5, "Too many streams are under way; try again.")
-    return StreamingResponse(
+    return _Streamed(
         _results(request, service, key, column),
         media_type="application/x-ndjson",
         headers={"Cache-Control": "no-store"},
     )
+
+
+class _Streamed(Response):
+    """A reply in parts. The framework's own would read the request's body itself, to hear of its end."""
+
+    def __init__(self, parts: AsyncIterator[bytes], media_type: str, headers: dict[str, str]) -> None:
+        super().__init__(None, 200, headers, media_type)
+        del self.headers["content-length"]
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the parts as they come."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _results(request: Request, service: Service, key: Key, column: str) -> AsyncIterator[bytes]:

@@ -1,0 +1,167 @@
+"""The queue in front of the model, with a model that can be made to wait."""
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from giantkiller.serve.batching import Batcher, OverloadedError
+
+
+class Slow:
+    """Scores a text by its length, when it is let."""
+
+    def __init__(self):
+        self.calls = []
+        self.go = threading.Event()
+        self.go.set()
+        self.seconds = 0.0
+
+    def scores(self, texts):
+        self.calls.append(list(texts))
+        assert self.go.wait(10)
+        time.sleep(self.seconds)
+        if "fail" in texts:
+            raise RuntimeError("no")
+        return np.array([[len(text)] * 7 for text in texts], np.float32).reshape(-1, 7)
+
+
+def play(scene, **options):
+    async def run():
+        slow = Slow()
+        batcher = Batcher(slow, **options)
+        try:
+            return await asyncio.wait_for(scene(batcher, slow), 20)
+        finally:
+            slow.go.set()
+            await batcher.close()
+
+    return asyncio.run(run())
+
+
+def lengths(rows):
+    return rows[:, 0].astype(int).tolist()
+
+
+def test_what_arrives_together_goes_together():
+    async def scene(batcher, slow):
+        rows = await asyncio.gather(*(batcher.scores(["a" * n]) for n in range(1, 6)))
+        assert [lengths(row) for row in rows] == [[1], [2], [3], [4], [5]]
+        assert len(slow.calls) == 1
+
+    play(scene)
+
+
+def test_what_waits_while_the_model_works_goes_together():
+    async def scene(batcher, slow):
+        slow.go.clear()
+        first = asyncio.create_task(batcher.scores(["a"]))
+        await asyncio.sleep(0.02)
+        others = [asyncio.create_task(batcher.scores(["b" * n])) for n in range(20)]
+        await asyncio.sleep(0.02)
+        assert batcher.waiting == 20
+        slow.go.set()
+        assert lengths(await first) == [1]
+        assert [lengths(await other) for other in others] == [[n] for n in range(20)]
+        assert len(slow.calls) == 2
+
+    play(scene, max_wait=10)
+
+
+@pytest.mark.parametrize("runners", [1, 3])
+def test_large_requests_are_cut_and_put_together_again(runners):
+    async def scene(batcher, slow):
+        big = ["x" * (i % 50) for i in range(1000)]
+        rows = await asyncio.gather(batcher.scores(big), batcher.scores(["yy"]), batcher.scores(big[:300]))
+        assert lengths(rows[0]) == [len(text) for text in big]
+        assert lengths(rows[1]) == [2]
+        assert lengths(rows[2]) == [len(text) for text in big[:300]]
+        assert max(map(len, slow.calls)) <= 64
+        assert "yy" in slow.calls[0]  # the small one did not wait for the large
+
+    play(scene, runners=runners, max_batch=64, max_queue=5000, max_wait=100)
+
+
+def test_too_much_is_refused_at_once():
+    async def scene(batcher, slow):
+        slow.go.clear()
+        held = [asyncio.create_task(batcher.scores(["a"]))]
+        await asyncio.sleep(0.02)
+        held += [asyncio.create_task(batcher.scores(["b"])) for _ in range(10)]
+        await asyncio.sleep(0.02)
+        with pytest.raises(OverloadedError) as error:
+            await batcher.scores(["c"])
+        assert error.value.retry_after > 0
+        slow.go.set()
+        assert [lengths(await one) for one in held] == [[1]] * 11
+        assert lengths(await batcher.scores(["dd"])) == [2]
+
+    play(scene, max_queue=10, max_wait=1000)
+
+
+def test_an_idle_queue_takes_a_request_of_any_size():
+    async def scene(batcher, slow):
+        assert len(await batcher.scores(["a"] * 1000)) == 1000
+
+    play(scene, max_queue=10, max_wait=0.001)
+
+
+def test_a_patient_request_waits_for_room():
+    async def scene(batcher, slow):
+        slow.go.clear()
+        asyncio.get_running_loop().call_later(0.1, slow.go.set)
+        rows = await asyncio.gather(*(batcher.scores(["a"] * 8, patient=True) for _ in range(10)))
+        assert all(len(row) == 8 for row in rows)
+
+    play(scene, max_queue=8, max_wait=0.001)
+
+
+def test_a_request_that_waited_too_long_is_given_up():
+    async def scene(batcher, slow):
+        slow.go.clear()
+        first = asyncio.create_task(batcher.scores(["a"]))
+        await asyncio.sleep(0.02)
+        late = asyncio.create_task(batcher.scores(["b"]))
+        await asyncio.sleep(0.2)
+        slow.go.set()
+        assert lengths(await first) == [1]
+        with pytest.raises(OverloadedError):
+            await late
+        assert slow.calls == [["a"]]
+
+    play(scene, timeout=0.1, max_wait=10)
+
+
+def test_a_failure_reaches_those_it_concerns():
+    async def scene(batcher, slow):
+        with pytest.raises(RuntimeError):
+            await batcher.scores(["fail"])
+        assert lengths(await batcher.scores(["fine"])) == [4]
+
+    play(scene)
+
+
+def test_the_loop_goes_on_while_the_model_works():
+    async def scene(batcher, slow):
+        slow.seconds = 0.2
+        task = asyncio.create_task(batcher.scores(["a"]))
+        longest, last = 0.0, time.perf_counter()
+        while not task.done():
+            await asyncio.sleep(0.001)
+            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+        assert longest < 0.1
+
+    play(scene)
+
+
+def test_closing_finishes_what_was_accepted():
+    async def scene(batcher, slow):
+        slow.seconds = 0.05
+        tasks = [asyncio.create_task(batcher.scores(["a"] * 20)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await batcher.close()
+        assert [len(await task) for task in tasks] == [20] * 5
+
+    play(scene, max_batch=20, max_wait=10)

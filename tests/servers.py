@@ -1,0 +1,91 @@
+"""Real servers on loopback, for tests."""
+
+import json
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+
+from giantkiller.serve.app import create
+from giantkiller.serve.keys import create_key
+from giantkiller.serve.server import config_for, listen
+from giantkiller.serve.service import open_service
+from giantkiller.serve.settings import Settings
+
+
+class Running:
+    """A server in a thread, with a key that may score and submit."""
+
+    def __init__(self, service, port):
+        self.service = service
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.key = self.make_key("score", "submit")
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def make_key(self, *roles, rate=None):
+        with self.service.store.write() as connection:
+            return create_key(connection, "test", roles, rate)
+
+    @property
+    def bearer(self):
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def analyze(self, text="You idiot", key=None, **call):
+        call = {"comment": {"text": text}, "requestedAttributes": {"TOXICITY": {}}, **call}
+        return self.analyze_raw(json.dumps(call), key)
+
+    def analyze_raw(self, body, key=None):
+        return self.client.post("/v1alpha1/comments:analyze", params={"key": key or self.key}, content=body)
+
+    def post(self, path, body, **more):
+        return self.client.post(path, json=body, headers=self.bearer, **more)
+
+    def raw(self, data, wait=5.0):
+        """Send bytes as they are and read until the server closes or falls silent."""
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.settimeout(wait)
+            connection.sendall(data)
+            got = b""
+            try:
+                while part := connection.recv(65536):
+                    got += part
+            except (TimeoutError, ConnectionResetError):
+                pass
+            return got
+
+
+@contextmanager
+def running(**settings):
+    settings = Settings(port=0, **{"log_level": "info", **settings})
+    listener = listen(settings.host, 0)
+    service = open_service(settings)
+    server = uvicorn.Server(config_for(settings, create(service)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+        assert thread.is_alive()
+    started = Running(service, listener.getsockname()[1])
+    try:
+        yield started
+    finally:
+        started.client.close()
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def error_of(response, code):
+    """Check that a response is an error in the contract's shape, and give it."""
+    assert response.status_code == code, response.text
+    assert response.headers["content-type"] == "application/json"
+    error = response.json()["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert error["status"]
+    assert error["details"][0]["@type"].startswith("type.googleapis.com/")
+    return error
