@@ -1,0 +1,154 @@
+"""Small parts: sentences, languages, limits, drift, the description."""
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.serve.drift import BINS, FIRST, WINDOW, Drift
+from giantkiller.serve.language import available, detect, is_english, is_tag
+from giantkiller.serve.limits import RateLimiter, prepare_limits
+from giantkiller.serve.sentences import MOST, sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("One.", ["One."]),
+        ("One. Two", ["One.", "Two"]),
+        ('He said "no." Then left!', ['He said "no."', "Then left!"]),
+        ("Wait... what?! (Yes.) Ok", ["Wait...", "what?!", "(Yes.)", "Ok"]),
+        ("a.b.c 3.14", ["a.b.c 3.14"]),
+        ("first\n\n  second\r\nthird", ["first", "second", "third"]),
+        ("你好。再见！好", ["你好。", "再见！", "好"]),
+        ("  . ", ["  . "]),
+        ("", [""]),
+    ],
+)
+def test_sentences(text, parts):
+    assert [text[begin:end] for begin, end in sentences(text)] == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["." * 20_480, " " * 20_480, "\n" * 20_480, '."' * 10_240, ". " * 10_240, '"' * 20_480]
+)
+def test_no_text_takes_long(text):
+    assert len(sentences(text)) <= MOST
+
+
+@pytest.mark.skipif(not available(), reason="no language detector on this machine")
+@pytest.mark.parametrize(
+    ("text", "languages", "english"),
+    [
+        ("You are an idiot and you know it very well.", ("en",), True),
+        ("Das ist doch kompletter Unsinn, was du da schreibst.", ("de",), False),
+        ("アリガトウございます、とても助かりました。", ("ja",), False),
+        ("Ты полный идиот и ничего не понимаешь.", ("ru",), False),
+        ("lol", ("und",), True),
+        ("", ("und",), True),
+        ("12345 :-) !!!", ("und",), True),
+        ("@seannn181 youre a fag", ("und",), True),
+        ("hello \x00 there my good friend \ud800 how are you", ("en",), True),
+        ("https://example.de/das-ist-ein-langer-deutscher-satz", ("und",), True),
+    ],
+)
+def test_languages(text, languages, english):
+    found = detect(text)
+    assert (found.languages, found.english) == (languages, english)
+
+
+def test_foreign_words_around_english_hide_nothing():
+    mixed = "Guten Morgen liebe Freunde wie geht es euch. You are such an idiot and I hate all of you people."
+    assert detect(mixed).english
+
+
+def test_language_tags():
+    assert all(map(is_tag, ("en", "en-GB", "zh-Hant-TW", "pt_BR")))
+    assert not any(map(is_tag, ("", "e", "en GB", "<b>", "en-", "x" * 9)))
+    assert is_english("en")
+    assert is_english("EN-gb")
+    assert not is_english("enm")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_rates(tmp_path, shared):
+    path = tmp_path / "limits"
+    if shared:
+        prepare_limits(path)
+    limiters = [RateLimiter(path if shared else None)]
+    if shared:
+        limiters.append(RateLimiter(path))
+    takes = [limiters[i % len(limiters)].take(7, 5.0, 1, now=1000.0) for i in range(12)]
+    assert takes[:10] == [0] * 10
+    assert takes[10] > 0
+    assert limiters[0].take(8, 5.0, 1, now=1000.0) == 0  # another key
+    assert limiters[-1].take(7, 5.0, 1, now=1000.5) == 0  # what half a second gives
+    assert limiters[0].take(9, 5.0, 1000, now=1000.0) == 0  # a large request passes once
+    assert limiters[-1].take(9, 5.0, 1, now=1100.0) == pytest.approx(98, abs=1)
+
+
+def scores(rng, a, b, n):
+    return rng.beta(a, b, (n, len(ATTRIBUTES))).astype(np.float32)
+
+
+def test_drift_against_the_first_comments():
+    rng = np.random.default_rng(0)
+    drift = Drift({})
+    assert drift.source == "first comments"
+    drift.add(scores(rng, 1, 10, FIRST))
+    assert drift.index() is None
+    drift.add(scores(rng, 1, 10, WINDOW))
+    assert max(drift.index().values()) < 0.1
+    for _ in range(4):
+        drift.add(scores(rng, 3, 3, WINDOW))
+    assert min(drift.index().values()) > 0.25
+
+
+def test_drift_against_the_bundles_own_scores():
+    rng = np.random.default_rng(0)
+    shares = np.histogram(rng.beta(1, 10, 10_000), BINS, (0, 1))[0] / 10_000
+    drift = Drift({"score_distribution": {a: shares.tolist() for a in ATTRIBUTES}})
+    assert drift.source == "bundle"
+    drift.add(np.ones((300, 7), np.float32))
+    assert min(drift.index().values()) > 1
+    assert Drift({"score_distribution": {"toxicity": [1]}}).source == "first comments"
+
+
+def test_the_description_is_whole(server):
+    found = server.client.get("/openapi.json").json()
+    assert found["openapi"] == "3.1.0"
+    assert found["servers"] == [{"url": server.url}]
+    known = set(found["components"]["schemas"])
+    for reference in set(refs(found)):
+        assert reference.rpartition("/")[2] in known
+    ids = [m["operationId"] for path in found["paths"].values() for m in path.values()]
+    assert len(ids) == len(set(ids))
+    # Every example is answered as described.
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
+            if method == "get":
+                assert server.client.get(path, headers=server.bearer).status_code == 200
+                continue
+            for media, content in operation["requestBody"]["content"].items():
+                example = content.get("example")
+                if example is None:
+                    continue
+                body = example if isinstance(example, str) else json.dumps(example)
+                answer = httpx.post(
+                    server.url + path, content=body, headers={**server.bearer, "Content-Type": media}
+                )
+                assert answer.status_code == 200, (path, answer.text)
+
+
+def refs(value):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "$ref":
+                yield item
+            else:
+                yield from refs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from refs(item)

@@ -1,0 +1,123 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+pytest.importorskip("sqlalchemy")
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from giantkiller.errors import UserError
+from giantkiller.serve.feedback import Feedback, keep_feedback, read_feedback
+from giantkiller.store import StoreBusyError, UTCDateTime, metadata, open_store, utc_now
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_store(tmp_path / "state")
+    yield opened
+    opened.close()
+
+
+def test_the_migrations_make_what_the_tables_say(store):
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_sqlite_is_set_for_safety(store):
+    with store.read() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_the_folder_is_the_owners(store, tmp_path):
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_works_from_many_threads_all_arrive(store):
+    def keep(i):
+        return store.submit(lambda c: keep_feedback(c, Feedback(str(i), {"toxicity": 1.0}), [])).result(30)
+
+    with ThreadPoolExecutor(16) as pool:
+        numbers = list(pool.map(keep, range(500)))
+    assert sorted(numbers) == list(range(1, 501))
+    assert len(read_feedback(store)) == 500
+
+
+def test_a_work_that_fails_harms_no_other(store):
+    gate = threading.Event()
+    held = store.submit(lambda c: gate.wait(5))
+
+    def fail(connection):
+        keep_feedback(connection, Feedback("lost", {}), [])
+        raise ValueError("no")
+
+    works = [
+        store.submit(lambda c: keep_feedback(c, Feedback("one", {}), [])),
+        store.submit(fail),
+        store.submit(lambda c: keep_feedback(c, Feedback("two", {}), [])),
+    ]
+    gate.set()
+    held.result(5)
+    works[0].result(5)
+    with pytest.raises(ValueError, match="no"):
+        works[1].result(5)
+    works[2].result(5)
+    assert [row["text"] for row in read_feedback(store)] == ["one", "two"]
+
+
+def test_listeners_share_the_transaction(store):
+    seen = []
+
+    def listener(connection, number, feedback):
+        seen.append((number, feedback.text))
+        if feedback.text == "bad":
+            raise ValueError("not kept")
+
+    with store.write() as connection:
+        keep_feedback(connection, Feedback("good", {}), [listener])
+    with pytest.raises(ValueError, match="not kept"), store.write() as connection:
+        keep_feedback(connection, Feedback("bad", {}), [listener])
+    assert seen[0] == (1, "good")
+    assert [row["text"] for row in read_feedback(store)] == ["good"]
+
+
+def test_closing_finishes_what_was_submitted(tmp_path):
+    store = open_store(tmp_path)
+    works = [store.submit(lambda c: keep_feedback(c, Feedback("a", {}), [])) for _ in range(300)]
+    store.close()
+    assert all(work.done() for work in works)
+    with pytest.raises(StoreBusyError):
+        store.submit(lambda c: None)
+
+
+def test_moments_are_in_utc(store):
+    kind = UTCDateTime()
+    dialect = store.engine.dialect
+    east = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))
+    stored = kind.process_bind_param(east, dialect)
+    assert kind.process_result_value(stored, dialect) == east
+    with pytest.raises(ValueError, match="time zone"):
+        kind.process_bind_param(datetime(2026, 1, 1), dialect)
+    assert utc_now().tzinfo is timezone.utc
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(tmp_path / "giantkiller.db")) as database:
+        database.execute("CREATE TABLE theirs (a)")
+    with pytest.raises(UserError, match="other tables"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["mysql://a/b", "nonsense", "postgresql://127.0.0.1:1/none"])
+def test_urls_that_lead_nowhere(tmp_path, url):
+    with pytest.raises(UserError):
+        open_store(tmp_path, url)
