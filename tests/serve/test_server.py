@@ -39,8 +39,9 @@ def serving(bundle, state, *flags):
     try:
         first = process.stdout.readline()
         address = re.search(r"http://\S+(?=,)", first)[0]
-        second = process.stdout.readline() if "--open" in flags or not (state / "known").exists() else ""
-        (state / "known").touch()
+        known = state.parent / f"{state.name}.known"
+        second = process.stdout.readline() if "--open" in flags or not known.exists() else ""
+        known.touch()
         wait_for(address)
         yield process, address, second.rpartition(" ")[2].strip()
     finally:

@@ -27,7 +27,7 @@ _TOGETHER = 128  # works that share one commit
 _WAITING = 10_000  # works in line before the writer refuses more
 
 
-class StoreBusyError(Exception):
+class StoreBusyError(UserError):
     """The database takes no more writes for the moment: too many in line, or locked by another program."""
 
 
@@ -69,7 +69,9 @@ class Store:
                     yield connection
         except OperationalError as error:
             if _is_locked(error):
-                raise StoreBusyError("the database is locked by another program") from error
+                raise StoreBusyError(
+                    "the database is locked by another program; try again, or stop that program"
+                ) from error
             raise
 
     def submit(self, work: "Callable[[Connection], T]") -> "Future[T]":
@@ -88,14 +90,14 @@ class Store:
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
-                raise StoreBusyError("the database is closed")
+                raise StoreBusyError("the database was closed; open it again")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
                 self._thread.start()
             try:
                 self._line.put_nowait((work, future))
             except queue.Full:
-                raise StoreBusyError("too many writes are waiting for the disk") from None
+                raise StoreBusyError("too many writes are waiting for the disk; try again") from None
         return future
 
     def close(self) -> None:
