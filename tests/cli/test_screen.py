@@ -59,6 +59,56 @@ def test_json_summary_is_all_that_standard_output_has(tmp_path, comments, tiny_b
     assert [row["text"] for row in found["preview"]] == TEXTS[:2]
 
 
+def test_standard_input_and_output(tmp_path, tiny_bundle):
+    command_line = [sys.executable, "-c", MAIN, "screen", "-", "-o", "-", "--model", str(tiny_bundle)]
+    content = "id;Text\n1;You are stupid, idiot\n2;\n"
+    done = subprocess.run([*command_line, "--format", "csv"], input=content, capture_output=True, text=True)
+    assert done.returncode == ROWS_FAILED
+    rows = list(csv.DictReader(done.stdout.splitlines(), delimiter=";"))
+    assert [(row["id"], row["action"], row["error"]) for row in rows] == [
+        ("1", "remove", ""),
+        ("2", "", "no text"),
+    ]
+    assert "1 of 2 comments screened" in done.stderr
+    done = subprocess.run(command_line, input=content, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "name it (--format)" in done.stderr
+
+
+def test_another_policy(tmp_path, comments, tiny_bundle):
+    (tmp_path / "strict.json").write_text('{"insult": {"remove": 0.5}}')
+    arguments = (comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle)
+    run(*arguments, "--policy", tmp_path / "strict.json", "--threads", "1")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found = [(row["action"], row["attribute"]) for row in csv.DictReader(file)]
+    assert found == [("remove", "insult"), ("allow", ""), ("remove", "insult"), ("allow", ""), ("", "")]
+
+
+def test_all_rows_failed_is_no_success(tmp_path, tiny_bundle):
+    (tmp_path / "in.jsonl").write_text('{"text": 1}\n' * 5)
+    result = run(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--model", tiny_bundle)
+    assert result.exit_code == ROWS_FAILED
+    assert "0 of 5 comments screened" in result.stdout
+
+
+def test_names_of_files_and_columns_reach_the_terminal_escaped(tmp_path, tiny_bundle):
+    source = tmp_path / "in\x1b[2J.csv"
+    source.write_text("text\nhi\n")
+    result = run(source, "-o", tmp_path / "out.csv", "--model", tiny_bundle)
+    assert "\x1b" not in result.stdout
+    source.write_text("\x1b[2J,b\nhi,1\n")
+    command_line = [sys.executable, "-c", MAIN, "screen", str(source), "-o", str(tmp_path / "out.csv")]
+    done = subprocess.run([*command_line, "--model", str(tiny_bundle)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stderr
+    assert "\\x1b[2J, b" in done.stderr
+    assert "(--text-column)" in done.stderr
+    done = subprocess.run([*command_line, "--prefix", b"\xff"], capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"--prefix" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_show_prints_the_first_rows(tmp_path, comments, tiny_bundle):
     shown = run(
         comments, "-o", tmp_path / "out.csv", "--model", tiny_bundle, "--show", "3"

@@ -16,41 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from screened import ADDED, by_length, leftovers, read, read_csv, write
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.files import Verdicts, chunks, screen_file
-
-ADDED = [*ATTRIBUTES, "action", "attribute", "error"]
-
-
-def by_length(texts):
-    """A judge that can be checked by hand: the score is the length in thousands of characters."""
-    assert all(isinstance(text, str) for text in texts)
-    scores = np.array([[len(text) / 1000] * 7 for text in texts], dtype=np.float32)
-    long = [len(text) >= 500 for text in texts]
-    return Verdicts(
-        scores, ["remove" if it else "allow" for it in long], ["insult" if it else None for it in long]
-    )
-
-
-def write(path, content):
-    data = content if isinstance(content, bytes) else content.encode()
-    path.write_bytes(gzip.compress(data) if path.name.endswith(".gz") else data)
-    return path
-
-
-def read(path):
-    data = path.read_bytes()
-    return (gzip.decompress(data) if path.name.endswith(".gz") else data).decode()
-
-
-def read_csv(path, delimiter=","):
-    return list(csv.DictReader(io.StringIO(read(path), newline=""), delimiter=delimiter))
-
-
-def leftovers(folder):
-    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+from giantkiller.files import chunks, screen_file
 
 
 @pytest.fixture(autouse=True)
@@ -360,6 +330,9 @@ def test_paths_that_cannot_be(tmp_path):
         (source, source, "is the input itself"),
         (source, hard, "is the input itself"),
         (source, soft, "is the input itself"),
+        (source, f"{tmp_path}/nofolder/../in.csv", "is the input itself"),
+        (source, tmp_path / "." / "in.csv", "is the input itself"),
+        (source, Path("/dev/null"), "its ending is not known"),
         (source, tmp_path / "out.jsonl", "the output is CSV as the input is"),
         (source, source / "out.csv", "can't write"),
         (source, Path("/proc/out.csv"), "can't be written"),
@@ -391,6 +364,64 @@ def test_target_through_a_symlink_and_over_an_old_file(tmp_path):
     screen_file(source, tmp_path / "link.csv", by_length)
     assert (tmp_path / "link.csv").is_symlink()
     assert len(read_csv(tmp_path / "real" / "old.csv")) == 1
+
+
+def test_an_old_output_keeps_its_mode_and_hides_the_rows_meanwhile(tmp_path):
+    source, target = make(tmp_path / "in.csv", 5_000), tmp_path / "out.csv"
+    target.touch(mode=0o600)
+    target.chmod(0o600)
+    seen = []
+
+    def judge(texts):
+        seen.append((tmp_path / ".out.csv.partial").stat().st_mode & 0o777)
+        return by_length(texts)
+
+    screen_file(source, target, judge)
+    assert set(seen) == {0o600}
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_device_or_a_pipe_is_no_target(tmp_path):
+    source = write(tmp_path / "in.csv", "text\na\n")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for target in ("/dev/null", tmp_path / "pipe.csv"):
+        with pytest.raises(UserError, match="is a device or a pipe, not a file"):
+            screen_file(source, target, by_length, file_format="csv")
+    assert (tmp_path / "pipe.csv").is_fifo()
+
+
+def test_the_partial_file_is_no_input_of_its_own_run(tmp_path):
+    partial = write(tmp_path / ".out.csv.partial", "text\na\n")
+    with pytest.raises(UserError, match="is the input itself"):
+        screen_file(partial, tmp_path / "out.csv", by_length, file_format="csv")
+    assert read(partial) == "text\na\n"
+
+
+def test_a_prefix_that_no_file_can_hold(tmp_path):
+    source = write(tmp_path / "in.csv", "text\na\n")
+    with pytest.raises(UserError, match="`prefix`"):
+        screen_file(source, tmp_path / "out.csv", by_length, prefix="\udcff\udcfe")
+    assert leftovers(tmp_path) == []
+
+
+def test_streams(tmp_path):
+    out = io.BytesIO()
+    summary = screen_file(io.BytesIO(b"text\nabc\n"), out, by_length, file_format="csv")
+    assert out.getvalue().decode().splitlines()[1].startswith("abc,0.003000,")
+    assert (summary.rows, summary.input, summary.output) == (1, "-", "-")
+    screen_file(io.BytesIO(b'{"text": "abc"}'), tmp_path / "out.jsonl.gz", by_length)
+    assert json.loads(read(tmp_path / "out.jsonl.gz"))["insult"] == 0.003
+    out = io.BytesIO()
+    screen_file(write(tmp_path / "in.csv.gz", "text\nabc\n"), out, by_length)
+    assert b"abc,0.003000" in out.getvalue()
+    for options, sentence in [
+        ({}, "`file_format`"),
+        ({"file_format": "parquet"}, "Parquet can't be"),
+        ({"file_format": "xlsx"}, "none of csv, tsv, jsonl, parquet"),
+        ({"file_format": "csv", "resume": True}, "leave out `resume`"),
+    ]:
+        with pytest.raises(UserError, match=sentence):
+            screen_file(io.BytesIO(b"text\na\n"), io.BytesIO(), by_length, **options)
 
 
 class Stop(Exception):
@@ -453,6 +484,8 @@ def test_only_the_same_run_is_resumed(tmp_path):
         screen_file(source, target, stopping(1)[0], model="one")
     with pytest.raises(UserError, match="another model"):
         screen_file(source, target, by_length, model="two", resume=True)
+    with pytest.raises(UserError, match="another policy"):
+        screen_file(source, target, by_length, model="one", policy={"insult": {}}, resume=True)
     with pytest.raises(UserError, match="another output"):
         screen_file(source, target, by_length, model="one", prefix="p_", resume=True)
     record = tmp_path / ".out.csv.progress"
@@ -527,6 +560,19 @@ def test_a_target_that_fills_up(tmp_path, ending):
     assert "can't be written: File too large; the rows done so far are kept" in said
     assert not (tmp_path / f"out.{ending}").exists()
     assert screen_file(source, tmp_path / f"out.{ending}", by_length, resume=True).resumed > 0
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_do_not_mix_their_rows(tmp_path, resume):
+    source, target = make(tmp_path / "in.csv", 9_000), tmp_path / "out.csv"
+    process = start(source, target, 0.2)
+    process.stdout.readline()
+    with pytest.raises(UserError, match=f"is being written by process {process.pid} on"):
+        screen_file(source, target, by_length, resume=resume)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert [int(row["n"]) for row in read_csv(target)] == list(range(9_000))
+    assert leftovers(tmp_path) == []
 
 
 def test_progress_goes_from_nothing_to_all(tmp_path):

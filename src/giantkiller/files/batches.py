@@ -20,8 +20,11 @@ try:
 except ImportError as error:
     raise MissingExtraError("pyarrow", "parquet") from error
 
-_ROOM = 256 << 20
+_ROOM = 64 << 20
 """Decoded bytes that a batch may come to at worst, where only bounds are known before it is decoded."""
+
+_PLAIN = {"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+"""Encodings of strings that Arrow can read as dictionaries."""
 
 _VARIABLE = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 
@@ -48,44 +51,24 @@ class ParquetBatches:
         self._path = path
         with self._reading():
             with pa.parquet.ParquetFile(path) as file:
-                self.schema = file.schema_arrow
+                self.schema, metadata = file.schema_arrow, file.metadata
             check_count(path, self.schema.names)
-            strings = [field.name for field in self.schema if field.type in _VARIABLE]
+            strings = _as_dictionaries(self.schema, metadata)
+            self.rows = metadata.num_rows
+            self._size = _batch_size(self.schema, metadata, strings)
             self._file = pa.parquet.ParquetFile(
-                path, read_dictionary=strings, pre_buffer=False, buffer_size=1 << 20
+                path, read_dictionary=sorted(strings), pre_buffer=False, buffer_size=1 << 20
             )
-            self.rows = self._file.metadata.num_rows
-            self._size = self._batch_size()
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
+        except MemoryError as error:
+            raise UserError(f"{self._path} takes more memory to read than there is") from error
         except (pa.ArrowException, OSError) as error:
             # Arrow's own words can be long and quote the data.
             raise UserError(f"{self._path} is damaged or not Parquet") from error
-
-    def _batch_size(self) -> int:
-        """Return how many rows may be decoded at once."""
-        size = rows_per_chunk(len(self.schema))
-        held = {field.name for field in self.schema if field.type in _VARIABLE}
-        metadata = self._file.metadata
-        fixed = sum(_width(field.type) for field in self.schema)
-        size = min(size, _ROOM // max(fixed, 1))
-        for group in (metadata.row_group(i) for i in range(metadata.num_row_groups)):
-            rows = max(group.num_rows, 1)
-            # By averages; and by less where a group is so large that they can hide much.
-            size = min(size, chunks.CHUNK_BYTES * rows // max(group.total_byte_size, 1))
-            if group.total_byte_size > _ROOM:
-                size = min(size, 512)
-            for column in (group.column(i) for i in range(group.num_columns)):
-                if column.physical_type != "BYTE_ARRAY":
-                    continue
-                if column.path_in_schema not in held or "DELTA_BYTE_ARRAY" in column.encodings:
-                    # Each of its values may be as long as the whole column is encoded.
-                    worst = column.total_uncompressed_size * max(1, column.num_values // rows)
-                    size = min(size, _ROOM // max(worst, 1))
-        return max(1, size)
 
     def __iter__(self) -> Iterator[Any]:
         """Read the file: record batches of its own schema, each of at most CHUNK_BYTES or one row."""
@@ -99,7 +82,10 @@ class ParquetBatches:
                 return
             for first, last in self._slices(batch, row):
                 with self._reading():
-                    yield self._decoded(batch.slice(first, last - first))
+                    decoded = self._decoded(batch.slice(first, last - first))
+                step = max(1, decoded.num_rows * chunks.CHUNK_BYTES // max(decoded.nbytes, 1))
+                for i in range(0, decoded.num_rows, step):
+                    yield decoded.slice(i, step)
             row += batch.num_rows
 
     def _slices(self, batch: Any, row: int) -> Iterator[tuple[int, int]]:
@@ -138,6 +124,40 @@ class ParquetBatches:
         self._file.close()
 
 
+def _as_dictionaries(schema: Any, metadata: Any) -> set[str]:
+    """Choose the columns of strings that Arrow can read as dictionaries."""
+    strings = {field.name for field in schema if field.type in _VARIABLE}
+    for column in (column for group in _groups(metadata) for column in _columns(group)):
+        if not set(column.encodings) <= _PLAIN:
+            strings.discard(column.path_in_schema)
+    return strings
+
+
+def _batch_size(schema: Any, metadata: Any, as_dictionaries: set[str]) -> int:
+    """Return how many rows may be decoded at once."""
+    fixed = sum(field.type.byte_width for field in schema if pa.types.is_fixed_size_binary(field.type))
+    size = min(rows_per_chunk(len(schema)), _ROOM // max(fixed, 1))
+    for group in _groups(metadata):
+        # By averages; and by less where a group is so large that they can hide much.
+        size = min(size, chunks.CHUNK_BYTES * group.num_rows // max(group.total_byte_size, 1))
+        if group.total_byte_size > _ROOM:
+            size = min(size, 512)
+        for column in _columns(group):
+            if column.physical_type == "BYTE_ARRAY" and column.path_in_schema not in as_dictionaries:
+                # Each of its values may be as long as the whole column is encoded.
+                values = -(-column.num_values // max(group.num_rows, 1))
+                size = min(size, _ROOM // max(column.total_uncompressed_size * values, 1))
+    return int(max(1, size))
+
+
+def _groups(metadata: Any) -> Iterator[Any]:
+    return (metadata.row_group(i) for i in range(metadata.num_row_groups))
+
+
+def _columns(group: Any) -> Iterator[Any]:
+    return (group.column(i) for i in range(group.num_columns))
+
+
 def _lengths(column: Any) -> NDArray[np.int64]:
     """The bytes of each value of a column of dictionaries."""
     values = column.dictionary
@@ -146,10 +166,6 @@ def _lengths(column: Any) -> NDArray[np.int64]:
     lengths = pc.binary_length(values).take(column.indices)
     result: NDArray[np.int64] = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
     return result
-
-
-def _width(kind: Any) -> int:
-    return kind.byte_width if pa.types.is_fixed_size_binary(kind) else 8
 
 
 def texts_of(column: Any) -> tuple[list[str | None], list[str | None]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle
 from giantkiller.files.chunks import Chunk, Results, text_problem
-from giantkiller.policy import ACTIONS, Policy
+from giantkiller.policy import ACTIONS
 from giantkiller.screener import Screener
 
 
@@ -33,24 +33,18 @@ Judge = Callable[[list[str]], Verdicts]
 
 
 def describe_model(bundle: Bundle) -> str:
-    """Return the name of a bundle, with the beginning of a digest of all that it holds."""
+    """Return the name of a bundle, with the beginning of the digest of all that it holds."""
     return f"{bundle.name} {bundle.version} ({bundle.digest[:16]})"
 
 
-def judge_with(screener: Screener, policy: Policy | None = None) -> Judge:
-    """Return the function that judges comments by a model and a policy.
-
-    Args:
-        screener: The model.
-        policy: In the place of the screener's.
-    """
-    policy = policy or screener.policy
+def judge_with(screener: Screener) -> Judge:
+    """Return the function that judges comments by a model and its policy."""
 
     def judge(texts: list[str]) -> Verdicts:
         scores = screener.scores(texts)
-        actions = policy.actions(scores).tolist()
+        actions = screener.policy.actions(scores).tolist()
         attributes = [
-            None if action == ACTIONS[0] else policy.judge(row.tolist()).attribute
+            None if action == ACTIONS[0] else screener.policy.judge(row.tolist()).attribute
             for action, row in zip(actions, scores, strict=True)
         ]
         return Verdicts(scores, actions, attributes)
