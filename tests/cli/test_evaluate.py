@@ -117,3 +117,23 @@ def test_a_suite_without_a_labelled_file(tmp_path, tiny_bundle):
 def test_the_help_groups_its_options():
     text = run("--help").stdout
     assert text.index("What is judged:") < text.index("-d, --data") < text.index("Figures:")
+
+
+def test_a_bundle_gets_its_figures_and_its_card_and_stays_valid(tmp_path, insults):
+    pytest.importorskip("onnx")
+    from bundles import build
+
+    from giantkiller import Screener
+
+    bundle = build(tmp_path / "bundle")
+    before = Screener(bundle).predict("you are an idiot")
+    result = run(bundle, "--data", insults, "--samples", 20, "--update-card")
+    assert result.exit_code == 0
+    assert "(bundle)" in result.stdout
+    after = Screener(bundle)  # verifies the checksum of every file
+    assert after.predict("you are an idiot") == before
+    assert after.bundle.figures["test"]["attributes"]["toxicity"]["roc_auc"]["value"] == 1
+    card = (bundle / "README.md").read_text()
+    assert "| toxicity | 30 of 90 | 1.000 (1.000 to 1.000) |" in card
+    refused = run(bundle, "--data", insults, "--validation", insults, "--update-card")
+    assert refused.exit_code == 2

@@ -13,6 +13,7 @@ from giantkiller.cli.terminal import printable, table
 from giantkiller.evaluation import opponents
 
 if TYPE_CHECKING:
+    from giantkiller.bundle import Bundle
     from giantkiller.evaluation.report import AttributeReport, Report, Validation
     from giantkiller.evaluation.suites import SuiteReport
 
@@ -34,7 +35,7 @@ GROUPS = {
     "What is judged": ("data", "text_column", "suite", "split", "max_length"),
     "Thresholds": ("validation", "choose", "base_rate"),
     "Figures": ("samples", "seed"),
-    "Output": ("output", "errors", "as_json"),
+    "Output": ("output", "errors", "update_card", "as_json"),
 }
 
 
@@ -65,6 +66,8 @@ GROUPS = {
               help="Write report.html, report.json and PNGs into this folder.")  # fmt: skip
 @click.option("--errors", type=click.IntRange(0, 1000), default=10, show_default=True,
               help="Hardest errors of each kind in the report; 0 for one without comments.")  # fmt: skip
+@click.option("--update-card", is_flag=True,
+              help="Put the figures on the card of the judged bundle, and into its manifest.")  # fmt: skip
 @json_option("Print the report as JSON.")
 def command(
     model: str,
@@ -80,10 +83,16 @@ def command(
     seed: int,
     output: Path | None,
     errors: int,
+    update_card: bool,
     as_json: bool,
 ) -> None:
     """Judge MODEL on labelled comments: every figure with its 95 % interval."""
-    need_extra("judge", "pyarrow", *(("matplotlib", "jinja2") if output else ()))
+    need_extra(
+        "judge",
+        "pyarrow",
+        *(("matplotlib",) if output else ()),
+        *(("jinja2",) if output or update_card else ()),
+    )
     from giantkiller.data.sources import read_labelled
     from giantkiller.evaluation.config import EvaluationConfig
     from giantkiller.evaluation.page import write_report
@@ -97,6 +106,8 @@ def command(
         raise click.UsageError("name a labelled file with --data, or a suite with --suite and no report")
     rows = read_labelled(file, text_column=text_column) if file else None
     loaded = opponents.load(model, rows, max_length=max_length)
+    if update_card and (not file or validation or loaded.bundle is None):
+        raise click.UsageError("--update-card needs a bundle, judged as it is on a labelled file")
     fitted = _fit(model, loaded, validation, text_column, choose, seed) if validation else None
     report = evaluate_model(
         loaded,
@@ -106,14 +117,23 @@ def command(
         suites=tuple(SUITES) if "all" in suite else suite,
         folder=file.parent if file else data,
         validation=fitted,
-        in_full=output is not None,
+        in_full=output is not None or update_card,
         progress=_progress,
     )
     _progress("")
     for path in write_report(report, output) if output else ():
         if path.suffix in (".html", ".json"):
             click.echo(f"wrote {path}", err=True)
+    if update_card and loaded.bundle:
+        _update_card(loaded.bundle, report)
     click.echo(report.json() if as_json else _as_text(report))
+
+
+def _update_card(bundle: "Bundle", report: "Report") -> None:
+    from giantkiller.export import card
+
+    written = card.update_card(card.with_figures(bundle, report))
+    click.echo(f"wrote {printable(str(written.folder / 'README.md'))}", err=True)
 
 
 def _fit(

@@ -121,17 +121,6 @@ def export_bundle(
     if words:
         provenance["vocabulary"] = words
     tokenizer = compact_tokenizer(source.tokenizer)
-    sizes = {"model.onnx": len(content), "tokenizer.json": len(tokenizer)}
-    text = card.render(
-        name=bundle_name,
-        version=version or __version__,
-        max_length=length,
-        provenance=provenance,
-        figures=figures,
-        sizes=sizes,
-        threshold=settings.threshold if settings else {},
-        policy=settings.policy if settings else {},
-    )
     bundle = Bundle(
         name=bundle_name,
         version=version or __version__,
@@ -142,7 +131,9 @@ def export_bundle(
         provenance=provenance,
         figures=figures,
     )
-    return write_bundle(output, bundle, {MODEL: content, TOKENIZER: tokenizer, CARD: text.encode()})
+    files = {MODEL: content, TOKENIZER: tokenizer}
+    text = card.render(bundle, {name: len(data) for name, data in files.items()})
+    return write_bundle(output, bundle, {**files, CARD: text.encode()})
 
 
 def logits(model: bytes, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
