@@ -54,8 +54,10 @@ def main():
     ).run()
     print(ledger.table())
     print(f"accuracy on test images {accuracy():.3f}, with {parameters(model)}")
-    done = prune(model, score, tolerance=0.002)
-    print(f"pruned {done.dropped} of {done.dropped + done.kept} dendrites: score {done.score_after:.4f}")
+    result = prune(model, score, tolerance=0.002)
+    print(
+        f"pruned {result.dropped} of {result.dropped + result.kept} dendrites: score {result.score_after:.4f}"
+    )
     print(f"accuracy on test images {accuracy():.3f}, with {parameters(model)}")
 
 

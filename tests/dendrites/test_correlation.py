@@ -1,5 +1,4 @@
 import copy
-import itertools
 
 import numpy as np
 import pytest
@@ -7,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
+from token_model import Tokens, batches, errors, loss, model_and_data, pooled_loss, same, states
 from torch import nn
 
 from giantkiller.dendrites import (
@@ -18,65 +18,9 @@ from giantkiller.dendrites import (
     dendritic_layers,
     perforate,
 )
-from giantkiller.dendrites.correlation import _Pool, ascent
-from giantkiller.dendrites.error_signal import Seen, watch
+from giantkiller.dendrites.correlation import _CandidatePool, ascent
+from giantkiller.dendrites.error_signal import Observation, watch
 from giantkiller.dendrites.moments import Moments
-
-
-class Tokens(nn.Module):
-    """Two layers on tokens, one on the first token, as a tiny encoder with a pooler has them."""
-
-    def __init__(self, activation="tanh"):
-        super().__init__()
-        self.first = nn.Linear(4, 5)
-        self.second = nn.Linear(5, 3)
-        self.head = nn.Linear(3, 2)
-        self.double()
-        perforate(self, nn.Linear, activation=activation)
-
-    def forward(self, x):
-        h = self.second(torch.relu_(self.first(x)))
-        return self.head(torch.tanh(h[:, 0]))
-
-
-def model_and_data(seed=0, samples=12, tokens=6, activation="tanh"):
-    torch.manual_seed(seed)
-    model = Tokens(activation)
-    x = torch.randn(samples, tokens, 4, dtype=torch.float64)
-    y = torch.randn(samples, 2, dtype=torch.float64)
-    lengths = torch.randint(1, tokens + 1, (samples,))
-    mask = torch.arange(tokens)[None] < lengths[:, None]
-    return model, x, y, mask
-
-
-def loss(model, batch):
-    """Every token counts, so that every token has an error."""
-    x, y, mask = batch
-    h = model.second(torch.relu_(model.first(x)))
-    every = model.head(torch.tanh(h)) - y[:, None]
-    return (every.square().sum(-1) * mask).sum() / len(x)
-
-
-def pooled_loss(model, batch):
-    x, y, _ = batch
-    return (model(x) - y).square().sum(-1).mean()
-
-
-def batches(x, y, mask, edges=(0, 5, 12)):
-    return [(x[i:j], y[i:j], mask[i:j]) for i, j in itertools.pairwise(edges)]
-
-
-def errors(parts, **more):
-    return Errors(parts, loss, mask=lambda batch: batch[2], **more)
-
-
-def states(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
 
 # The gradient of |S|
 
@@ -128,15 +72,15 @@ def test_climbing_follows_the_gradient_written_out_in_numpy(activation):
     torch.manual_seed(2)
     layer = DendriticLinear(3, 2, dtype=torch.float64, dendrites=1, activation=activation)
     rule = CorrelationRule(candidates=2, learning_rate=0.05, momentum=0.8)
-    pool = _Pool(layer, rule, torch.Generator().manual_seed(1))
-    weight, bias, cascade = (t.detach().numpy().copy() for t in pool._learning())
+    pool = _CandidatePool(layer, rule, torch.Generator().manual_seed(1))
+    weight, bias, cascade = (t.detach().numpy().copy() for t in pool._parameters())
     own_weight, own_bias = layer.dendrite_weight.detach().numpy(), layer.dendrite_bias.detach().numpy()
     data = [(torch.randn(7, 3).double(), torch.randn(7, 2).double()) for _ in range(2)]
     seen_a, seen_d, seen_w = {}, {}, []
     moments_1 = [np.zeros_like(t) for t in (weight, bias, cascade)]
     moments_2 = [np.zeros_like(t) for t in (weight, bias, cascade)]
     for step, (x, error) in enumerate(data, start=1):
-        pool.climb(Seen(x, error, None))
+        pool.climb(Observation(x, error, None))
         xs, d = x.numpy(), error.numpy()
         seen_w = [w * 0.8 for w in seen_w] + [1.0] * len(xs)
         gradients = [np.zeros_like(t) for t in (weight, bias, cascade)]
@@ -163,76 +107,34 @@ def test_climbing_follows_the_gradient_written_out_in_numpy(activation):
             m[:] = 0.9 * m + 0.1 * g
             v[:] = 0.999 * v + 0.001 * g * g
             t += 0.05 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-    for ours, theirs in zip(pool._learning(), (weight, bias, cascade), strict=True):
+    for ours, theirs in zip(pool._parameters(), (weight, bias, cascade), strict=True):
         np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=1e-6, atol=1e-9)
 
 
-# What is seen of the error
+# Growing by it
 
 
-def test_the_error_is_the_gradient_at_the_pre_activation():
-    model, x, y, mask = model_and_data()
-    shown = next(watch(model, dendritic_layers(model), errors([(x, y, mask)], averaged=False)))
-    z1 = (x @ model.first.weight.T + model.first.bias).detach().requires_grad_()
-    z2 = torch.relu(z1) @ model.second.weight.T + model.second.bias
-    z2.retain_grad()
-    z3 = torch.tanh(z2) @ model.head.weight.T + model.head.bias
-    z3.retain_grad()
-    (((z3 - y[:, None]).square().sum(-1) * mask).sum() / len(x)).backward()
-    for name, z in (("first", z1), ("second", z2), ("head", z3)):
-        torch.testing.assert_close(shown[name].error, z.grad[mask])
-        assert len(shown[name].x) == mask.sum()
+def test_channels_learn_by_correlation_at_every_position_that_counts():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(3, 2, 1)).double()
+    perforate(model, nn.Conv2d, activation="tanh")
+    x, y = torch.randn(4, 1, 5, 5).double(), torch.randn(4, 2, 5, 5).double()
+    mask = torch.rand(4, 5, 5) > 0.3
 
+    def loss(model, batch):
+        return ((model(x) - y).square() * mask[:, None]).sum()
 
-def test_watching_changes_nothing_about_the_model():
-    model, x, y, mask = model_and_data()
-    model.train()
-    model.second.eval()
-    model.first.weight.requires_grad_(False)
-    model.head.weight.grad = torch.ones_like(model.head.weight)
-    before = states(model)
-    for _ in watch(model, dendritic_layers(model), errors(batches(x, y, mask))):
-        pass
-    assert same(before, states(model))
-    assert model.training
-    assert not model.second.training
-    assert model.first.weight.grad is None
-    assert torch.equal(model.head.weight.grad, torch.ones_like(model.head.weight))
-    assert not model.first._forward_hooks
-
-
-def test_a_frozen_network_still_shows_its_errors():
-    model, x, y, mask = model_and_data()
-    expected = next(watch(model, dendritic_layers(model), errors([(x, y, mask)])))
-    model.requires_grad_(False)
-    shown = next(watch(model, dendritic_layers(model), errors([(x, y, mask)])))
-    for name in expected:
-        assert torch.equal(shown[name].error, expected[name].error)
-
-
-@settings(deadline=None, max_examples=10)
-@given(cuts=st.lists(st.integers(1, 11), max_size=4, unique=True), averaged=st.booleans())
-def test_any_split_of_the_data_gives_the_same_moments(cuts, averaged):
-    model, x, y, mask = model_and_data(3)
-    edges = (0, *sorted(cuts), 12)
-
-    def total(model, batch):
-        return loss(model, batch) * (1 if averaged else len(batch[0]))
-
-    def moments(edges):
-        parts = Errors(batches(x, y, mask, edges), total, mask=lambda b: b[2], averaged=averaged)
-        gathered = {name: Moments(layer.neurons) for name, layer in dendritic_layers(model).items()}
-        for shown in watch(model, dendritic_layers(model), parts):
-            for name, seen in shown.items():
-                layer = dendritic_layers(model)[name]
-                gathered[name].add(layer(seen.x).detach(), seen.error)
-        return gathered
-
-    whole, split = moments((0, 12)), moments(edges)
-    for name in whole:
-        torch.testing.assert_close(split[name].cross, whole[name].cross)
-        torch.testing.assert_close(split[name].square_b, whole[name].square_b)
-        torch.testing.assert_close(split[name].correlation(), whole[name].correlation())
+    parts = Errors([None], loss, mask=lambda batch: mask, averaged=False)
+    shown = next(watch(model, dendritic_layers(model), parts))
+    assert shown["0"].error.shape == (int(mask.sum()), 3)
+    error = 2 * (model(x) - y)
+    torch.testing.assert_close(shown["2"].error, error.movedim(1, -1)[mask])
+    before = model(x)
+    growth = CorrelationRule(candidates=2, passes=2).grow(model, ["0", "2"], errors=parts)
+    assert torch.equal(model(x), before)
+    a = model[2].dendrite_activations(model[1](model[0](x)))[0].movedim(1, -1)[mask]
+    s = [torch.corrcoef(torch.stack((a[:, j], error.movedim(1, -1)[mask][:, j])))[0, 1].abs() for j in (0, 1)]
+    assert growth.correlations["2"] == pytest.approx(sum(s).item() / 2)
 
 
 @settings(deadline=None, max_examples=5)
@@ -252,17 +154,6 @@ def test_padding_never_counts(padding, junk):
         torch.testing.assert_close(grown[0][name], grown[1][name])
 
 
-def test_a_pooler_counts_every_sample_whatever_the_mask():
-    model, x, y, mask = model_and_data()
-    parts = Errors([(x, y, mask)], pooled_loss, mask=lambda batch: batch[2])
-    shown = next(watch(model, dendritic_layers(model), parts))
-    assert shown["head"].error.shape == (12, 2)
-    assert shown["second"].error.shape == (int(mask.sum()), 3)
-
-
-# Growing by it
-
-
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "gelu"])
 @pytest.mark.parametrize("had", [0, 2])
 def test_the_correlation_of_a_kept_candidate_is_that_of_numpy(activation, had):
@@ -272,7 +163,7 @@ def test_the_correlation_of_a_kept_candidate_is_that_of_numpy(activation, had):
     parts = errors(batches(x, y, mask))
     names = list(dendritic_layers(model))
     frozen = copy.deepcopy(model)
-    chosen = CorrelationRule(candidates=3, passes=4).choose(model, names, errors=parts, seed=1)
+    best = CorrelationRule(candidates=3, passes=4).best_candidates(model, names, errors=parts, seed=1)
     assert same(states(model), states(frozen)), "choosing leaves the model as it is"
     growth = CorrelationRule(candidates=3, passes=4).grow(model, names, errors=parts, seed=1)
     held = {name: ([], []) for name in names}
@@ -282,10 +173,10 @@ def test_the_correlation_of_a_kept_candidate_is_that_of_numpy(activation, had):
             held[name][1].append(seen.error)
     for name, (a, d) in held.items():
         a, d = torch.cat(a).numpy(), torch.cat(d).numpy()
-        for j, s in enumerate(chosen[name].correlation.tolist()):
+        for j, s in enumerate(best[name].correlation.tolist()):
             expected = 0.0 if a[:, j].std() == 0 else np.corrcoef(a[:, j], d[:, j])[0, 1]
             assert s == pytest.approx(expected, abs=1e-9)
-        assert growth.correlations[name] == pytest.approx(chosen[name].correlation.abs().mean().item())
+        assert growth.correlations[name] == pytest.approx(best[name].correlation.abs().mean().item())
     assert growth.grown == dict.fromkeys(names, had + 1)
 
 
@@ -355,7 +246,7 @@ def test_candidates_learn_to_track_the_error():
     for passes in (1, 40):
         rule = CorrelationRule(candidates=2, passes=passes, patience=40, learning_rate=0.03)
         found[passes] = (
-            rule.choose(model, ["second"], errors=parts, seed=0)["second"].correlation.abs().mean()
+            rule.best_candidates(model, ["second"], errors=parts, seed=0)["second"].correlation.abs().mean()
         )
     assert found[40] > 1.3 * found[1]
 
@@ -365,7 +256,7 @@ def test_more_candidates_find_a_better_one():
     found = []
     for candidates in (1, 8):
         rule = CorrelationRule(candidates=candidates, passes=1, learning_rate=1e-9)
-        best = rule.choose(model, ["second"], errors=errors([(x, y, mask)]), seed=0)["second"]
+        best = rule.best_candidates(model, ["second"], errors=errors([(x, y, mask)]), seed=0)["second"]
         found.append(best.correlation.abs().mean())
     assert found[1] > found[0]
 
@@ -379,30 +270,30 @@ def test_the_phase_ends_when_nothing_improves():
         return batches(x, y, mask)
 
     parts = Errors(counted, loss, mask=lambda batch: batch[2])
-    CorrelationRule(candidates=1, passes=50, patience=2, learning_rate=0.0).choose(
+    CorrelationRule(candidates=1, passes=50, patience=2, learning_rate=0.0).best_candidates(
         model, ["head"], errors=parts
     )
     # One pass that begins, two that stand still, one that measures.
     assert len(gone) == 4
 
 
-def test_a_candidate_that_repeats_a_dendrite_is_refused():
+def test_a_candidate_that_repeats_a_dendrite_is_rejected():
     model, x, y, mask = model_and_data(9)
     layer = model.second
     rule = CorrelationRule(candidates=1, passes=1, learning_rate=0.0)
     generator = torch.Generator().manual_seed(11)
-    twin = _Pool(layer, rule, generator)
+    twin = _CandidatePool(layer, rule, generator)
     layer.grow(weight=twin.weight[0].detach(), bias=twin.bias[0].detach())
-    best = rule.choose(model, ["second"], errors=errors(batches(x, y, mask)), seed=11)["second"]
-    assert best.refused == 3
+    best = rule.best_candidates(model, ["second"], errors=errors(batches(x, y, mask)), seed=11)["second"]
+    assert best.rejected == 3
     assert torch.equal(best.weight, torch.zeros_like(best.weight))
     assert torch.equal(best.correlation, torch.zeros(3, dtype=torch.float64))
-    other = rule.choose(model, ["second"], errors=errors(batches(x, y, mask)), seed=12)["second"]
-    assert other.refused == 0
+    other = rule.best_candidates(model, ["second"], errors=errors(batches(x, y, mask)), seed=12)["second"]
+    assert other.rejected == 0
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "gelu"])
-def test_a_refused_dendrite_stays_silent_whatever_its_strength(activation):
+def test_a_rejected_dendrite_stays_silent_whatever_its_strength(activation):
     model, x, y, mask = model_and_data(9, activation=activation)
     before = model.second(torch.randn(4, 5).double() * 0 + 1)
     rule = CorrelationRule(candidates=1, passes=1, redundancy=1e-9, learning_rate=0.0)
@@ -412,22 +303,6 @@ def test_a_refused_dendrite_stays_silent_whatever_its_strength(activation):
     with torch.no_grad():
         model.second.dendrite_strength[1] = 5.0
     torch.testing.assert_close(model.second(torch.ones(4, 5).double()), before, rtol=0, atol=1e-12)
-
-
-def test_a_layer_that_runs_twice_in_a_pass_counts_both_runs():
-    class Twice(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = DendriticLinear(3, 3)
-
-        def forward(self, x):
-            return self.layer(input=torch.tanh(self.layer(x)))
-
-    model, x = Twice(), torch.randn(5, 3)
-    parts = Errors([x], lambda model, x: model(x).square().sum(), averaged=False)
-    shown = next(watch(model, dendritic_layers(model), parts))
-    assert shown["layer"].error.shape == (10, 3)
-    torch.testing.assert_close(shown["layer"].error[5:], 2 * model(x))
 
 
 def test_growth_by_correlation_resumes_to_the_same_end(tmp_path):
@@ -465,43 +340,6 @@ def test_growth_by_correlation_resumes_to_the_same_end(tmp_path):
     assert same(states(resumed), states(expected))
     assert all(layer.detached for layer in dendritic_layers(resumed).values())
     assert [a.correlations for a in again.attempts] == [a.correlations for a in ledger.attempts]
-
-
-def broken(change):
-    """Growth on a model and data with one thing wrong; the model must stay as it was."""
-    model, x, y, mask = model_and_data()
-    given = {
-        "batches": batches(x, y, mask),
-        "loss": loss,
-        "mask": lambda batch: batch[2],
-        **change(x, y, mask),
-    }
-    before = states(model)
-    try:
-        CorrelationRule(passes=2).grow(model, list(dendritic_layers(model)), errors=Errors(**given))
-    finally:
-        assert same(before, states(model))
-        assert not any(layer.detached for layer in dendritic_layers(model).values())
-        assert not model.first._forward_hooks
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda x, y, m: {"batches": []}, "there are no batches"),
-        (lambda x, y, m: {"batches": iter([(x, y, m)])}, "only once"),
-        (lambda x, y, m: {"batches": [(x, y * float("nan"), m)]}, "not finite in batch 0"),
-        (lambda x, y, m: {"batches": [(x, y, m), (x * float("inf"), y, m)]}, "not finite in batch 1"),
-        (lambda x, y, m: {"loss": lambda model, b: model.first(b[0]).sum()}, "depend on layer 'second'"),
-        (lambda x, y, m: {"loss": lambda model, b: model(b[0])}, "must be one number"),
-        (lambda x, y, m: {"loss": lambda model, b: 0.5}, "must be one number"),
-        (lambda x, y, m: {"loss": lambda model, b: model(b[0]).sum().detach()}, "any dendritic layer"),
-        (lambda x, y, m: {"mask": lambda b: b[2][:, :-1]}, r"mask has shape \(5, 5\).*'first'.*\(5, 6\)"),
-    ],
-)
-def test_bad_evidence_is_said_in_a_sentence(change, sentence):
-    with pytest.raises(DendriteError, match=sentence):
-        broken(change)
 
 
 @pytest.mark.parametrize(

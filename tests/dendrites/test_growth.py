@@ -175,6 +175,7 @@ def killing(function, when):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["fit", "score"])
 @pytest.mark.parametrize("when", [1, 2, 3, 4])
 def test_a_killed_growth_resumes_to_the_same_end(tmp_path, where, when):

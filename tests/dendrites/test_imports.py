@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import giantkiller.dendrites
 
 OPTIONAL = {"matplotlib", "safetensors", "transformers"}
@@ -31,11 +33,18 @@ def test_the_package_needs_torch_and_nothing_of_the_project():
                 assert not at_top, f"{file.name} imports {name} for everybody"
 
 
-def test_the_layer_can_travel_alone():
-    file = Path(giantkiller.dendrites.__file__).with_name("layers.py")
-    assert {name.split(".")[0] for name, _ in imported(file)} - sys.stdlib_module_names == {"torch"}
+def test_the_files_that_checkpoints_carry_need_nothing_but_torch_and_each_other():
+    carried = {"exceptions", "layers", "sparse"}
+    for name in carried:
+        file = Path(giantkiller.dendrites.__file__).with_name(f"{name}.py")
+        for module, _ in imported(file):
+            *package, last = module.split(".")
+            root = module.split(".")[0]
+            own = package == ["giantkiller", "dendrites"] and last in carried
+            assert own or root in {"torch", *sys.stdlib_module_names}, f"{name}.py imports {module}"
 
 
+@pytest.mark.slow
 def test_importing_it_imports_no_optional_package():
     code = "import sys, giantkiller.dendrites; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

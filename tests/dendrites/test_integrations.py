@@ -76,6 +76,7 @@ def test_copies_and_pickles_are_models_of_their_own(make):
         assert not torch.equal(twin(X), model(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [Block, sparse, lambda: Block("gelu", 1)])
 @pytest.mark.parametrize("detached", [False, True])
 def test_compiling_breaks_no_graph(make, detached):
@@ -173,8 +174,9 @@ def test_correlation_sees_errors_through_gradient_checkpointing():
     found = []
     for model in (Saving(), nn.Sequential(Block())):
         names = list(dendritic_layers(model))
-        chosen = CorrelationRule(candidates=1, passes=1).choose(model, names, errors=Errors([X], loss))
-        found.append([best.correlation for best in chosen.values()])
+        rule = CorrelationRule(candidates=1, passes=1)
+        best = rule.best_candidates(model, names, errors=Errors([X], loss))
+        found.append([each.correlation for each in best.values()])
     torch.testing.assert_close(*found)
 
 
@@ -193,6 +195,7 @@ def test_a_cuda_device_computes_and_grows_the_same():
     torch.testing.assert_close(twin.up.dendrite_weight.cpu(), model.up.dendrite_weight, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.slow
 def test_two_processes_end_as_one_with_the_joint_batch(tmp_path):
     program = Path(__file__).with_name("two_processes.py")
     running = [

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from scipy.special import erf, expit
 from torch import nn
 
-from giantkiller.dendrites import ACTIVATIONS, DendriteError, DendriticLinear
+from giantkiller.dendrites import (
+    ACTIVATIONS,
+    DendriteError,
+    DendriticLinear,
+    compact,
+    perforate,
+    sparse_layers,
+)
 
 NUMPY = {
     "tanh": np.tanh,
@@ -165,7 +172,7 @@ def test_detaching_changes_no_output():
 
 
 def test_allocated_room_takes_a_grown_state():
-    layer, room = grown(), DendriticLinear(5, 4, dtype=torch.float64, dendrites=1)
+    layer, room = grown(activation="relu"), DendriticLinear(5, 4, dtype=torch.float64, dendrites=1)
     room.allocate(3)
     room.load_state_dict(layer.state_dict())
     x = torch.randn(4, 5, dtype=torch.float64)
@@ -196,6 +203,68 @@ def test_what_has_no_effect_is_counted_as_unused():
         layer.dendrite_strength[:, 0] = 0.0
     assert layer.unused_parameters() == layer.dendrite_parameters() // 2
     assert DendriticLinear(3, 2, dendrites=2).unused_parameters() == 2 * 2 * (3 + 2) + 2
+
+
+def conv(kind, **options):
+    """A convolution with two dendrites that have an effect, and an input for it."""
+    torch.manual_seed(0)
+    layer = kind(4, 6, 3, **options).double()
+    model = nn.Sequential(layer)
+    perforate(model, kind, activation="tanh")
+    layer.grow(2)
+    with torch.no_grad():
+        layer.dendrite_strength.normal_()
+        layer.dendrite_cascade.normal_()
+    return model, torch.randn(2, 4, *(7,) * (1 if kind is nn.Conv1d else 2), dtype=torch.float64)
+
+
+OPTIONS = [
+    {},
+    {"bias": False},
+    {"groups": 2},
+    {"stride": 2, "padding": 1, "dilation": 2},
+    {"padding": "same", "padding_mode": "circular"},
+]
+
+
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_convolution_computes_its_formula(kind, options):
+    model, x = conv(kind, **options)
+    layer = model[0]
+    plain = kind(4, 6, 3, **options).double()
+    fired, outputs = [], []
+    for d in range(3):
+        weight = layer.weight if d == 0 else layer.dendrite_weight[(d - 1) * 6 : d * 6]
+        bias = layer.bias if d == 0 else layer.dendrite_bias[(d - 1) * 6 : d * 6]
+        outputs.append(plain._conv_forward(x, weight, bias))
+    wide = (6, *(1,) * (x.ndim - 2))
+    fired.append(torch.tanh(outputs[1]))
+    fired.append(torch.tanh(outputs[2] + layer.dendrite_cascade[0].view(wide) * fired[0]))
+    expected = outputs[0] + sum(layer.dendrite_strength[d].view(wide) * fired[d] for d in range(2))
+    torch.testing.assert_close(model(x), expected)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_growing_a_convolution_never_changes_outputs_and_dropping_the_idle_neither(kind, options):
+    model, x = conv(kind, **options)
+    y = model(x)
+    model[0].grow(2)
+    assert torch.equal(model(x), y)
+    with torch.no_grad():
+        model[0].dendrite_strength[0, :3] = 0
+        model[0].dendrite_cascade[0, :2] = 0
+        y = model(x)
+    compact(model)
+    torch.testing.assert_close(model(x), y)
+    assert len(sparse_layers(model)) == (0 if "groups" in options else 1)
+
+
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d])
+def test_an_unbatched_input_is_taken_as_the_plain_layer_takes_it(kind):
+    model, x = conv(kind)
+    torch.testing.assert_close(model(x[0]), model(x)[0])
 
 
 @pytest.mark.parametrize(

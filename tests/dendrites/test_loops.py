@@ -134,6 +134,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.slow
 def test_an_unmodified_trainer_grows_and_a_killed_one_resumes(tmp_path):
     def grow(name, kill=None):
         model, steps = Net(), []

@@ -3,11 +3,17 @@
 This package needs torch and nothing of the rest of the project.
 """
 
-from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
-from giantkiller.dendrites.correlation import Chosen, CorrelationRule
+from giantkiller.dendrites.correlation import BestCandidates, CorrelationRule
 from giantkiller.dendrites.error_signal import Errors
-from giantkiller.dendrites.growth import Grower, Phase
-from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
+from giantkiller.dendrites.exceptions import DendriteError
+from giantkiller.dendrites.growth import Grower, GrowthPhase
+from giantkiller.dendrites.layers import (
+    ACTIVATIONS,
+    Dendritic,
+    DendriticConv1d,
+    DendriticConv2d,
+    DendriticLinear,
+)
 from giantkiller.dendrites.ledger import Attempt, Ledger, read_ledger
 from giantkiller.dendrites.loops import PlainLoop, TrainerLoop
 from giantkiller.dendrites.perforate import (
@@ -18,7 +24,7 @@ from giantkiller.dendrites.perforate import (
     parameters,
     perforate,
 )
-from giantkiller.dendrites.prune import Pruned, prune
+from giantkiller.dendrites.prune import PruneResult, prune
 from giantkiller.dendrites.rules import GradientRule, Growth, Rule
 from giantkiller.dendrites.sparse import (
     SparseDendritic,
@@ -35,7 +41,7 @@ from giantkiller.dendrites.sparse import (
 __all__ = [
     "ACTIVATIONS",
     "Attempt",
-    "Chosen",
+    "BestCandidates",
     "CorrelationRule",
     "DendriteError",
     "Dendritic",
@@ -46,11 +52,11 @@ __all__ = [
     "GradientRule",
     "Grower",
     "Growth",
+    "GrowthPhase",
     "Ledger",
     "Parameters",
-    "Phase",
     "PlainLoop",
-    "Pruned",
+    "PruneResult",
     "Rule",
     "SparseDendritic",
     "SparseDendriticConv1d",

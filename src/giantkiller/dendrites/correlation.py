@@ -1,7 +1,7 @@
-"""Dendrites that learn to track the error that remains at their neuron.
+"""Dendrites that learn to correlate with the error that remains at their neuron.
 
 Cascade correlation (Fahlman and Lebiere 1990, "The Cascade-Correlation Learning Architecture", equation 1)
-on the neurons of a living network, with the covariance normalised by the two standard deviations.
+on the neurons of a trained network, with the covariance normalised by the two standard deviations.
 """
 
 import logging
@@ -13,8 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from giantkiller.dendrites.error_signal import Errors, Seen, watch
-from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic
+from giantkiller.dendrites.error_signal import Errors, Observation, watch
+from giantkiller.dendrites.exceptions import DendriteError
+from giantkiller.dendrites.layers import ACTIVATIONS, Dendritic
 from giantkiller.dendrites.moments import Moments
 from giantkiller.dendrites.perforate import named_layers
 from giantkiller.dendrites.rules import Growth
@@ -23,45 +24,44 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Chosen:
+class BestCandidates:
     """The best candidate of each neuron of a layer.
 
     Attributes:
         weight: (out, ...) input weights.
         bias: (out,) biases.
-        cascade: (dendrites that were there, out) cascade weights.
+        cascade: (earlier dendrites, out) cascade weights.
         correlation: (out,) S of activation and error over all data, 0 for a silent dendrite.
-        refused: neurons whose candidates all repeated a dendrite they have; their new one is silent.
+        rejected: Number of neurons whose candidates were all redundant; their new dendrite is silent.
     """
 
     weight: Tensor
     bias: Tensor
     cascade: Tensor
     correlation: Tensor
-    refused: int
+    rejected: int
 
 
 @dataclass(frozen=True)
 class CorrelationRule:
     """New dendrites climb |S|, the correlation of their activation with their neuron's error.
 
-    The network stands still while they learn. Then they are wired in with strength 0, their input and
-    cascade weights are frozen, and no error passes through them to earlier layers: only the strengths
-    learn with everything else. Unless `frozen` is False: then the rule only tells dendrites where to begin,
-    and they learn on by ordinary backpropagation.
+    The network does not train meanwhile. Then they are added with strength 0, their input and cascade
+    weights are frozen, and no error passes through them to earlier layers: only the strengths learn with
+    everything else. Unless `frozen` is False: then the rule only initializes the dendrites, and they learn
+    on by ordinary backpropagation.
 
     Attributes:
-        candidates: fresh dendrites that compete for each neuron.
-        passes: most passes over the data.
-        patience: passes without any neuron's best |S| improving, after which the phase ends.
-        min_gain: relative improvement of |S| that counts.
-        redundancy: a candidate whose activation correlates more than this with a dendrite that the
-            neuron has already is refused.
-        learning_rate: of Adam, which climbs |S|.
-        momentum: weight that the moments seen before keep at each batch; climbing uses such running
-            moments, while the |S| that decides is taken over all data.
-        scale: factor on the drawn input weights and biases; 1 draws as `nn.Linear` does.
-        frozen: whether input and cascade weights stay as the candidates learned them, for all dendrites of
+        candidates: Number of new dendrites that compete for each neuron.
+        passes: Maximum number of passes over the data.
+        patience: Number of passes without a better |S| at any neuron after which candidates stop learning.
+        min_gain: Relative improvement of |S| that counts.
+        redundancy: Correlation with a dendrite of the same neuron above which a candidate is rejected.
+        learning_rate: Learning rate of Adam, which maximizes |S|.
+        momentum: Weight that earlier moments keep at each batch; learning uses such running moments, while
+            the |S| that decides is taken over all data.
+        scale: Factor on the drawn input weights and biases; 1 draws as `nn.Linear` does.
+        frozen: Whether input and cascade weights stay as the candidates learned them, for all dendrites of
             the layers that grow.
     """
 
@@ -88,48 +88,48 @@ class CorrelationRule:
     def grow(
         self, model: nn.Module, layers: Sequence[str], *, errors: Errors | None = None, seed: int = 0
     ) -> Growth:
-        """Give each neuron of the named layers its best candidate, in place.
+        """Add its best candidate to each neuron of the named layers, in place.
 
         Args:
-            model: a perforated model; nothing about it changes if anything is refused.
-            layers: names of its layers that are to grow.
-            errors: where to see what error remains.
-            seed: of the drawn candidates.
+            model: A perforated model; it does not change if this raises.
+            layers: Names of its layers that grow.
+            errors: Data and loss from which the errors are computed.
+            seed: Seed of the drawn candidates.
 
         Raises:
-            DendriteError: `errors` is missing or shows no usable error; see `watch`.
+            DendriteError: If `errors` is missing or yields no usable error; see `watch`.
         """
-        there = named_layers(model, layers)
-        chosen = self.choose(model, layers, errors=errors, seed=seed)
-        for name, best in chosen.items():
-            layer = there[name]
+        growing = named_layers(model, layers)
+        found = self.best_candidates(model, layers, errors=errors, seed=seed)
+        for name, best in found.items():
+            layer = growing[name]
             layer.grow(weight=best.weight, bias=best.bias, cascade=best.cascade)
             layer.freeze_dendrites(self.frozen)
-            log.info("%s: mean |S| %.3f, %d refused", name, best.correlation.abs().mean(), best.refused)
+            log.info("%s: mean |S| %.3f, %d rejected", name, best.correlation.abs().mean(), best.rejected)
         return Growth(
-            {name: there[name].dendrites for name in layers},
-            {name: best.correlation.abs().mean().item() for name, best in chosen.items()},
+            {name: growing[name].dendrites for name in layers},
+            {name: best.correlation.abs().mean().item() for name, best in found.items()},
         )
 
-    def choose(
+    def best_candidates(
         self, model: nn.Module, layers: Sequence[str], *, errors: Errors | None, seed: int = 0
-    ) -> dict[str, Chosen]:
-        """Train candidates for the named layers and choose the best ones, leaving the model as it is.
+    ) -> dict[str, BestCandidates]:
+        """Train candidates for the named layers and return the best ones; the model does not change.
 
         Raises:
-            DendriteError: `errors` is missing or shows no usable error; see `watch`.
+            DendriteError: If `errors` is missing or yields no usable error; see `watch`.
         """
-        there = named_layers(model, layers)
+        growing = named_layers(model, layers)
         if errors is None:
-            raise DendriteError("CorrelationRule needs errors: the batches and the loss it is to learn from")
+            raise DendriteError("CorrelationRule needs errors: pass Errors(batches, loss)")
         generator = torch.Generator().manual_seed(seed)
-        pools = {name: _Pool(layer, self, generator) for name, layer in there.items()}
+        pools = {name: _CandidatePool(layer, self, generator) for name, layer in growing.items()}
         best: dict[str, Tensor] = {}
         idle = 0
         for number in range(self.passes):
-            for shown in watch(model, there, errors):
+            for observations in watch(model, growing, errors):
                 for name, pool in pools.items():
-                    pool.climb(shown[name])
+                    pool.climb(observations[name])
             improved = False
             for name, pool in pools.items():
                 now = pool.best_so_far()
@@ -144,13 +144,13 @@ class CorrelationRule:
             idle = 0 if improved else idle + 1
             if idle >= self.patience:
                 break
-        for shown in watch(model, there, errors):
+        for observations in watch(model, growing, errors):
             for name, pool in pools.items():
-                pool.measure(shown[name])
-        return {name: pool.choose() for name, pool in pools.items()}
+                pool.measure(observations[name])
+        return {name: pool.best() for name, pool in pools.items()}
 
 
-class _Pool:
+class _CandidatePool:
     """The candidates of one layer: `rule.candidates` for each of its neurons."""
 
     def __init__(self, layer: Dendritic, rule: CorrelationRule, generator: torch.Generator) -> None:
@@ -163,86 +163,89 @@ class _Pool:
         self.bias = bias.reshape(rule.candidates, layer.neurons)  # (C, out)
         self.cascade = layer.weight.new_zeros(rule.candidates, layer.dendrites, layer.neurons)  # (C, D, out)
         self.running = self._moments()
-        self.passed = self._moments()
-        self.whole = self._moments()
-        # Activation of each candidate against that of each dendrite the neuron has: [candidate][dendrite].
-        self.likeness = [
+        self.of_pass = self._moments()
+        self.of_all = self._moments()
+        # Of each candidate's activation and that of each dendrite the neuron has: [candidate][dendrite].
+        self.similarity = [
             [Moments(layer.neurons, layer.weight.device) for _ in range(layer.dendrites)]
             for _ in range(rule.candidates)
         ]
-        for tensor in self._learning():
+        for tensor in self._parameters():
             tensor.requires_grad_()
-        self.optimizer = torch.optim.Adam(self._learning(), lr=rule.learning_rate, maximize=True)
+        self.optimizer = torch.optim.Adam(self._parameters(), lr=rule.learning_rate, maximize=True)
 
-    def climb(self, seen: Seen) -> None:
+    def climb(self, observed: Observation) -> None:
         """Take one step up |S| on one batch."""
-        earlier = self._earlier(seen)
-        gradients = [torch.zeros_like(tensor) for tensor in self._learning()]
+        earlier = self._earlier(observed)
+        gradients = [torch.zeros_like(tensor) for tensor in self._parameters()]
         for c in range(self.rule.candidates):
             parts = (self.weight[c], self.bias[c], self.cascade[c])
             with torch.enable_grad():
                 leaves = [part.detach().requires_grad_() for part in parts]
-                a = seen.rows(self.layer, self.layer.fire(seen.x, leaves[0], leaves[1], leaves[2], earlier))
+                weight, bias, cascade = leaves
+                output = self.layer.activate(observed.x, weight, bias, cascade.unbind(), earlier)
+                a = observed.rows(self.layer, output)
             with torch.no_grad():
                 self.running[c].fade(self.rule.momentum)
-                self.running[c].add(a.detach(), seen.error)
-                self.passed[c].add(a.detach(), seen.error)
-                push = ascent(a.detach(), seen.error, self.running[c])
-            found = torch.autograd.grad(a, leaves, push, allow_unused=True)
+                self.running[c].add(a.detach(), observed.error)
+                self.of_pass[c].add(a.detach(), observed.error)
+                gradient_a = ascent(a.detach(), observed.error, self.running[c])
+            found = torch.autograd.grad(a, leaves, gradient_a, allow_unused=True)
             for gradient, part in zip(gradients, found, strict=True):
                 if part is not None:
                     gradient[c] = part
-        for tensor, gradient in zip(self._learning(), gradients, strict=True):
+        for tensor, gradient in zip(self._parameters(), gradients, strict=True):
             tensor.grad = _summed(gradient)
         self.optimizer.step()
 
     def best_so_far(self) -> Tensor:
         """Best |S| (out,) among each neuron's candidates during the last pass; begins the next one."""
-        best = torch.stack([m.correlation().abs() for m in self.passed]).amax(0)
-        self.passed = self._moments()
+        best = torch.stack([m.correlation().abs() for m in self.of_pass]).amax(0)
+        self.of_pass = self._moments()
         return best
 
     @torch.no_grad()
-    def measure(self, seen: Seen) -> None:
-        """Count one batch towards the |S| and the likeness that decide."""
-        earlier = self._earlier(seen)
-        had = [seen.rows(self.layer, activation) for activation in earlier]
+    def measure(self, observed: Observation) -> None:
+        """Add one batch to the moments of the |S| and the redundancy that decide."""
+        earlier = self._earlier(observed)
+        existing = [observed.rows(self.layer, activation) for activation in earlier]
         for c in range(self.rule.candidates):
-            fired = self.layer.fire(seen.x, self.weight[c], self.bias[c], self.cascade[c], earlier)
-            a = seen.rows(self.layer, fired)
-            self.whole[c].add(a, seen.error)
-            for dendrite, activation in enumerate(had):
-                self.likeness[c][dendrite].add(a, activation)
+            weight, bias, cascade = self.weight[c], self.bias[c], self.cascade[c].unbind()
+            output = self.layer.activate(observed.x, weight, bias, cascade, earlier)
+            a = observed.rows(self.layer, output)
+            self.of_all[c].add(a, observed.error)
+            for dendrite, activation in enumerate(existing):
+                self.similarity[c][dendrite].add(a, activation)
 
     @torch.no_grad()
-    def choose(self) -> Chosen:
-        """Take the candidate with the highest |S| of each neuron, unless it repeats a dendrite."""
-        correlation = torch.stack([m.correlation() for m in self.whole])  # (C, out)
-        refused = torch.zeros_like(correlation, dtype=torch.bool)
-        for c, row in enumerate(self.likeness):
+    def best(self) -> BestCandidates:
+        """Return the candidate with the highest |S| of each neuron that is not redundant."""
+        correlation = torch.stack([m.correlation() for m in self.of_all])  # (C, out)
+        rejected = torch.zeros_like(correlation, dtype=torch.bool)
+        for c, row in enumerate(self.similarity):
             for moments in row:
-                refused[c] |= moments.correlation().abs() > self.rule.redundancy
-        rank = torch.where(refused, -1.0, correlation.abs())
+                rejected[c] |= moments.correlation().abs() > self.rule.redundancy
+        rank = torch.where(rejected, -1.0, correlation.abs())
         winner = rank.argmax(0)
         neuron = torch.arange(self.layer.neurons, device=winner.device)
-        none = refused.all(0)
+        none = rejected.all(0)
         weight, bias = self.weight[winner, neuron], self.bias[winner, neuron]
         cascade = self.cascade.transpose(1, 2)[winner, neuron].T
         weight[none] = 0.0
         bias[none] = SILENT.get(self.layer.activation, 0.0)
         cascade = torch.where(none, 0.0, cascade)
         best = torch.where(none, 0.0, correlation[winner, neuron])
-        return Chosen(weight, bias, cascade, best, int(none.sum()))
+        return BestCandidates(weight, bias, cascade, best, int(none.sum()))
 
-    def _learning(self) -> list[Tensor]:
+    def _parameters(self) -> list[Tensor]:
         return [self.weight, self.bias, self.cascade]
 
     def _moments(self) -> list[Moments]:
         return [Moments(self.layer.neurons, self.layer.weight.device) for _ in range(self.rule.candidates)]
 
     @torch.no_grad()
-    def _earlier(self, seen: Seen) -> list[Tensor]:
-        return self.layer.dendrite_activations(seen.x)
+    def _earlier(self, observed: Observation) -> list[Tensor]:
+        return self.layer.dendrite_activations(observed.x)
 
 
 # Bias at which a dendrite without input weights stays at 0, where that is not 0 itself.

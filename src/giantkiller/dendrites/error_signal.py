@@ -1,4 +1,4 @@
-"""What error remains at each neuron of a network that stands still."""
+"""The error that remains at each neuron of a network that is not training: dL/dz of its pre-activation."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,22 +9,23 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from giantkiller.dendrites.layers import DendriteError, Dendritic
+from giantkiller.dendrites.exceptions import DendriteError
+from giantkiller.dendrites.layers import Dendritic
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Where a rule can see what error remains at each neuron.
+    """Data and loss from which a rule computes the error at each neuron.
 
     Attributes:
-        batches: the data, in an order that is the same every time it is gone through; an iterable that
-            can be gone through again (a list, a DataLoader), or a function that makes one.
-        loss: the training loss of a batch, a scalar that depends on the model's output.
-        mask: tells which positions of a batch count: a boolean tensor of the shape that a layer's output
+        batches: The data, in the same order every time; an iterable that can be iterated again (a list, a
+            DataLoader), or a function that makes one.
+        loss: Returns the training loss of a batch, a scalar that depends on the model's output.
+        mask: Returns which positions of a batch count: a boolean tensor of the shape that a layer's output
             has without its neuron axis, such as (batch, tokens). None if all do. Layers that have one
             position a sample, such as a pooler, count every sample.
-        averaged: the loss is a mean over the batch, not a sum; the errors of a small last batch are then
-            brought to the size of the others'.
+        averaged: Whether the loss is a mean over the batch, not a sum; the errors of a small last batch are
+            then scaled to the size of the others'.
     """
 
     batches: Iterable[Any] | Callable[[], Iterable[Any]]
@@ -33,26 +34,26 @@ class Errors:
     averaged: bool = True
 
     def passes(self) -> Iterable[Any]:
-        """Go through the data once more.
+        """Return the batches of one pass over the data.
 
         Raises:
-            DendriteError: the data can be gone through only once.
+            DendriteError: If the data can be iterated only once.
         """
         if callable(self.batches):
             return self.batches()
         if isinstance(self.batches, Iterator):
-            raise DendriteError("the batches can be gone through only once: give a list or a function")
+            raise DendriteError("batches can be iterated only once: pass a list or a function")
         return self.batches
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one batch shows of a layer.
+class Observation:
+    """Input of a layer and error at its neurons, for one batch.
 
     Attributes:
-        x: the layer's input; rows of it (positions, in) for a linear layer.
+        x: The layer's input; (positions, in) for a linear layer.
         error: (positions, neurons) delta = dL/dz of the positions that count.
-        keep: (all positions,) booleans still to be applied to outputs for `x`; None if `x` is cut already.
+        keep: (all positions,) booleans still to be applied to outputs for `x`; None if `x` is masked already.
     """
 
     x: Tensor
@@ -60,53 +61,55 @@ class Seen:
     keep: Tensor | None
 
     def rows(self, layer: Dendritic, output: Tensor) -> Tensor:
-        """Bring what the layer computes for `x` into the shape of `error`."""
+        """Reshape the layer's output for `x` to the shape of `error`."""
         flat = output.movedim(layer.neuron_axis, -1).reshape(-1, layer.neurons).to(self.error.dtype)
         return flat if self.keep is None else flat[self.keep]
 
 
-def watch(model: nn.Module, layers: Mapping[str, Dendritic], errors: Errors) -> Iterator[dict[str, Seen]]:
-    """Go through the data once and show input and error of each layer, batch by batch.
+def watch(
+    model: nn.Module, layers: Mapping[str, Dendritic], errors: Errors
+) -> Iterator[dict[str, Observation]]:
+    """Iterate over the data once and yield input and error of each layer, batch by batch.
 
-    The model stays as it is: it runs in evaluation mode, no gradient is stored in any parameter.
+    The model does not change: it runs in evaluation mode, no gradient is stored in any parameter.
 
     Raises:
-        DendriteError: there are no batches, the loss is no scalar or does not depend on a layer, an error
-            is not finite, or the mask fits a layer's positions in no way.
+        DendriteError: If there are no batches, the loss is no scalar or does not depend on a layer, an
+            error is not finite, or the mask does not fit a layer's positions.
     """
     number = -1
     for number, batch in enumerate(errors.passes()):
-        with _standing_still(model), _recording(layers) as calls, torch.enable_grad():
+        with _evaluating(model), _recording(layers) as calls, torch.enable_grad():
             loss = errors.loss(model, batch)
-            seen_calls = {name: list(pairs) for name, pairs in calls.items()}
+            recorded = {name: list(pairs) for name, pairs in calls.items()}
             _check_loss(loss)
-            outputs = [z for pairs in seen_calls.values() for _, z in pairs]
+            outputs = [z for pairs in recorded.values() for _, z in pairs]
             deltas = list(torch.autograd.grad(loss, outputs, allow_unused=True)) if outputs else []
         mask = None if errors.mask is None else errors.mask(batch)
-        shown = {}
+        observations = {}
         for name, layer in layers.items():
             parts = []
-            for x, z in seen_calls[name]:
+            for x, z in recorded[name]:
                 delta = deltas.pop(0)
                 if delta is not None:
-                    parts.append(_seen(name, layer, x, z, delta, mask, errors.averaged))
+                    parts.append(_observation(name, layer, x, z, delta, mask, errors.averaged))
             if not parts:
                 raise DendriteError(f"the loss does not depend on layer {name!r}: leave it out of the growth")
-            shown[name] = parts[0] if len(parts) == 1 else _joined(name, parts)
-            if not torch.isfinite(shown[name].error).all():
+            observations[name] = parts[0] if len(parts) == 1 else _concatenate(name, parts)
+            if not torch.isfinite(observations[name].error).all():
                 raise DendriteError(
                     f"the error at layer {name!r} has values that are not finite in batch {number}: "
                     "look for a loss that overflows or targets that are NaN"
                 )
-        yield shown
+        yield observations
     if number < 0:
-        raise DendriteError("there are no batches: dendrites cannot see any error")
+        raise DendriteError("there are no batches: no error can be computed")
 
 
-def _seen(
+def _observation(
     name: str, layer: Dendritic, x: Tensor, z: Tensor, delta: Tensor, mask: Tensor | None, averaged: bool
-) -> Seen:
-    """Cut positions that do not count, and bring the error to single rows of neurons."""
+) -> Observation:
+    """Drop positions that do not count, and flatten the error to rows of neurons."""
     delta = delta.movedim(layer.neuron_axis, -1)
     positions = delta.shape[:-1]
     size = positions[0] if averaged and positions else 1
@@ -126,15 +129,15 @@ def _seen(
             )
     if layer.neuron_axis == -1:
         x = x.reshape(-1, x.shape[-1])
-        return Seen(x if keep is None else x[keep], error, None)
-    return Seen(x, error, keep)
+        return Observation(x if keep is None else x[keep], error, None)
+    return Observation(x, error, keep)
 
 
-def _joined(name: str, parts: Sequence[Seen]) -> Seen:
-    """Put the calls of a layer that ran several times in one forward pass behind one another."""
+def _concatenate(name: str, parts: Sequence[Observation]) -> Observation:
+    """Concatenate the calls of a layer that ran several times in one forward pass."""
     if any(part.keep is not None for part in parts) or len({part.x.shape[1:] for part in parts}) > 1:
         raise DendriteError(f"layer {name!r} runs several times on inputs that do not match: leave it out")
-    return Seen(torch.cat([part.x for part in parts]), torch.cat([part.error for part in parts]), None)
+    return Observation(torch.cat([part.x for part in parts]), torch.cat([part.error for part in parts]), None)
 
 
 def _check_loss(loss: Any) -> None:
@@ -145,8 +148,8 @@ def _check_loss(loss: Any) -> None:
 
 
 @contextmanager
-def _standing_still(model: nn.Module) -> Iterator[None]:
-    """Run in evaluation mode for a while; every module gets its own mode back."""
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode for a while; every module gets its own mode back."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

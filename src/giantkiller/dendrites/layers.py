@@ -1,4 +1,4 @@
-"""Dendrites on linear layers: the layer itself, and nothing but torch.
+"""Linear and convolution layers whose neurons can have dendrites, and the formula that they compute.
 
     a_d = f(V_d x + c_d + sum over e < d of U[d, e] * a_e)      d = 1..D, elementwise per neuron
     y   = W x + b + sum over d of s_d * a_d
@@ -6,8 +6,7 @@
 A layer without dendrites is exactly the layer it extends, so plain checkpoints load straight in. The
 dendrites' weights are stacked in one tensor. The forward pass takes one product a dendrite, on views of
 it: one wider product would need the weights joined and its result cut into strided parts, and is no
-faster (benchmarks/dendrite_cost.py). This file imports nothing but torch, so that a checkpoint that
-carries it can be loaded alone.
+faster (benchmarks/dendrite_cost.py). Together with exceptions.py this file can be carried by a checkpoint.
 """
 
 import math
@@ -18,9 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from giantkiller.dendrites.exceptions import DendriteError
+
 
 def _tanh(net: Tensor) -> Tensor:
-    """Hyperbolic tangent; overwrites its argument."""
+    """Compute the hyperbolic tangent in place."""
     if net.dtype != torch.float32 or net.device.type != "cpu":
         return torch.tanh(net)
     # 2 sigmoid(2 v) - 1: on a CPU, PyTorch's own tanh takes as long as the product before it, its sigmoid
@@ -28,23 +29,84 @@ def _tanh(net: Tensor) -> Tensor:
     return torch.rsub(torch.sigmoid(net.mul_(2.0)), -1.0, alpha=-2.0)
 
 
+# Each may overwrite its argument.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
     "tanh": _tanh,
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
+    "sigmoid": torch.sigmoid_,
     "gelu": F.gelu,
 }
 DENDRITE_TENSORS = ("dendrite_weight", "dendrite_bias", "dendrite_strength", "dendrite_cascade")
 
 
-class DendriteError(ValueError):
-    """Something about dendrites that the caller can mend, in one sentence."""
+class DendriteFormula(nn.Module):
+    """The formula of a layer with dendrites, however it stores them.
+
+    A mix-in, to stand before `nn.Linear` or `nn.Conv*d` in the bases.
+
+    Attributes:
+        neuron_axis: The axis of the output on which the neurons lie, counted from the end.
+        activation: Name of f, one of `ACTIVATIONS`.
+        detached: Whether no error may pass through the dendrites to earlier layers. It changes gradients
+            only, never outputs, and concerns training alone: it is not saved.
+    """
+
+    neuron_axis = -1
+    weight: Tensor
+    bias: Any
+    activation: str
+    detached: bool
+
+    def activate(
+        self, x: Tensor, weight: Tensor, bias: Tensor, links: Sequence[Any], earlier: Sequence[Tensor]
+    ) -> Tensor:
+        """Compute the activations of the dendrites of one depth.
+
+        Args:
+            x: Input of the layer.
+            weight: (dendrites, ...) their input weights.
+            bias: (dendrites,) their biases.
+            links: Their cascade weights from each earlier depth, as the layer stores them.
+            earlier: Activations of the dendrites of each earlier depth.
+        """
+        net = self._product(x, weight, bias)
+        for depth, activation in enumerate(earlier):
+            net = self._add_link(net, links[depth], activation)
+        return ACTIVATIONS[self.activation](net)
+
+    def _add_dendrites(self, x: Tensor, y: Tensor) -> Tensor:
+        """Add the dendrites' activations for input x to the plain output y, which may be overwritten."""
+        x = x.detach() if self.detached else x
+        activations: list[Tensor] = []
+        for weight, bias, links, strength in self._depths():
+            activations.append(self.activate(x, weight, bias, links, activations))
+            y = self._add_activation(y, strength, activations[-1])
+        return y
+
+    def _along_neurons(self, values: Tensor, dtype: torch.dtype) -> Tensor:
+        """Shape one value a neuron so that it broadcasts over an output; autocast may ask another type."""
+        values = values.to(dtype)
+        return values if self.neuron_axis == -1 else values.reshape(-1, *(1,) * (-self.neuron_axis - 1))
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Apply the layer's linear map with other weights."""
+        raise NotImplementedError
+
+    def _depths(self) -> Sequence[tuple[Tensor, Tensor, Sequence[Any], Any]]:
+        """Return input weights, biases, cascade weights and strengths, depth by depth."""
+        raise NotImplementedError
+
+    def _add_link(self, net: Tensor, link: Any, activation: Tensor) -> Tensor:
+        """Add an earlier depth's activations, times their cascade weights, to a depth's net input."""
+        raise NotImplementedError
+
+    def _add_activation(self, y: Tensor, strength: Any, activation: Tensor) -> Tensor:
+        """Add a depth's activations, times their strengths, to the layer's output."""
+        raise NotImplementedError
 
 
-class Dendritic(nn.Module):
-    """What dendritic layers of any kind share: the dendrites' tensors, growth, and the sum at the neuron.
-
-    A mix-in, to stand before `nn.Linear` or `nn.Conv*d` in the bases. `neuron_axis` counts from the end.
+class Dendritic(DendriteFormula):
+    """A layer on which each neuron has the same number of dendrites: their tensors and their growth.
 
     Attributes:
         dendrite_weight: (D * out, ...) stacked input weights V, or None without dendrites.
@@ -52,20 +114,12 @@ class Dendritic(nn.Module):
         dendrite_strength: (D, out) output weights s, or None.
         dendrite_cascade: (D * (D - 1) / 2, out) weights U of the pairs (d, e), e < d, in the order
             (1, 0), (2, 0), (2, 1), ...; None with fewer than two dendrites.
-        activation: name of f, one of `ACTIVATIONS`.
-        detached: True while no error may pass through the dendrites to earlier layers. It changes
-            gradients only, never outputs, and is a matter of training: it is not saved.
     """
 
-    neuron_axis = -1
-    weight: Tensor
-    bias: Any
     dendrite_weight: nn.Parameter | None
     dendrite_bias: nn.Parameter | None
     dendrite_strength: nn.Parameter | None
     dendrite_cascade: nn.Parameter | None
-    activation: str
-    detached: bool
 
     @property
     def dendrites(self) -> int:
@@ -77,11 +131,11 @@ class Dendritic(nn.Module):
         """Number of neurons, that is, output features or channels."""
         return self.weight.shape[0]
 
-    def start_bare(self, activation: str = "tanh") -> None:
-        """Begin without dendrites.
+    def clear_dendrites(self, activation: str = "relu") -> None:
+        """Remove all dendrites and set the activation of those to come.
 
         Raises:
-            DendriteError: the activation is unknown.
+            DendriteError: If the activation is unknown.
         """
         if activation not in ACTIVATIONS:
             raise DendriteError(f"unknown activation {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
@@ -107,16 +161,16 @@ class Dendritic(nn.Module):
         cascade weights start at 0.
 
         Args:
-            count: how many dendrites each neuron gets.
+            count: Number of dendrites that each neuron gets.
             weight: (count * out, ...) their input weights; by default drawn as `nn.Linear` draws its
                 own, uniformly within 1 / sqrt(fan in), times `scale`.
             bias: (count * out,) their biases; by default drawn likewise.
             cascade: (new pairs, out) their cascade weights; zero by default.
-            scale: factor on drawn weights and biases.
+            scale: Factor on drawn weights and biases.
             generator: CPU generator of the random draws, so that every process can draw the same.
 
         Raises:
-            DendriteError: `count` is negative, or a given tensor has the wrong shape.
+            DendriteError: If `count` is negative, or a given tensor has the wrong shape.
         """
         if count < 0:
             raise DendriteError(f"cannot grow {count} dendrites: the number must not be negative")
@@ -132,14 +186,14 @@ class Dendritic(nn.Module):
             bias = self.draw((count * self.neurons,), scale, generator)
         if cascade is None:
             cascade = self.weight.new_zeros(new_pairs, self.neurons)
-        for name, given, shape in (
+        for name, tensor, shape in (
             ("weight", weight, weight_shape),
             ("bias", bias, weight_shape[:1]),
             ("cascade", cascade, (new_pairs, self.neurons)),
         ):
-            if tuple(given.shape) != shape:
+            if tuple(tensor.shape) != shape:
                 raise DendriteError(
-                    f"dendrite {name} has shape {tuple(given.shape)}, this layer needs {shape}"
+                    f"dendrite {name} has shape {tuple(tensor.shape)}, this layer needs {shape}"
                 )
         self._append("dendrite_weight", weight)
         self._append("dendrite_bias", bias)
@@ -148,7 +202,11 @@ class Dendritic(nn.Module):
             self._append("dendrite_cascade", cascade)
 
     def freeze_dendrites(self, frozen: bool) -> None:
-        """Hold input and cascade weights and let no error pass through dendrites, or let all of it learn."""
+        """Freeze input and cascade weights and let no error pass through dendrites, or let all of it learn.
+
+        Args:
+            frozen: Whether to freeze.
+        """
         self.detached = frozen
         for tensor in (self.dendrite_weight, self.dendrite_bias, self.dendrite_cascade):
             if tensor is not None:
@@ -157,54 +215,29 @@ class Dendritic(nn.Module):
     def allocate(self, count: int) -> None:
         """Make room for exactly `count` dendrites whose weights arrive later, as a loaded state does.
 
-        Until then they are fresh dendrites of strength 0. Dendrites that were there before are dropped.
+        Until then they are fresh dendrites of strength 0. Earlier dendrites are dropped.
 
         Raises:
-            DendriteError: `count` is negative.
+            DendriteError: If `count` is negative.
         """
-        self.start_bare(self.activation)
+        self.clear_dendrites(self.activation)
         self.grow(count)
 
     def dendrite_activations(self, x: Tensor) -> list[Tensor]:
-        """Activation of each dendrite for an input of this layer; each has the shape of the output."""
-        if self.dendrite_weight is None or self.dendrite_bias is None:
-            return []
-        stacked, biases, cascade = self.dendrite_weight, self.dendrite_bias, self.dendrite_cascade
-        if cascade is None:
-            return [self.fire(x, stacked, biases, None, ())]
-        fired: list[Tensor] = []
-        for number in range(self.dendrites):
-            rows = slice(number * self.neurons, (number + 1) * self.neurons)
-            links = cascade[number * (number - 1) // 2 :][:number]
-            fired.append(self.fire(x, stacked[rows], biases[rows], links, fired))
-        return fired
-
-    def fire(
-        self, x: Tensor, weight: Tensor, bias: Tensor, links: Tensor | None, earlier: Sequence[Tensor]
-    ) -> Tensor:
-        """Activation of one dendrite a neuron.
-
-        Args:
-            x: input of the layer.
-            weight: (out, ...) the dendrites' input weights.
-            bias: (out,) their biases.
-            links: (len(earlier), out) their cascade weights; None without earlier dendrites.
-            earlier: activations of the earlier dendrites of the same neurons.
-        """
-        net = self._product(x, weight, bias)
-        for row, activation in enumerate(earlier):
-            assert links is not None
-            net = torch.addcmul(net, self._along_neurons(links[row], net.dtype), activation)
-        return ACTIVATIONS[self.activation](net)
+        """Compute the activation of each dendrite for an input x; each has the shape of the output."""
+        activations: list[Tensor] = []
+        for weight, bias, links, _ in self._depths():
+            activations.append(self.activate(x, weight, bias, links, activations))
+        return activations
 
     def dendrite_parameters(self) -> int:
-        """Number of parameters that the dendrites of this layer have."""
+        """Return the number of parameters that the dendrites of this layer have."""
         tensors = (getattr(self, name) for name in DENDRITE_TENSORS)
         return sum(tensor.numel() for tensor in tensors if tensor is not None)
 
     @torch.no_grad()
     def used(self) -> Tensor:
-        """Tell which dendrites can change the output, as booleans (D, out).
+        """Return which dendrites can change the output, as booleans (D, out).
 
         Those are the ones whose strength is not 0, and those that feed such a one through the cascade.
         """
@@ -218,41 +251,20 @@ class Dendritic(nn.Module):
         return used
 
     def unused_parameters(self) -> int:
-        """Number of parameters of dendrites that cannot change the output (see `used`)."""
+        """Return the number of parameters of dendrites that cannot change the output (see `used`)."""
         used = self.used()
         fan_in = self.weight[0].numel()
-        idle = sum(
-            int((~used[dendrite]).sum()) * (fan_in + 2 + dendrite) for dendrite in range(self.dendrites)
-        )
-        # Links of an idle dendrite into one that has an effect: they are 0, and theirs.
+        unused = sum(int((~used[depth]).sum()) * (fan_in + 2 + depth) for depth in range(self.dendrites))
+        # Links of an unused dendrite into a used one: they are 0, and count with the unused one.
         for later in range(self.dendrites):
             for earlier in range(later):
-                idle += int((used[later] & ~used[earlier]).sum())
-        return idle
+                unused += int((used[later] & ~used[earlier]).sum())
+        return unused
 
     def extra_repr(self) -> str:
-        """Tell the number of dendrites beside what the plain layer tells."""
+        """Return what the plain layer's does, and the number of dendrites."""
         own = super().extra_repr()
         return f"{own}, dendrites={self.dendrites}, activation={self.activation}"
-
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Apply the layer's linear map with other weights."""
-        raise NotImplementedError
-
-    def _branched(self, x: Tensor, y: Tensor) -> Tensor:
-        """Add the dendrites' activations for input x to the plain output y, in place."""
-        strength = self.dendrite_strength
-        if strength is None:
-            return y
-        fired = self.dendrite_activations(x.detach() if self.detached else x)
-        for row, activation in enumerate(fired):
-            y = y.addcmul_(self._along_neurons(strength[row], y.dtype), activation)
-        return y
-
-    def _along_neurons(self, values: Tensor, dtype: torch.dtype) -> Tensor:
-        """Shape one value a neuron so that it broadcasts over an output; autocast may ask another type."""
-        values = values.to(dtype)
-        return values if self.neuron_axis == -1 else values.reshape(-1, *(1,) * (-self.neuron_axis - 1))
 
     def draw(self, shape: tuple[int, ...], scale: float, generator: torch.Generator | None) -> Tensor:
         """Draw uniformly within scale / sqrt(fan in), as `nn.Linear` and `nn.Conv*d` do."""
@@ -260,6 +272,30 @@ class Dendritic(nn.Module):
         device = self.weight.device if generator is None else generator.device
         values = torch.empty(shape, dtype=self.weight.dtype, device=device)
         return values.uniform_(-bound, bound, generator=generator).to(self.weight.device)
+
+    def _depths(self) -> Sequence[tuple[Tensor, Tensor, Sequence[Any], Any]]:
+        weight, bias, strength = self.dendrite_weight, self.dendrite_bias, self.dendrite_strength
+        if weight is None or bias is None or strength is None:
+            return ()
+        cascade = self.dendrite_cascade
+        if cascade is None:  # the common case, without any slicing
+            return ((weight, bias, (), strength[0]),)
+        size, links = self.neurons, cascade.unbind()
+        return [
+            (
+                weight[depth * size : (depth + 1) * size],
+                bias[depth * size : (depth + 1) * size],
+                links[depth * (depth - 1) // 2 : depth * (depth + 1) // 2],
+                strength[depth],
+            )
+            for depth in range(self.dendrites)
+        ]
+
+    def _add_link(self, net: Tensor, link: Any, activation: Tensor) -> Tensor:
+        return torch.addcmul(net, self._along_neurons(link, net.dtype), activation)
+
+    def _add_activation(self, y: Tensor, strength: Any, activation: Tensor) -> Tensor:
+        return y.addcmul_(self._along_neurons(strength, y.dtype), activation)
 
     def _append(self, name: str, rows: Tensor) -> None:
         """Extend a stacked parameter; what was there keeps its values and whether it learns."""
@@ -273,16 +309,16 @@ class DendriticLinear(Dendritic, nn.Linear):
     """An `nn.Linear` whose neurons can have dendrites; neurons lie on the last axis, as always.
 
     Args:
-        in_features: size of the input's last axis.
-        out_features: size of the output's last axis, the number of neurons.
-        bias: whether the plain part has a bias; dendrites always have one.
-        device: where the parameters live.
-        dtype: type of the parameters.
-        dendrites: how many dendrites each neuron has from the start.
-        activation: one of `ACTIVATIONS`.
+        in_features: Size of the input's last axis.
+        out_features: Size of the output's last axis, the number of neurons.
+        bias: Whether the plain part has a bias; dendrites always have one.
+        device: Where the parameters live.
+        dtype: Type of the parameters.
+        dendrites: Number of dendrites that each neuron has from the start.
+        activation: One of `ACTIVATIONS`.
 
     Raises:
-        DendriteError: unknown activation or negative number of dendrites.
+        DendriteError: If the activation is unknown or the number of dendrites negative.
     """
 
     def __init__(
@@ -294,54 +330,43 @@ class DendriticLinear(Dendritic, nn.Linear):
         dtype: Any = None,
         *,
         dendrites: int = 0,
-        activation: str = "tanh",
+        activation: str = "relu",
     ) -> None:
         super().__init__(in_features, out_features, bias=bias, device=device, dtype=dtype)
-        self.start_bare(activation)
+        self.clear_dendrites(activation)
         self.grow(dendrites)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        if (
-            self.activation == "tanh"
-            and input.is_cpu
-            and input.dtype is torch.float32
-            and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
-        ):
-            return self._with_tanh(input)
-        return self._branched(input, F.linear(input, self.weight, self.bias))
-
-    def _with_tanh(self, input: Tensor) -> Tensor:
-        """Add tanh dendrites in fewer passes over the output than the general sum takes, on a CPU.
-
-        s tanh(v) = 2 s sigmoid(2 v) - s, and the constant joins the bias.
-        """
-        # nn.Module's own lookup of a parameter takes time that shows in a small model, so they are read from
-        # the dictionary, where those with a parametrization are not to be found.
-        own: dict[str, Any] = self._parameters
-        try:
-            weight, bias, strengths = own["weight"], own["bias"], own["dendrite_strength"]
-            stacked, shifts, cascade = own["dendrite_weight"], own["dendrite_bias"], own["dendrite_cascade"]
-        except KeyError:
-            strengths = None
-        if strengths is None:
-            return self._branched(input, F.linear(input, self.weight, self.bias))
-        total = strengths.squeeze(0) if cascade is None else strengths.sum(0)
-        y = F.linear(input, weight, -total if bias is None else bias - total)
-        x = input.detach() if self.detached else input
-        if cascade is None:
-            return y.addcmul_(total, F.linear(x, stacked, shifts).mul_(2).sigmoid_(), value=2)
-        fired: list[Tensor] = []
-        parts = zip(stacked.chunk(len(strengths)), shifts.chunk(len(strengths)), strengths, strict=True)
-        for number, (weights, biases, strength) in enumerate(parts):
-            net = F.linear(x, weights, biases)
-            for earlier, activation in enumerate(fired):
-                link = cascade[number * (number - 1) // 2 + earlier]
-                net = torch.addcmul(net, link, 2 * activation - 1)
-            fired.append(net.mul_(2).sigmoid_())
-            y = y.addcmul_(strength, fired[number], value=2)
-        return y
+        return self._add_dendrites(input, F.linear(input, self.weight, self.bias))
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)
+
+
+class DendriticConv1d(Dendritic, nn.Conv1d):
+    """An `nn.Conv1d` whose channels can have dendrites, at every position alike; made by `perforate`."""
+
+    neuron_axis = -2
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in channels, length) to (..., out channels, length)."""
+        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = self._conv_forward(x, weight, bias)
+        return y
+
+
+class DendriticConv2d(Dendritic, nn.Conv2d):
+    """An `nn.Conv2d` whose channels can have dendrites, at every position alike; made by `perforate`."""
+
+    neuron_axis = -3
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map (..., in channels, height, width) to (..., out channels, height, width)."""
+        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = self._conv_forward(x, weight, bias)
+        return y

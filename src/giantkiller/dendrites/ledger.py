@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from giantkiller.dendrites.layers import DendriteError
+from giantkiller.dendrites.exceptions import DendriteError
 
 FORMAT = 1
 FILE = "ledger.json"
@@ -17,17 +17,17 @@ class Attempt:
     """One phase of training and what came of it.
 
     Attributes:
-        number: 0 is the model before growth.
-        grown: the layers that got dendrites in this attempt, with the number they had then.
-        before: best score before the attempt; None for the first.
-        score: score after it.
-        kept: whether its model became the best one.
-        parameters: of the whole model in this attempt.
-        dendrite_parameters: of its dendrites.
-        grow_seconds: spent on making the dendrites.
-        fit_seconds: spent on training and scoring with them.
-        correlations: mean |S| of the new dendrites by layer, where the rule measures it.
-        curve: (seconds since the phase began, score), as far as the training told.
+        number: Index of the attempt; 0 is the model before growth.
+        grown: Number of dendrites, after growth, of each layer that grew in this attempt.
+        before: Best score before the attempt; None for the first.
+        score: Score after it.
+        kept: Whether its model became the best one.
+        parameters: Number of parameters of the whole model in this attempt.
+        dendrite_parameters: Number of parameters of its dendrites.
+        grow_seconds: Seconds spent on making the dendrites.
+        fit_seconds: Seconds spent on training and scoring with them.
+        correlations: Mean |S| of the new dendrites by layer, where the rule measures it.
+        curve: (seconds since the phase began, score), as far as the training reports it.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """All the time that the attempt took."""
+        """Seconds that the attempt took."""
         return self.grow_seconds + self.fit_seconds
 
 
@@ -53,9 +53,9 @@ class Ledger:
     """All attempts of one growth, in order.
 
     Attributes:
-        recipe: what the growth was asked to do; a resumed growth must be asked the same.
-        attempts: what was done.
-        reason: why growth ended; None while it goes on.
+        recipe: All settings of the growth; a resumed growth must have the same.
+        attempts: The attempts so far.
+        reason: Why growth ended; None while it goes on.
     """
 
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Ledger:
         return len(kept) - 1 - max((i for i, yes in enumerate(kept) if yes), default=-1)
 
     def table(self) -> str:
-        """Tell the attempts as a table for people."""
+        """Return the attempts as a table for people."""
         head = ("attempt", "dendrites on", "score", "change", "kept", "parameters", "of dendrites", "seconds")
         rows = [head]
         for a in self.attempts:
@@ -92,7 +92,7 @@ class Ledger:
         return "\n".join(lines + ([self.reason] if self.reason else []))
 
     def to_dict(self) -> dict[str, Any]:
-        """Tell everything in plain types, as it is written to disk."""
+        """Return everything in JSON types, as it is written to disk."""
         return {
             "format": FORMAT,
             "recipe": self.recipe,
@@ -101,7 +101,11 @@ class Ledger:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the ledger into a folder; the file is replaced whole."""
+        """Write the ledger into a folder; the file is replaced whole.
+
+        Raises:
+            OSError: If the file cannot be written; an earlier one stays.
+        """
         partial = folder / (FILE + ".partial")
         partial.write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
         partial.replace(folder / FILE)
@@ -111,38 +115,39 @@ def read_ledger(folder: Path | str) -> Ledger:
     """Read the ledger that growth wrote into a folder.
 
     Raises:
-        DendriteError: there is none, or it is damaged or of another format.
+        DendriteError: If there is none, or it is damaged or of another format.
     """
     path = Path(folder) / FILE
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DendriteError(
             f"no growth ledger at {path}: give the folder that Grower wrote ({error.strerror})"
         ) from None
     except ValueError as error:
         raise DendriteError(f"{path} is damaged: {error}") from None
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise DendriteError(f"{path} is not a growth ledger of format {FORMAT}")
     try:
-        attempts = [_attempt(row) for row in told["attempts"]]
-        reason = None if told["reason"] is None else str(told["reason"])
-        return Ledger(dict(told["recipe"]), attempts, reason)
+        attempts = [_attempt(row) for row in record["attempts"]]
+        reason = None if record["reason"] is None else str(record["reason"])
+        return Ledger(dict(record["recipe"]), attempts, reason)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DendriteError(f"{path} is damaged: {type(error).__name__} {error}") from None
 
 
 def _attempt(row: dict[str, Any]) -> Attempt:
-    """Read one attempt; every field must be there with its own type."""
-    known = {f.name: row[f.name] for f in fields(Attempt)}
-    known["grown"] = {str(name): int(count) for name, count in known["grown"].items()}
-    known["correlations"] = {str(name): float(value) for name, value in known["correlations"].items()}
-    known["curve"] = [(float(seconds), float(score)) for seconds, score in known["curve"]]
+    """Read one attempt; every field must be present with its own type."""
+    values = {f.name: row[f.name] for f in fields(Attempt)}
+    values["grown"] = {str(name): int(count) for name, count in values["grown"].items()}
+    values["correlations"] = {str(name): float(value) for name, value in values["correlations"].items()}
+    values["curve"] = [(float(seconds), float(score)) for seconds, score in values["curve"]]
     for name in ("number", "parameters", "dendrite_parameters"):
-        known[name] = int(known[name])
+        values[name] = int(values[name])
     for name in ("score", "grow_seconds", "fit_seconds"):
-        known[name] = float(known[name])
-    known["before"] = None if known["before"] is None else float(known["before"])
-    if not isinstance(known["kept"], bool) or not math.isfinite(known["grow_seconds"] + known["fit_seconds"]):
-        raise ValueError("an attempt has values that cannot be")
-    return Attempt(**known)
+        values[name] = float(values[name])
+    values["before"] = None if values["before"] is None else float(values["before"])
+    seconds = values["grow_seconds"] + values["fit_seconds"]
+    if not isinstance(values["kept"], bool) or not math.isfinite(seconds):
+        raise ValueError("an attempt has values of another type")
+    return Attempt(**values)

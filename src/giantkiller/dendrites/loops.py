@@ -10,24 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from giantkiller.dendrites import state as states
-from giantkiller.dendrites.growth import Phase
-from giantkiller.dendrites.layers import DendriteError
+from giantkiller.dendrites.exceptions import DendriteError
+from giantkiller.dendrites.growth import GrowthPhase
 
 
 @dataclass
 class PlainLoop:
-    """Train over batches until the validation score stands still, and keep the best model.
+    """Train over batches until the validation score stops rising, and keep the best model.
 
     Use it as `Grower(model, fit=loop.fit, score=loop.score)`.
 
     Attributes:
-        batches: what one epoch goes through; an iterable that can be gone through again, or a function.
-        loss: the training loss of a batch.
-        score: of a model on validation data; higher is better.
-        optimizer: makes an optimizer for the parameters that learn in this phase.
-        epochs: most epochs of a phase.
-        patience: a phase ends after so many epochs in a row without a better score.
-        scheduler: makes a learning rate scheduler for the optimizer, stepped once an epoch.
+        batches: The batches of one epoch; an iterable that can be iterated again (a list, a DataLoader), or a
+            function that makes one.
+        loss: Returns the training loss of a batch.
+        score: Returns the validation score of a model; higher is better.
+        optimizer: Makes an optimizer for the parameters that learn in this phase.
+        epochs: Maximum number of epochs of a phase.
+        patience: Number of epochs in a row without a better score after which a phase ends.
+        scheduler: Makes a learning rate scheduler for the optimizer, stepped once an epoch.
     """
 
     batches: Iterable[Any] | Callable[[], Iterable[Any]]
@@ -38,20 +39,20 @@ class PlainLoop:
     patience: int = 3
     scheduler: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler] | None = None
 
-    def fit(self, model: nn.Module, phase: Phase | None = None) -> None:
+    def fit(self, model: nn.Module, phase: GrowthPhase | None = None) -> None:
         """Train one phase, in place.
 
         Raises:
-            DendriteError: the batches are empty or can be gone through only once, or nothing learns.
+            DendriteError: If the batches are empty or can be iterated only once, or nothing learns.
         """
         learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not learning:
             raise DendriteError("no parameter of the model learns: unfreeze what is to be trained")
         if isinstance(self.batches, Iterator):
-            raise DendriteError("the batches can be gone through only once: give a list or a function")
+            raise DendriteError("batches can be iterated only once: pass a list or a function")
         optimizer = self.optimizer(learning)
         scheduler = self.scheduler(optimizer) if self.scheduler else None
-        best, best_score, idle = states.take(model), -float("inf"), 0
+        best, best_score, idle = states.capture(model), -float("inf"), 0
         for _ in range(self.epochs):
             model.train()
             seen = 0
@@ -69,10 +70,10 @@ class PlainLoop:
                 phase.report(score)
             idle += 1
             if score > best_score:
-                best, best_score, idle = states.take(model), score, 0
+                best, best_score, idle = states.capture(model), score, 0
             if idle >= self.patience:
                 break
-        states.put(model, best)
+        states.restore(model, best)
 
 
 @dataclass
@@ -84,30 +85,30 @@ class TrainerLoop:
     `phase.folder` resumes from its last checkpoint there.
 
     Attributes:
-        make: makes a trainer for a model, called `make(model)` or, if it has a parameter of that name,
+        make: Makes a trainer for a model, called `make(model)` or, if it has a parameter of that name,
             `make(model, phase=...)`; the phase is None for a trainer that only scores.
-        metric: the name of the score among the metrics that `trainer.evaluate()` returns.
-        higher_is_better: False for a loss, which then counts negative.
+        metric: Name of the score among the metrics that `trainer.evaluate()` returns.
+        higher_is_better: False for a loss, whose negative is then the score.
     """
 
     make: Callable[..., Any]
     metric: str = "eval_loss"
     higher_is_better: bool = False
 
-    def fit(self, model: nn.Module, phase: Phase) -> None:
+    def fit(self, model: nn.Module, phase: GrowthPhase) -> None:
         """Train one phase, in place."""
         from transformers import TrainerCallback
 
         loop = self
 
         class Report(TrainerCallback):
-            """Tell the growth each validation score."""
+            """Report each validation score to the growth."""
 
             def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
                 if loop.metric in kwargs.get("metrics", {}):
                     phase.report(loop._signed(kwargs["metrics"]))
 
-        trainer = self._made(model, phase)
+        trainer = self._trainer(model, phase)
         trainer.add_callback(Report())
         trainer.train(resume_from_checkpoint=_last_checkpoint(trainer.args.output_dir, phase.folder))
 
@@ -115,15 +116,15 @@ class TrainerLoop:
         """Score a model on the trainer's own evaluation data.
 
         Raises:
-            DendriteError: the evaluation has no such metric.
+            DendriteError: If the evaluation has no such metric.
         """
-        metrics = self._made(model, None).evaluate()
+        metrics = self._trainer(model, None).evaluate()
         if self.metric not in metrics:
             known = ", ".join(sorted(metrics))
             raise DendriteError(f"the trainer's evaluation has no metric {self.metric!r}: it has {known}")
         return self._signed(metrics)
 
-    def _made(self, model: nn.Module, phase: Phase | None) -> Any:
+    def _trainer(self, model: nn.Module, phase: GrowthPhase | None) -> Any:
         wants_phase = "phase" in inspect.signature(self.make).parameters
         return self.make(model, **({"phase": phase} if wants_phase else {}))
 
@@ -133,7 +134,7 @@ class TrainerLoop:
 
 
 def _last_checkpoint(output: str | None, folder: Path | None) -> str | None:
-    """Find where a killed phase left off, if its trainer wrote into the phase's own folder."""
+    """Return the last checkpoint of a killed phase, if its trainer wrote into the phase's own folder."""
     if output is None or folder is None or not Path(output).resolve().is_relative_to(folder.resolve()):
         return None
     from transformers.trainer_utils import get_last_checkpoint

@@ -1,4 +1,4 @@
-"""Means, variances and covariance of two signals per neuron, gathered batch by batch."""
+"""Means, variances and covariance of two signals per neuron, accumulated batch by batch."""
 
 import torch
 import torch.distributed as dist

@@ -1,4 +1,4 @@
-"""Choose the layers of a model that may carry dendrites, and tell what a model has of them."""
+"""Choose the layers of a model that may carry dendrites, and count what they have."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
-from giantkiller.dendrites.layers import ACTIVATIONS, DendriteError, Dendritic, DendriticLinear
+from giantkiller.dendrites.exceptions import DendriteError
+from giantkiller.dendrites.layers import (
+    ACTIVATIONS,
+    Dendritic,
+    DendriticConv1d,
+    DendriticConv2d,
+    DendriticLinear,
+)
 
 Where = str | type[nn.Module] | tuple[type[nn.Module], ...] | Callable[[str, nn.Module], bool]
 
@@ -19,33 +25,33 @@ DENDRITIC: dict[type[nn.Module], type[Dendritic]] = {
 }
 
 
-def perforate(model: nn.Module, where: Where = nn.Linear, *, activation: str = "tanh") -> list[str]:
+def perforate(model: nn.Module, where: Where = nn.Linear, *, activation: str = "relu") -> list[str]:
     """Turn layers into dendritic ones, in place and without dendrites yet: nothing else changes.
 
     The modules and their parameters stay the same objects, so optimizers, hooks and other references
     to them remain valid. The model is left as it was if anything is refused.
 
     Args:
-        model: any module that holds the layers.
-        where: a regular expression searched for in the layers' names, a layer type (or a tuple of
-            them), or a callable of name and module that says yes or no.
-        activation: of the dendrites, one of `ACTIVATIONS`.
+        model: Any module that holds the layers.
+        where: A regular expression searched for in the layers' names, a layer type (or a tuple of
+            them), or a predicate of name and module.
+        activation: Activation function of the dendrites, one of `ACTIVATIONS`.
 
     Returns:
         Names of the layers, in the order of `model.named_modules()`.
 
     Raises:
-        DendriteError: no layer fits, or one of them is dendritic already, shares its weight with another
+        DendriteError: If no layer fits, or one of them is dendritic already, shares its weight with another
             module, has a replaced `forward`, or is of a kind whose neurons have no axis of their own.
     """
     if activation not in ACTIVATIONS:
         raise DendriteError(f"unknown activation {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
-    asked = _matcher(where)
+    matches = _matcher(where)
     chosen: dict[str, nn.Module] = {}
     already: list[str] = []
     refused: list[str] = []
     for name, module in model.named_modules(remove_duplicate=False):
-        if not name or not asked(name, module):
+        if not name or not matches(name, module):
             continue
         if isinstance(module, Dendritic) or any(key.startswith("dendrite_") for key in module._parameters):
             already.append(name)
@@ -62,13 +68,13 @@ def perforate(model: nn.Module, where: Where = nn.Linear, *, activation: str = "
             f"layer {refused[0]} cannot carry dendrites: only {_kinds()} have neurons on an axis of their own"
         )
     if not chosen:
-        there = [
+        capable = [
             name
             for name, module in model.named_modules()
             if type(module) in DENDRITIC or isinstance(module, Dendritic)
         ]
         unfit = f"; {', '.join(refused[:5])} cannot carry dendrites" if refused else ""
-        raise DendriteError(f"no layer fits {where!r}{unfit}: this model has {_listed(there)}")
+        raise DendriteError(f"no layer fits {where!r}{unfit}: this model has {_listed(capable)}")
     _refuse_shared(model, chosen)
     for name, module in chosen.items():
         if "forward" in vars(module):
@@ -78,31 +84,31 @@ def perforate(model: nn.Module, where: Where = nn.Linear, *, activation: str = "
         # In place, so that everything that refers to the module goes on doing so.
         module.__class__ = kind
         assert isinstance(module, Dendritic)
-        module.start_bare(activation)
-    _leave_fast_path(model)
+        module.clear_dendrites(activation)
+    _disable_fast_path(model)
     return list(chosen)
 
 
 def dendritic_layers(model: nn.Module) -> dict[str, Dendritic]:
-    """Name the dendritic layers of a model, in the order of `model.named_modules()`."""
+    """Return the dendritic layers of a model by name, in the order of `model.named_modules()`."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Dendritic)}
 
 
 def named_layers(model: nn.Module, names: Iterable[str]) -> dict[str, Dendritic]:
-    """Find dendritic layers by name.
+    """Return some dendritic layers of a model by name.
 
     Raises:
-        DendriteError: a name that is no dendritic layer of this model.
+        DendriteError: If a name is no dendritic layer of this model.
     """
-    there = dendritic_layers(model)
+    layers = dendritic_layers(model)
     for name in names:
-        if name not in there:
-            raise DendriteError(f"no dendritic layer {name!r}: this model has {_listed(list(there))}")
-    return {name: there[name] for name in names}
+        if name not in layers:
+            raise DendriteError(f"no dendritic layer {name!r}: this model has {_listed(list(layers))}")
+    return {name: layers[name] for name in names}
 
 
 def counts(model: nn.Module) -> dict[str, int]:
-    """Tell how many dendrites each dendritic layer has, by name, layers without any left out."""
+    """Return the number of dendrites of each layer that has any, by name."""
     return {name: layer.dendrites for name, layer in dendritic_layers(model).items() if layer.dendrites}
 
 
@@ -110,11 +116,11 @@ def allocate(model: nn.Module, dendrites: Mapping[str, int]) -> None:
     """Make room for dendrites whose weights arrive later, so that a grown state can be loaded.
 
     Args:
-        model: perforated, at least where `dendrites` says.
-        dendrites: how many each layer is to have, by name, as `counts` tells; the others get none.
+        model: A model, perforated at least at the layers of `dendrites`.
+        dendrites: Number of dendrites of each layer by name, as `counts` returns it; the others get none.
 
     Raises:
-        DendriteError: a name that is no dendritic layer of this model, or a negative number.
+        DendriteError: If a name is no dendritic layer of this model, or a number is negative.
     """
     layers = dendritic_layers(model)
     named_layers(model, dendrites)
@@ -128,13 +134,13 @@ def allocate(model: nn.Module, dendrites: Mapping[str, int]) -> None:
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many parameters a model has, told apart.
+    """Number of parameters of a model.
 
     Attributes:
-        plain: everything that is not a dendrite's.
-        dendrites: the dendrites' weights, biases, strengths and cascade weights.
-        unused: those among `dendrites` that cannot change any output: all that belongs to a dendrite
-            whose strength is 0 and that feeds no dendrite that has an effect.
+        plain: All that are not a dendrite's.
+        dendrites: The dendrites' weights, biases, strengths and cascade weights.
+        unused: Those among `dendrites` that cannot change any output: all that belongs to a dendrite
+            whose strength is 0 and that feeds no used dendrite.
     """
 
     plain: int
@@ -160,7 +166,7 @@ def parameters(model: nn.Module) -> Parameters:
 
 
 def _matcher(where: Where) -> Callable[[str, nn.Module], bool]:
-    """Turn any way of choosing layers into a question about name and module."""
+    """Turn any way of choosing layers into a predicate of name and module."""
     if isinstance(where, str):
         try:
             pattern = re.compile(where)
@@ -187,7 +193,7 @@ def _refuse_shared(model: nn.Module, chosen: Mapping[str, nn.Module]) -> None:
                 )
 
 
-def _leave_fast_path(model: nn.Module) -> None:
+def _disable_fast_path(model: nn.Module) -> None:
     """Keep PyTorch's fused transformer inference, which reads plain weights, off dendritic layers."""
     for module in model.modules():
         if any(isinstance(child, Dendritic) for child in module.modules()):

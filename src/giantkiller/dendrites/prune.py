@@ -1,4 +1,4 @@
-"""Take away the dendrites that validation does not miss."""
+"""Remove the dendrites that a validation score does not need."""
 
 import logging
 import math
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from giantkiller.dendrites import state as states
-from giantkiller.dendrites.layers import DendriteError, Dendritic
+from giantkiller.dendrites.exceptions import DendriteError
+from giantkiller.dendrites.layers import Dendritic
 from giantkiller.dendrites.perforate import Parameters, dendritic_layers, parameters
 from giantkiller.dendrites.sparse import compact
 
@@ -17,17 +18,17 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pruned:
-    """What pruning did.
+class PruneResult:
+    """Result of pruning.
 
     Attributes:
-        dropped: dendrites taken away, counted neuron by neuron.
-        kept: dendrites that stayed.
-        before: the model's parameters before.
-        after: the model's parameters after.
-        score_before: validation score before.
-        score_after: validation score after.
-        scored: how many times the model was scored.
+        dropped: Number of dendrites removed, counted neuron by neuron.
+        kept: Number of dendrites that stay.
+        before: The model's parameters before.
+        after: The model's parameters after.
+        score_before: Validation score before.
+        score_after: Validation score after.
+        evaluations: Number of times the model was scored.
     """
 
     dropped: int
@@ -36,7 +37,7 @@ class Pruned:
     after: Parameters
     score_before: float
     score_after: float
-    scored: int
+    evaluations: int
 
 
 def prune(
@@ -44,61 +45,70 @@ def prune(
     score: Callable[[nn.Module], float],
     *,
     tolerance: float = 0.0,
-    most_scores: int = 200,
-) -> Pruned:
+    max_evaluations: int = 200,
+) -> PruneResult:
     """Drop, in place, the dendrites of single neurons whose removal costs nothing on validation.
 
     The weakest dendrites (by |strength|, within all layers) are tried first. A group whose removal keeps
     the score is dropped whole; one that does not is halved and tried again, down to single dendrites or
-    until `most_scores` is spent, after which what is untried stays. The layers become sparse then: see
+    until `max_evaluations` is reached, after which what is untried stays. The layers become sparse then: see
     `compact`.
 
     Args:
-        model: with dendritic layers.
-        score: tells how good the model is on validation data; higher is better.
-        tolerance: how much the score may fall in all, compared with the unpruned model.
-        most_scores: how many times the model may be scored.
+        model: A model with dendritic layers.
+        score: Returns the validation score of a model; higher is better.
+        tolerance: How much the score may fall in all, compared with the unpruned model.
+        max_evaluations: Maximum number of times the model is scored.
+
+    Returns:
+        What was removed, and the scores before and after.
 
     Raises:
-        DendriteError: nothing to prune, a score that is not a number, or a limit out of its range.
+        DendriteError: If there is nothing to prune, a score is not a number, or a limit is out of range.
     """
-    if not tolerance >= 0 or most_scores < 2:
-        raise DendriteError("pruning needs tolerance >= 0 and most_scores >= 2")
+    if not tolerance >= 0 or max_evaluations < 2:
+        raise DendriteError("pruning needs tolerance >= 0 and max_evaluations >= 2")
     layers = [layer for layer in dendritic_layers(model).values() if layer.dendrites]
     if not layers:
         raise DendriteError("there are no dendrites to prune")
     size = parameters(model)
-    whole = states.take(model)
+    unpruned = states.capture(model)
     score_before = float(score(model))
     if not math.isfinite(score_before):
         raise DendriteError(
             f"the score of the unpruned model is {score_before}: nothing can be compared with it"
         )
     units = _units(layers)
-    search = _Search(model, layers, units, score, score_before - tolerance, most_scores - 1)
+    search = _Search(model, layers, units, score, score_before - tolerance, max_evaluations - 1)
     try:
         search.drop(torch.arange(len(units)))
     except BaseException:
-        states.put(model, whole)
+        states.restore(model, unpruned)
         raise
     search.apply()
     compact(model)
     score_after = float(score(model))
     dropped = int(search.gone.sum())
     log.info("%d of %d dendrites dropped", dropped, len(units))
-    return Pruned(
-        dropped, len(units) - dropped, size, parameters(model), score_before, score_after, search.scored + 2
+    return PruneResult(
+        dropped=dropped,
+        kept=len(units) - dropped,
+        before=size,
+        after=parameters(model),
+        score_before=score_before,
+        score_after=score_after,
+        evaluations=search.evaluations + 2,
     )
 
 
 def _units(layers: list[Dendritic]) -> Tensor:
-    """List every dendrite of every neuron (layer, dendrite, neuron), the weakest first."""
+    """Return every dendrite of every neuron as rows (layer, dendrite, neuron), the weakest first."""
     found, strengths = [], []
     for number, layer in enumerate(layers):
         assert layer.dendrite_strength is not None
         strength = layer.dendrite_strength.detach().abs().cpu()
-        places = torch.cartesian_prod(*(torch.arange(size) for size in strength.shape)).reshape(-1, 2)
-        found.append(torch.cat((torch.full((len(places), 1), number), places), 1))
+        indices = torch.cartesian_prod(*(torch.arange(size) for size in strength.shape)).reshape(-1, 2)
+        found.append(torch.cat((torch.full((len(indices), 1), number), indices), 1))
         strengths.append(strength.flatten())
     return torch.cat(found)[torch.cat(strengths).argsort(stable=True)]
 
@@ -118,7 +128,7 @@ class _Search:
         self.model, self.layers, self.units = model, layers, units
         self.score, self.floor, self.budget = score, floor, budget
         self.gone = torch.zeros(len(units), dtype=torch.bool)
-        self.scored = 0
+        self.evaluations = 0
         self.full = [
             (
                 layer.dendrite_strength.detach().clone() if layer.dendrite_strength is not None else None,
@@ -129,11 +139,11 @@ class _Search:
 
     def drop(self, group: Tensor) -> None:
         """Drop a group of units if the score allows, else what of its halves can go."""
-        if self.scored >= self.budget or not len(group):
+        if self.evaluations >= self.budget or not len(group):
             return
         self.gone[group] = True
         self.apply()
-        self.scored += 1
+        self.evaluations += 1
         if float(self.score(self.model)) >= self.floor:
             return
         self.gone[group] = False

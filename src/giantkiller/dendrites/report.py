@@ -3,22 +3,22 @@
 from pathlib import Path
 from typing import Any
 
-from giantkiller.dendrites.layers import DendriteError
+from giantkiller.dendrites.exceptions import DendriteError
 from giantkiller.dendrites.ledger import Attempt, Ledger
 
 
 def plot(ledger: Ledger, path: Path) -> None:
-    """Draw the score over time and |S| by layer.
+    """Plot the score over time and |S| by layer.
 
     Phases are shaded in turn; a filled dot is an attempt that was kept, a cross one that was taken back.
     The second panel is drawn if the rule measured |S|.
 
     Args:
-        ledger: of a growth with at least one attempt.
-        path: where the picture goes; its suffix says the format.
+        ledger: The ledger of a growth with at least one attempt.
+        path: The image file; its suffix decides the format.
 
     Raises:
-        DendriteError: there is nothing to draw, matplotlib is missing, or the format is unknown to it.
+        DendriteError: If there is nothing to plot, matplotlib is missing, or it does not know the format.
     """
     if not ledger.attempts:
         raise DendriteError("the ledger has no finished attempt yet: nothing to draw")

@@ -8,17 +8,17 @@ import torch
 from torch import nn
 
 from giantkiller.dendrites.error_signal import Errors
-from giantkiller.dendrites.layers import DendriteError
+from giantkiller.dendrites.exceptions import DendriteError
 from giantkiller.dendrites.perforate import named_layers
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What a rule did.
+    """Result of a rule.
 
     Attributes:
-        grown: the layers that got dendrites, with the number that they have now.
-        correlations: mean |S| over the neurons of each layer, where the rule measures it.
+        grown: Number of dendrites, after growth, of each layer that grew.
+        correlations: Mean |S| over the neurons of each layer, where the rule measures it.
     """
 
     grown: dict[str, int]
@@ -30,13 +30,13 @@ class Rule(Protocol):
 
     @property
     def dendrites(self) -> int:
-        """How many dendrites each neuron gets in one attempt."""
+        """Number of dendrites that each neuron gets in one attempt."""
         ...
 
     def grow(
         self, model: nn.Module, layers: Sequence[str], *, errors: Errors | None = None, seed: int = 0
     ) -> Growth:
-        """Give new dendrites to each neuron of the named layers."""
+        """Add dendrites to each neuron of the named layers."""
         ...
 
 
@@ -47,8 +47,8 @@ class GradientRule:
     A new dendrite has strength 0, so its own weights get no gradient until the strength has moved.
 
     Attributes:
-        dendrites: how many dendrites each neuron gets in one attempt.
-        scale: factor on the drawn input weights and biases; 1 draws as `nn.Linear` does.
+        dendrites: Number of dendrites that each neuron gets in one attempt.
+        scale: Factor on the drawn input weights and biases; 1 draws as `nn.Linear` does.
     """
 
     dendrites: int = 1
@@ -61,21 +61,21 @@ class GradientRule:
     def grow(
         self, model: nn.Module, layers: Sequence[str], *, errors: Errors | None = None, seed: int = 0
     ) -> Growth:
-        """Give freshly drawn dendrites to each neuron of the named layers.
+        """Add freshly drawn dendrites to each neuron of the named layers.
 
         Args:
-            model: a perforated model.
-            layers: names of its layers that are to grow.
-            errors: not needed by this rule.
-            seed: of the drawn weights.
+            model: A perforated model.
+            layers: Names of its layers that grow.
+            errors: Not needed by this rule.
+            seed: Seed of the drawn weights.
 
         Raises:
-            DendriteError: a name that is no dendritic layer of the model.
+            DendriteError: If a name is no dendritic layer of the model.
         """
-        there = named_layers(model, layers)
+        growing = named_layers(model, layers)
         generator = torch.Generator().manual_seed(seed)
-        for layer in there.values():
+        for layer in growing.values():
             layer.grow(self.dendrites, scale=self.scale, generator=generator)
             # Whatever grew these dendrites before, from now on they all learn as everything else does.
             layer.freeze_dendrites(False)
-        return Growth({name: there[name].dendrites for name in layers})
+        return Growth({name: growing[name].dendrites for name in layers})

@@ -7,20 +7,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from giantkiller.dendrites.conv import DendriticConv1d, DendriticConv2d
+from giantkiller.dendrites.exceptions import DendriteError
 from giantkiller.dendrites.layers import (
     ACTIVATIONS,
     DENDRITE_TENSORS,
-    DendriteError,
+    DendriteFormula,
     Dendritic,
+    DendriticConv1d,
+    DendriticConv2d,
     DendriticLinear,
 )
 
 SPARSE_TENSORS = ("dendrite_weight", "dendrite_bias", "dendrite_strength", "dendrite_link")
 
 
-class SparseDendritic(nn.Module):
-    """What sparse dendritic layers of any kind share. A mix-in, as `Dendritic` is; made by `compact`.
+class SparseDendritic(DendriteFormula):
+    """A layer on which only some neurons have dendrites; made by `compact`.
 
     Dendrites are rows, ordered by their depth d in the cascade, then by neuron.
 
@@ -28,18 +30,13 @@ class SparseDendritic(nn.Module):
         dendrite_weight: (rows, ...) input weights V.
         dendrite_bias: (rows,) biases c.
         dendrite_strength: (rows,) output weights s.
-        dendrite_link: (links,) cascade weights U, ordered as `links` tells.
+        dendrite_link: (links,) cascade weights U, ordered by their pair of depths.
         dendrite_neuron: (rows,) the neuron of each dendrite.
         dendrite_ends: (2, links) the later and the earlier dendrite, each counted within its depth.
-        rows: number of dendrites at each depth.
-        links: number of links of each pair of depths: (1, 0), (2, 0), (2, 1), ...
-        activation: name of f, one of `ACTIVATIONS`.
-        detached: True while no error may pass through the dendrites to earlier layers.
+        rows: Number of dendrites at each depth.
+        links: Number of links of each pair of depths: (1, 0), (2, 0), (2, 1), ...
     """
 
-    neuron_axis = -1
-    weight: Tensor
-    bias: Any
     dendrite_weight: nn.Parameter
     dendrite_bias: nn.Parameter
     dendrite_strength: nn.Parameter
@@ -48,14 +45,16 @@ class SparseDendritic(nn.Module):
     dendrite_ends: Tensor
     rows: tuple[int, ...]
     links: tuple[int, ...]
-    activation: str
-    detached: bool
 
     def allocate(self, rows: Sequence[int], links: Sequence[int]) -> None:
         """Make room for dendrites whose values arrive later, as a loaded state does.
 
+        Args:
+            rows: Number of dendrites at each depth.
+            links: Number of links of each pair of depths.
+
         Raises:
-            DendriteError: the numbers cannot be those of a layer of this size.
+            DendriteError: If the numbers do not fit a layer of this size.
         """
         neurons = self.weight.shape[0]
         fits = len(links) == len(rows) * (len(rows) - 1) // 2 and all(1 <= count <= neurons for count in rows)
@@ -64,60 +63,56 @@ class SparseDendritic(nn.Module):
                 f"rows {list(rows)} and links {list(links)} cannot be those of {neurons} neurons"
             )
         self.rows, self.links = tuple(rows), tuple(links)
-        whole = {
+        shapes = {
             "dendrite_weight": (sum(rows), *self.weight.shape[1:]),
             "dendrite_bias": (sum(rows),),
             "dendrite_strength": (sum(rows),),
             "dendrite_link": (sum(links),),
         }
-        for name, shape in whole.items():
+        for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(self.weight.new_zeros(shape)))
-        here = self.weight.device
-        self.register_buffer("dendrite_neuron", torch.zeros(sum(rows), dtype=torch.int64, device=here))
-        self.register_buffer("dendrite_ends", torch.zeros(2, sum(links), dtype=torch.int64, device=here))
+        device = self.weight.device
+        self.register_buffer("dendrite_neuron", torch.zeros(sum(rows), dtype=torch.int64, device=device))
+        self.register_buffer("dendrite_ends", torch.zeros(2, sum(links), dtype=torch.int64, device=device))
 
     def extra_repr(self) -> str:
-        """Tell the number of dendrites beside what the plain layer tells."""
+        """Return what the plain layer's does, and the number of dendrites."""
         return f"{super().extra_repr()}, sparse dendrites={sum(self.rows)}, activation={self.activation}"
 
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Apply the layer's linear map with other weights."""
-        raise NotImplementedError
-
-    def _branched(self, x: Tensor, y: Tensor) -> Tensor:
-        """Add the dendrites' activations for input x to the plain output y."""
-        axis = self.neuron_axis
-        x = x.detach() if self.detached else x
-        fired: list[Tensor] = []
+    def _depths(self) -> Sequence[tuple[Tensor, Tensor, Sequence[Any], Any]]:
+        depths = []
         row = link = pair = 0
-        for rows in self.rows:
+        for depth, rows in enumerate(self.rows):
             here = slice(row, row + rows)
-            net = self._product(x, self.dendrite_weight[here], self.dendrite_bias[here])
-            for before in fired:
-                count = self.links[pair]
-                into = slice(link, link + count)
-                if count:
-                    fed = before.index_select(axis, self.dendrite_ends[1, into])
-                    share = fed * self._along(self.dendrite_link[into], net.dtype)
-                    net = self._spread(net, self.dendrite_ends[0, into], share, rows)
-                link, pair = link + count, pair + 1
-            fired.append(ACTIVATIONS[self.activation](net))
-            share = fired[-1] * self._along(self.dendrite_strength[here], y.dtype)
-            y = self._spread(y, self.dendrite_neuron[here], share, self.weight.shape[0])
-            row += rows
-        return y
+            links = []
+            for count in self.links[pair : pair + depth]:
+                ends = self.dendrite_ends[:, link : link + count]
+                links.append((ends[0], ends[1], self.dendrite_link[link : link + count]))
+                link += count
+            strength = (self.dendrite_neuron[here], self.dendrite_strength[here])
+            depths.append((self.dendrite_weight[here], self.dendrite_bias[here], links, strength))
+            row, pair = row + rows, pair + depth
+        return depths
 
-    def _spread(self, y: Tensor, index: Tensor, share: Tensor, size: int) -> Tensor:
-        """Add each share to the place on the neuron axis (of that size) that the index tells."""
+    def _add_link(self, net: Tensor, link: Any, activation: Tensor) -> Tensor:
+        later, earlier, weight = link
+        if not len(weight):
+            return net
+        activation = activation.index_select(self.neuron_axis, earlier)
+        return self._scatter_add(net, later, activation * self._along_neurons(weight, net.dtype))
+
+    def _add_activation(self, y: Tensor, strength: Any, activation: Tensor) -> Tensor:
+        neuron, weight = strength
+        return self._scatter_add(y, neuron, activation * self._along_neurons(weight, y.dtype))
+
+    def _scatter_add(self, y: Tensor, index: Tensor, values: Tensor) -> Tensor:
+        """Add values at an index of the neuron axis."""
         axis = self.neuron_axis
         if torch.onnx.is_in_onnx_export():
             # index_add exports with fixed sizes only.
-            places = F.one_hot(index, size).to(share.dtype)
-            return y + (share.movedim(axis, -1) @ places).movedim(-1, axis)
-        return y.index_add(axis, index, share)
-
-    def _along(self, values: Tensor, dtype: torch.dtype) -> Tensor:
-        return values.to(dtype).reshape(-1, *(1,) * (-self.neuron_axis - 1))
+            one_hot = F.one_hot(index, y.shape[axis]).to(values.dtype)
+            return y + (values.movedim(axis, -1) @ one_hot).movedim(-1, axis)
+        return y.index_add(axis, index, values)
 
 
 class SparseDendriticLinear(SparseDendritic, nn.Linear):
@@ -125,7 +120,7 @@ class SparseDendriticLinear(SparseDendritic, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., in) to (..., out)."""
-        return self._branched(input, F.linear(input, self.weight, self.bias))
+        return self._add_dendrites(input, F.linear(input, self.weight, self.bias))
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)
@@ -138,7 +133,7 @@ class SparseDendriticConv1d(SparseDendritic, nn.Conv1d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., in channels, length) to (..., out channels, length)."""
-        return self._branched(input, self._product(input, self.weight, self.bias))
+        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         y: Tensor = self._conv_forward(x, weight, bias)
@@ -152,7 +147,7 @@ class SparseDendriticConv2d(SparseDendritic, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (..., in channels, height, width) to (..., out channels, height, width)."""
-        return self._branched(input, self._product(input, self.weight, self.bias))
+        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         y: Tensor = self._conv_forward(x, weight, bias)
@@ -171,7 +166,7 @@ SPARSE: dict[type[nn.Module], type[SparseDendritic]] = {
 
 @torch.no_grad()
 def compact(model: nn.Module) -> None:
-    """Drop, in place, every dendrite that cannot change an output, and the room it takes.
+    """Drop, in place, every dendrite that cannot change an output, and the memory it takes.
 
     Outputs stay the same up to rounding. A layer on which all dendrites have an effect stays dense, and
     so does a grouped convolution that keeps any; a layer without such dendrites becomes bare. Parameters
@@ -198,12 +193,12 @@ def expand(model: nn.Module) -> None:
 
 
 def sparse_layers(model: nn.Module) -> dict[str, SparseDendritic]:
-    """Name the sparse dendritic layers of a model, in the order of `model.named_modules()`."""
+    """Return the sparse dendritic layers of a model by name, in the order of `model.named_modules()`."""
     return {name: module for name, module in model.named_modules() if isinstance(module, SparseDendritic)}
 
 
 def sparse_layout(model: nn.Module) -> dict[str, dict[str, Any]]:
-    """Tell the shape of each sparse layer in JSON types, as `allocate_sparse` needs it to load a state."""
+    """Return the shape of each sparse layer in JSON types, as `allocate_sparse` needs it to load a state."""
     return {
         name: {"rows": list(layer.rows), "links": list(layer.links), "activation": layer.activation}
         for name, layer in sparse_layers(model).items()
@@ -214,20 +209,20 @@ def allocate_sparse(model: nn.Module, layout: Mapping[str, Mapping[str, Any]]) -
     """Turn plain or dendritic layers into sparse ones whose values arrive with a loaded state.
 
     Raises:
-        DendriteError: a name, a kind of layer or a number that cannot be.
+        DendriteError: If a name, a kind of layer, an activation or a number does not fit the model.
     """
     modules = dict(model.named_modules())
-    for name, told in layout.items():
+    for name, shape in layout.items():
         module = modules.get(name)
         if module is None or type(module) not in SPARSE:
             raise DendriteError(f"there is no layer {name!r} that can carry sparse dendrites")
-        if told["activation"] not in ACTIVATIONS:
-            raise DendriteError(f"unknown activation {told['activation']!r} of layer {name!r}")
-        _become_sparse(module, told["activation"], told["rows"], told["links"])
+        if shape["activation"] not in ACTIVATIONS:
+            raise DendriteError(f"unknown activation {shape['activation']!r} of layer {name!r}")
+        _become_sparse(module, shape["activation"], shape["rows"], shape["links"])
 
 
 def _expand_layer(layer: SparseDendritic) -> None:
-    """Lay the rows of a sparse layer out as (D, out), in the dense layer's own order."""
+    """Turn the rows of a sparse layer into (D, out), in the dense layer's own order."""
     depths, neurons = len(layer.rows), layer.weight.shape[0]
     depth = torch.arange(depths).repeat_interleave(torch.tensor(layer.rows, dtype=torch.int64))
     neuron = layer.dendrite_neuron
@@ -249,12 +244,12 @@ def _expand_layer(layer: SparseDendritic) -> None:
     dense.dendrite_weight[depth * neurons + neuron] = kept["dendrite_weight"]
     dense.dendrite_bias[depth * neurons + neuron] = kept["dendrite_bias"]
     dense.dendrite_strength[depth, neuron] = kept["dendrite_strength"]
-    at = 0
+    start = 0
     for pair, count in enumerate(links):
         later = next(d for d in range(depths) if d * (d + 1) // 2 > pair)
-        into = neuron[depth == later][ends[0, at : at + count]]
-        dense.dendrite_cascade[pair, into] = kept["dendrite_link"][at : at + count]
-        at += count
+        into = neuron[depth == later][ends[0, start : start + count]]
+        dense.dendrite_cascade[pair, into] = kept["dendrite_link"][start : start + count]
+        start += count
 
 
 def _become_sparse(
@@ -281,8 +276,8 @@ def _compact_layer(layer: Dendritic, used: Tensor) -> None:
     cascade = layer.dendrite_cascade
     neurons = used.shape[1]
     flat = used.reshape(-1)
-    # Row of each kept dendrite among the kept ones of its depth.
-    place = used.cumsum(1) - 1
+    # Index of each kept dendrite among the kept ones of its depth.
+    index = used.cumsum(1) - 1
     links: list[int] = []
     ends: list[Tensor] = []
     values: list[Tensor] = []
@@ -291,7 +286,7 @@ def _compact_layer(layer: Dendritic, used: Tensor) -> None:
         for earlier in range(later):
             assert cascade is not None
             both = (used[later] & used[earlier] & (cascade[pair] != 0)).nonzero().squeeze(1)
-            ends.append(torch.stack((place[later, both], place[earlier, both])))
+            ends.append(torch.stack((index[later, both], index[earlier, both])))
             values.append(cascade[pair, both])
             if used[later].any() and used[earlier].any():
                 links.append(len(both))
@@ -302,7 +297,7 @@ def _compact_layer(layer: Dendritic, used: Tensor) -> None:
         "dendrite_strength": strength[used],
         "dendrite_link": torch.cat(values) if values else weight.new_zeros(0),
     }
-    learns = {
+    requires_grad = {
         "dendrite_weight": weight.requires_grad,
         "dendrite_bias": bias.requires_grad,
         "dendrite_strength": strength.requires_grad,
@@ -313,7 +308,7 @@ def _compact_layer(layer: Dendritic, used: Tensor) -> None:
     for name, tensor in kept.items():
         parameter = getattr(sparse, name)
         parameter.copy_(tensor)
-        parameter.requires_grad_(learns[name])
+        parameter.requires_grad_(requires_grad[name])
     sparse.dendrite_neuron.copy_(torch.arange(neurons, device=flat.device).repeat(used.shape[0])[flat])
     if ends:
         sparse.dendrite_ends.copy_(torch.cat(ends, 1))

@@ -1,4 +1,4 @@
-"""Take all that growth can change about a model, and put it back bit for bit."""
+"""Capture all that growth can change about a model, and restore it bit for bit."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from giantkiller.dendrites.layers import DendriteError
+from giantkiller.dendrites.exceptions import DendriteError
 from giantkiller.dendrites.perforate import allocate, counts, dendritic_layers
 
 
@@ -18,10 +18,10 @@ class State:
     """A model at one moment.
 
     Attributes:
-        tensors: parameters and buffers by name, on the CPU.
-        dendrites: how many dendrites each layer has, by name.
-        detached: names of the layers whose dendrites pass no error back.
-        frozen: names of the parameters that do not learn.
+        tensors: Parameters and buffers by name, on the CPU.
+        dendrites: Number of dendrites of each layer, by name.
+        detached: Names of the layers whose dendrites pass no error back.
+        frozen: Names of the parameters that do not learn.
     """
 
     tensors: dict[str, Tensor]
@@ -30,11 +30,11 @@ class State:
     frozen: tuple[str, ...]
 
 
-def take(model: nn.Module) -> State:
+def capture(model: nn.Module) -> State:
     """Copy the state of a model."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return State(
-        tensors={name: _copied(tensor) for name, tensor in tensors.items()},
+        tensors={name: _copy(tensor) for name, tensor in tensors.items()},
         dendrites=counts(model),
         detached=tuple(name for name, layer in dendritic_layers(model).items() if layer.detached),
         frozen=tuple(name for name, tensor in model.named_parameters() if not tensor.requires_grad),
@@ -42,11 +42,11 @@ def take(model: nn.Module) -> State:
 
 
 @torch.no_grad()
-def put(model: nn.Module, state: State) -> None:
-    """Bring a model to a state that was taken from it, dendrites included.
+def restore(model: nn.Module, state: State) -> None:
+    """Bring a model to a state that was captured from it, dendrites included.
 
     Raises:
-        DendriteError: the state is of another model.
+        DendriteError: If the state is of another model.
     """
     allocate(model, state.dendrites)
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -68,32 +68,38 @@ def put(model: nn.Module, state: State) -> None:
 
 
 def save(state: State, path: Path, note: Mapping[str, Any]) -> None:
-    """Write a state as safetensors, with a note in JSON types; the file appears whole or not at all."""
+    """Write a state as safetensors; the file appears whole or not at all.
+
+    Args:
+        state: The state.
+        path: The file.
+        note: Anything else to keep beside it, in JSON types.
+    """
     from safetensors.torch import save_file
 
-    told = {"dendrites": state.dendrites, "detached": state.detached, "frozen": state.frozen, "note": note}
+    header = {"dendrites": state.dendrites, "detached": state.detached, "frozen": state.frozen, "note": note}
     partial = path.with_name(path.name + ".partial")
-    save_file(state.tensors, partial, metadata={"giantkiller.dendrites": json.dumps(told)})
+    save_file(state.tensors, partial, metadata={"giantkiller.dendrites": json.dumps(header)})
     partial.replace(path)
 
 
 def load(path: Path) -> tuple[State, dict[str, Any]]:
-    """Read what `save` wrote, the state and the note.
+    """Read the state and the note that `save` wrote.
 
     Raises:
-        DendriteError: the file is missing, damaged, or was not written by `save`.
+        DendriteError: If the file is missing, damaged, or was not written by `save`.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {})["giantkiller.dendrites"])
+            header = json.loads((file.metadata() or {})["giantkiller.dendrites"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        state = State(tensors, dict(told["dendrites"]), tuple(told["detached"]), tuple(told["frozen"]))
-        return state, dict(told["note"])
+        state = State(tensors, dict(header["dendrites"]), tuple(header["detached"]), tuple(header["frozen"]))
+        return state, dict(header["note"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DendriteError(f"{path} is no saved state of a growing model: {error}") from None
 
 
-def _copied(tensor: Tensor) -> Tensor:
+def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True).contiguous()

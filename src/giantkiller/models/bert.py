@@ -22,7 +22,7 @@ from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from giantkiller.dendrites.conv import DendriticConv1d
+from giantkiller.dendrites.exceptions import DendriteError
 from giantkiller.dendrites.layers import DendriticLinear
 from giantkiller.dendrites.sparse import SparseDendritic, allocate_sparse, sparse_layout
 
@@ -30,7 +30,7 @@ PERFORABLE = r"encoder|pooler|classifier"
 """The layers that may carry dendrites, as a pattern on module names."""
 
 CODE = "modeling_dendritic_bert"
-LAYER_CODE = {"layers": DendriticLinear, "conv": DendriticConv1d, "sparse": SparseDendritic}
+LAYER_CODE = {"exceptions": DendriteError, "layers": DendriticLinear, "sparse": SparseDendritic}
 """Modules that a checkpoint carries as `dendritic_NAME.py`, by one of their classes."""
 
 

@@ -13,10 +13,10 @@ from giantkiller.dendrites import (
     Errors,
     GradientRule,
     Grower,
+    GrowthPhase,
     Ledger,
     perforate,
 )
-from giantkiller.dendrites import Phase as GrowthPhase
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import plan_batches
 from giantkiller.training.fit import Examples, Phase, batch_loss, choose_by, fit, predict, validate
