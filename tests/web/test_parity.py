@@ -1,0 +1,165 @@
+"""The browser's package gives what Python gives: cleaned texts, ids, logits, actions, explanations."""
+
+import itertools
+import json
+import random
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import parity_texts as make
+import pytest
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import DEFAULT, MANIFEST
+from giantkiller.cleaning import clean_text
+from giantkiller.encoding import unpack
+from giantkiller.policy import ACTIONS, Policy
+from giantkiller.screener import Screener
+
+WEB = Path(__file__).parents[2] / "web"
+NODE = shutil.which("node")
+LOGITS = 0.02
+"""How far the logits may differ: the int8 kernels of WebAssembly round otherwise than those of the processor."""
+STRAYS = 1e-4
+"""Share of texts whose logits may differ by up to twice that: long rows of unknown tokens, seen once in 43,000."""
+
+needs_node = pytest.mark.skipif(
+    NODE is None or not (WEB / "node_modules").is_dir(), reason="no Node here, or no `npm ci` in web/"
+)
+
+
+def run(bundle, folder, texts=(), explained=(), rows=(), policies=()):
+    """Let the package do it all in Node."""
+    asked = {"texts": texts, "explained": explained, "rows": rows, "policies": policies}
+    (folder / "texts.json").write_text(json.dumps(asked), encoding="ascii")
+    arguments = [str(bundle), str(folder / "texts.json"), str(folder / "out.json")]
+    subprocess.run([NODE, "--max-old-space-size=3000", "test/parity.mjs", *arguments], cwd=WEB, check=True)
+    return json.loads((folder / "out.json").read_text(encoding="utf-8"))
+
+
+def corpus():
+    from test_text import DISGUISED, INNOCENT
+
+    found = itertools.chain(
+        *DISGUISED.values(), INNOCENT, make.examples(), make.hostile(6_000), make.scripts(12),
+        make.every_character(), make.attacked(900), ["a" * 30_000, "🙂" * 30_000, "s h i t " * 3_000, ""],
+    )  # fmt: skip
+    return list(dict.fromkeys(filter(make.known_to_python, map(make.as_javascript, found))))
+
+
+def real(data_dir):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    found = []
+    for name, rows in (("civil_val", 2_000), ("wiki_train", 2_000), ("extra_text", 2_000)):
+        found += parquet.read_table(data_dir / f"{name}.parquet", columns=["text"])["text"].to_pylist()[:rows]
+    return list(dict.fromkeys(filter(make.known_to_python, found)))
+
+
+def agree(texts, folder):
+    screener = Screener(threads=1)
+    out = run(DEFAULT, folder, texts)
+    different = [t for t, js in zip(texts, out["cleaned"], strict=True) if clean_text(t) != js]
+    assert different == []
+    assert all(out["same"])
+    rows = screener.encoder.encode(texts)
+    different = [t for t, row, js in zip(texts, rows, out["ids"], strict=True) if unpack(row).tolist() != js]
+    assert different == []
+    logits = screener.logits(texts)
+    gap = np.abs(logits - np.array(out["logits"]))
+    print(f"{len(texts):,} texts: logits differ by {gap.max():.4f} at most, {gap.mean():.5f} on average")
+    beyond = [text for text, most in zip(texts, gap.max(axis=1), strict=True) if most > LOGITS]
+    assert len(beyond) <= STRAYS * len(texts), beyond
+    assert gap.max() <= 2 * LOGITS, beyond
+    verdicts = screener.judge(texts)
+    doubtful = near_a_threshold(screener, logits)
+    for text, verdict, (action, _, label), doubt in zip(texts, verdicts, out["actions"], doubtful, strict=True):
+        assert doubt or (verdict.action, verdict.label) == (action, label), text
+    print(f"{sum(v.action != a[0] for v, a in zip(verdicts, out['actions'], strict=True))} actions differ")
+    assert np.mean(doubtful) < 0.1
+
+
+def near_a_threshold(screener, logits):
+    """Tell for which texts a logit is as close to a threshold as logits may differ."""
+    near = np.zeros(len(logits), bool)
+    for column, attribute in enumerate(ATTRIBUTES):
+        calibration = screener.bundle.calibration[attribute]
+        cuts = [*screener.policy.get(attribute, {}).values()]
+        cuts += [screener.bundle.threshold["toxicity"]] if attribute == "toxicity" else []
+        for cut in cuts:
+            with np.errstate(divide="ignore"):
+                at = (np.log(cut) - np.log1p(-cut) - calibration.intercept) / calibration.slope
+            near |= np.abs(logits[:, column] - at) <= LOGITS
+    return near
+
+
+needs_model = pytest.mark.skipif(not (DEFAULT / MANIFEST).is_file(), reason="no shipped bundle here")
+
+
+@pytest.mark.slow
+@needs_node
+@needs_model
+def test_twenty_thousand_texts(tmp_path):
+    texts = corpus()
+    assert len(texts) >= 20_000
+    agree(texts, tmp_path)
+
+
+@pytest.mark.slow
+@needs_node
+@needs_model
+def test_real_comments(tmp_path, data_dir):
+    agree(real(data_dir), tmp_path)
+
+
+@needs_node
+@needs_model
+def test_explanations(tmp_path):
+    texts = ["You  are\u200b an 1d10t 🙂, s t u p i d!", "", "🙂🙂 ѕhіt", "ﷺ idiot ﬁne", "[SEP] damn it", "你好 fool"]
+    screener = Screener(threads=1)
+    out = run(DEFAULT, tmp_path, explained=texts)
+    for text, spans in zip(texts, out["spans"], strict=True):
+        expected = screener.explain(text)
+        assert [text[s.begin : s.end] for s in expected] == [word for word, _ in spans]
+        for span, (_, contribution) in zip(expected, spans, strict=True):
+            assert span.contribution == pytest.approx(contribution, abs=LOGITS)
+
+
+@needs_node
+@needs_model
+def test_verdicts_on_the_same_scores(tmp_path):
+    dice = random.Random(0)
+    policies = [{}, {"toxicity": {}, "insult": {"review": 0.5}}, {"threat": {"monitor": None, "remove": 0.9}}]
+    for _ in range(40):
+        policies.append(
+            {
+                attribute: dict(zip(ACTIONS[1:], sorted(dice.choices((0.1, 0.25, 0.5, 0.75, 1.0), k=3)), strict=True))
+                for attribute in dice.sample(ATTRIBUTES, dice.randint(1, 7))
+            }
+        )
+    rows = [dice.choices((0.0, 0.1, 0.25, 0.3, 0.5, 0.75, 0.9, 1.0), k=7) for _ in range(200)]
+    out = run(DEFAULT, tmp_path, rows=rows, policies=policies)
+    for thresholds, judged in zip(policies, out["judged"], strict=True):
+        expected = map(Policy(thresholds).judge, rows)
+        assert [[v.action, v.attribute, v.score, v.label] for v in expected] == judged
+
+
+def test_the_tables_are_not_stale():
+    import sys
+
+    sys.path.insert(0, str(WEB))
+    import generate
+
+    written = (WEB / "src" / "tables.js").read_text(encoding="ascii").splitlines()
+    fresh = generate.render().splitlines()
+    if f"Unicode {unicodedata.unidata_version} " not in written[1]:  # which letters are called Latin
+        written, fresh = (
+            [line for line in lines[2:] if not line.startswith("export const LATIN")] for lines in (written, fresh)
+        )
+    assert written == fresh, "run: python web/generate.py"
+
+
+def test_the_lock_file_names_no_hosts():
+    assert "http" not in (WEB / "package-lock.json").read_text(encoding="utf-8").replace("https://github.com", "")
