@@ -134,7 +134,8 @@ def _part(operation: str, value: Any) -> str:
         return f"(?:{'|'.join(map(_sequence, value[1]))})"
     if operation == "SUBPATTERN":
         group, on, off, inside = value
-        assert not on and not off
+        if on or off:
+            raise NotImplementedError("flags inside a regular expression")
         return f"({'' if group else '?:'}{_sequence(inside)})"
     if operation in ("ASSERT", "ASSERT_NOT"):
         direction, inside = value
@@ -176,7 +177,7 @@ def _range(first: int, last: int) -> str:
 
 def _character(code: int) -> str:
     c = chr(code)
-    if c.isascii() and c.isalnum() or c == "_":
+    if (c.isascii() and c.isalnum()) or c == "_":
         return c
     return rf"\x{code:02x}" if code < 0x100 else rf"\u{code:04x}" if code < 0x10000 else rf"\u{{{code:x}}}"
 

@@ -27,8 +27,9 @@ _PIECES = st.one_of(
     st.sampled_from(sorted(lexicon.disguised_words())).map(" ".join),
     st.sampled_from(sorted(lexicon.common())),
     st.sampled_from(
-        ["f**k", "sh!t", "1d10t", "a$$", "www.sh1t.com", "f.u.c.k", "i  d  i  o  t", "stuuupid", "!!!!!!!!", "XIII",
-         "$h1t", "401k", "[SEP]", "[UNK]", "##ing", "ΟΔΟΣ", "y o u a r e", "p3dο", "аss", "KKK", "x" * 120]
+        ["f**k", "sh!t", "1d10t", "a$$", "www.sh1t.com", "f.u.c.k", "i  d  i  o  t", "stuuupid", "!!!!!!!!",
+         "XIII", "$h1t", "401k", "[SEP]", "[UNK]", "##ing", "ΟΔΟΣ", "y o u a r e", "p3dο", "аss",
+         "KKK", "x" * 120]
     ),
 )  # fmt: skip
 _HOSTILE = st.lists(st.tuples(_PIECES, st.sampled_from(["", "", " ", "  ", ".", "\n"])), max_size=8).map(
@@ -41,7 +42,11 @@ def hostile(count: int) -> list[str]:
     found: list[str] = []
 
     @settings(
-        max_examples=count, phases=[Phase.generate], deadline=None, database=None, derandomize=True,
+        max_examples=count,
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
     @given(_HOSTILE)
@@ -64,13 +69,18 @@ def scripts(each: int) -> Iterator[str]:
         for number in range(each):
             words = ["".join(rng.choices(members[name], k=rng.randint(1, 8))) for _ in range(4)]
             if number % 2:
-                words = [a + b for a, b in zip(words, rng.choices(("", "a", "shit", "e1", "!", "ing"), k=4), strict=True)]
+                words = [
+                    a + b
+                    for a, b in zip(words, rng.choices(("", "a", "shit", "e1", "!", "ing"), k=4), strict=True)
+                ]
             yield " ".join(words)
 
 
 def every_character() -> Iterator[str]:
     """Put each character that Python knows beside letters and alone, many to a text."""
-    known = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co")]
+    known = [
+        chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co")
+    ]
     for begin in range(0, len(known), 24):
         yield " ".join(f"a{c}b {c}" for c in known[begin : begin + 24])
 

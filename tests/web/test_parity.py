@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 import random
 import shutil
 import subprocess
@@ -19,12 +20,13 @@ from giantkiller.encoding import unpack
 from giantkiller.policy import ACTIONS, Policy
 from giantkiller.screener import Screener
 
+LOG = logging.getLogger(__name__)
 WEB = Path(__file__).parents[2] / "web"
 NODE = shutil.which("node")
 LOGITS = 0.02
-"""How far the logits may differ: the int8 kernels of WebAssembly round otherwise than those of the processor."""
+"""How far the logits may differ: int8 kernels of WebAssembly round otherwise than the processor's."""
 STRAYS = 1e-4
-"""Share of texts whose logits may differ by up to twice that: long rows of unknown tokens, seen once in 43,000."""
+"""Share of texts whose logits may differ by up to twice that: one row of rare characters in 43,000 did."""
 
 needs_node = pytest.mark.skipif(
     NODE is None or not (WEB / "node_modules").is_dir(), reason="no Node here, or no `npm ci` in web/"
@@ -69,15 +71,20 @@ def agree(texts, folder):
     assert different == []
     logits = screener.logits(texts)
     gap = np.abs(logits - np.array(out["logits"]))
-    print(f"{len(texts):,} texts: logits differ by {gap.max():.4f} at most, {gap.mean():.5f} on average")
+    LOG.info(
+        "%s texts: logits differ by %.4f at most, %.6f on average", f"{len(texts):,}", gap.max(), gap.mean()
+    )
     beyond = [text for text, most in zip(texts, gap.max(axis=1), strict=True) if most > LOGITS]
     assert len(beyond) <= STRAYS * len(texts), beyond
     assert gap.max() <= 2 * LOGITS, beyond
     verdicts = screener.judge(texts)
     doubtful = near_a_threshold(screener, logits)
-    for text, verdict, (action, _, label), doubt in zip(texts, verdicts, out["actions"], doubtful, strict=True):
+    for text, verdict, (action, _, label), doubt in zip(
+        texts, verdicts, out["actions"], doubtful, strict=True
+    ):
         assert doubt or (verdict.action, verdict.label) == (action, label), text
-    print(f"{sum(v.action != a[0] for v, a in zip(verdicts, out['actions'], strict=True))} actions differ")
+    differ = sum(v.action != a[0] for v, a in zip(verdicts, out["actions"], strict=True))
+    LOG.info("%s actions differ", differ)
     assert np.mean(doubtful) < 0.1
 
 
@@ -117,7 +124,14 @@ def test_real_comments(tmp_path, data_dir):
 @needs_node
 @needs_model
 def test_explanations(tmp_path):
-    texts = ["You  are\u200b an 1d10t 🙂, s t u p i d!", "", "🙂🙂 ѕhіt", "ﷺ idiot ﬁne", "[SEP] damn it", "你好 fool"]
+    texts = [
+        "You  are\u200b an 1d10t 🙂, s t u p i d!",
+        "",
+        "🙂🙂 ѕhіt",
+        "ﷺ idiot ﬁne",
+        "[SEP] damn it",
+        "你好 fool",
+    ]
     screener = Screener(threads=1)
     out = run(DEFAULT, tmp_path, explained=texts)
     for text, spans in zip(texts, out["spans"], strict=True):
@@ -135,7 +149,9 @@ def test_verdicts_on_the_same_scores(tmp_path):
     for _ in range(40):
         policies.append(
             {
-                attribute: dict(zip(ACTIONS[1:], sorted(dice.choices((0.1, 0.25, 0.5, 0.75, 1.0), k=3)), strict=True))
+                attribute: dict(
+                    zip(ACTIONS[1:], sorted(dice.choices((0.1, 0.25, 0.5, 0.75, 1.0), k=3)), strict=True)
+                )
                 for attribute in dice.sample(ATTRIBUTES, dice.randint(1, 7))
             }
         )
@@ -156,10 +172,13 @@ def test_the_tables_are_not_stale():
     fresh = generate.render().splitlines()
     if f"Unicode {unicodedata.unidata_version} " not in written[1]:  # which letters are called Latin
         written, fresh = (
-            [line for line in lines[2:] if not line.startswith("export const LATIN")] for lines in (written, fresh)
+            [line for line in lines[2:] if not line.startswith("export const LATIN")]
+            for lines in (written, fresh)
         )
     assert written == fresh, "run: python web/generate.py"
 
 
 def test_the_lock_file_names_no_hosts():
-    assert "http" not in (WEB / "package-lock.json").read_text(encoding="utf-8").replace("https://github.com", "")
+    assert "http" not in (WEB / "package-lock.json").read_text(encoding="utf-8").replace(
+        "https://github.com", ""
+    )

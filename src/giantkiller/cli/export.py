@@ -4,9 +4,14 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from giantkiller.cli.options import policy_option
+
+if TYPE_CHECKING:
+    from giantkiller.policy import Policy
 
 
 @click.command()
@@ -24,10 +29,11 @@ import click
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["bundle", "huggingface"]),
+    type=click.Choice(["bundle", "huggingface", "web"]),
     default="bundle",
     show_default=True,
-    help="bundle: for giantkiller; huggingface: for transformers, with the code it needs.",
+    help="bundle: for giantkiller; huggingface: for transformers, with the code it needs; web: one HTML file "
+    "that screens comments in a browser, made of a bundle instead of a checkpoint.",
 )
 @click.option(
     "--labels",
@@ -83,6 +89,7 @@ import click
 )
 @click.option("--name", help="The bundle's name.  [default: the checkpoint folder's]")
 @click.option("--model-version", help="The bundle's version.  [default: giantkiller's]")
+@policy_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def command(
     checkpoint: Path,
@@ -100,6 +107,7 @@ def command(
     monitor_recall: float,
     name: str | None,
     model_version: str | None,
+    policy: "Policy | str | None",
     as_json: bool,
 ) -> None:
     """Turn a CHECKPOINT (a Hugging Face folder that training wrote) into a bundle.
@@ -109,11 +117,25 @@ def command(
     Example: giantkiller export runs/release -o small --vocabulary comments.csv --vocabulary-count 2
 
     Example: giantkiller export runs/release -o for-transformers --format huggingface --labels two
+
+    Example: giantkiller export default -o page.html --format web
     """
+    from giantkiller.errors import UserError
+
+    if kind == "web":
+        from giantkiller.export.web import export_web
+
+        page = export_web(str(checkpoint), output, policy=policy)
+        size = page.stat().st_size
+        click.echo(
+            json.dumps({"output": str(page), "bytes": size}) if as_json else f"wrote {page}: {size:,} bytes"
+        )
+        return
+    if policy is not None:
+        raise UserError("--policy is for --format web; a bundle's own policy is fitted on --calibration-data")
     from giantkiller.cli._extras import need_extra
 
     need_extra("train", "torch", "transformers", "onnx", "jinja2")
-    from giantkiller.errors import UserError
     from giantkiller.evaluation.thresholds import PolicyAims
     from giantkiller.export.bundling import export_bundle
     from giantkiller.export.huggingface import export_huggingface
