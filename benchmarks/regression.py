@@ -212,8 +212,8 @@ def run(tree, file, threads, commit):
 
 
 def read(data, count):
-    from giantkiller.cli._comments import made_up, read_comments
     from giantkiller.errors import UserError
+    from giantkiller.speed import made_up, read_comments
 
     try:
         return read_comments(data, None, count) if data else made_up(count)

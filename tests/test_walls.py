@@ -23,11 +23,12 @@ HOUSE = {
     "batching": "",
     "cleaning": "",
     "atomic": "errors",
+    "calibration": "attributes",
     "policy": "attributes errors",
     "encoding": "cleaning errors",
-    "bundle": "atomic attributes errors policy",
+    "bundle": "atomic attributes calibration errors policy",
     "explain": "attributes cleaning encoding errors",
-    "screener": "attributes batching bundle encoding errors explain policy runtime",
+    "screener": "attributes batching bundle calibration encoding errors explain policy runtime",
 }
 house = " ".join(HOUSE)
 WORKSHOP = {
@@ -40,9 +41,10 @@ WORKSHOP = {
 }
 OTHERS = {
     "files": house,
+    "speed": f"{house} files",
     "store": house,
     "serve": f"{house} store",
-    "cli": f"{house} {' '.join(WORKSHOP)} files serve store",
+    "cli": f"{house} {' '.join(WORKSHOP)} files serve speed store",
     "__init__": house,
     "__main__": "cli",
 }

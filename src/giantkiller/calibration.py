@@ -45,6 +45,13 @@ def calibrate(logits: "ArrayLike", calibration: Mapping[str, Calibration]) -> "N
     """
     import numpy as np
 
+    slopes, intercepts = coefficients(calibration)
+    return sigmoid(slopes * np.asarray(logits) + intercepts)
+
+
+def coefficients(calibration: Mapping[str, Calibration]) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """Return the slopes and the intercepts, each of shape (7,), in the order of ATTRIBUTES."""
+    import numpy as np
+
     lines = [calibration.get(attribute, Calibration()) for attribute in ATTRIBUTES]
-    slope, intercept = (np.array([getattr(line, part) for line in lines]) for part in ("slope", "intercept"))
-    return sigmoid(slope * np.asarray(logits) + intercept)
+    return np.array([line.slope for line in lines]), np.array([line.intercept for line in lines])

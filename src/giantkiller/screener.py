@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.batching import plan
 from giantkiller.bundle import DEFAULT_NAME, Bundle, read_bundle
-from giantkiller.calibration import calibrate
+from giantkiller.calibration import coefficients, sigmoid
 from giantkiller.encoding import ID, Encoder, length, pack
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy, Verdict
@@ -79,6 +79,7 @@ class Screener:
         self.encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
         self._session = load_session(self.bundle.model)
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
+        self._slopes, self._intercepts = coefficients(self.bundle.calibration)
         # The longest row of the highest id: what the position table and the embeddings must reach.
         self.run([pack([self.encoder.size - 1] * self.bundle.max_length)])
 
@@ -120,7 +121,7 @@ class Screener:
         return self._probabilities(self._start(rows).finish())
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        return calibrate(logits, self.bundle.calibration)
+        return sigmoid(self._slopes * logits + self._intercepts)
 
     @overload  # a str is an iterable of str, too: the first match counts
     def predict(self, texts: str) -> dict[str, float]: ...  # type: ignore[overload-overlap]
