@@ -102,16 +102,13 @@ def test_what_there_is_nothing_to_judge_with_is_refused(folder, args, monkeypatc
     assert "name a labelled file with --data" in result.stderr
 
 
-def test_a_suite_without_a_labelled_file(tmp_path, tiny_bundle):
-    line = {"text": "you idiot", "kind": "t1", "toxicity": 0.9, "pair": "", "writer": "w1", "split": "test"}
-    (tmp_path / "situations.jsonl").write_text(
-        "".join(json.dumps(line | {"text": text, "toxicity": y, "kind": kind}) + "\n"
-                for text, y, kind in (("you idiot", 0.9, "t1"), ("thanks", 0.0, "b14")))
-    )  # fmt: skip
-    result = run(tiny_bundle, "-d", tmp_path, "--suite", "situations", "--samples", 10)
+def test_a_suite_that_comes_with_the_package_needs_no_file(tiny_bundle):
+    result = run(tiny_bundle, "--suite", "situations", "--samples", 10, "--split", "validation")
     assert result.exit_code == 0
-    assert "harmful flagged 1.000" in result.stdout
+    assert "twins ranked rightly" in result.stdout
     assert "b14 ordinary" in result.stdout
+    with pytest.raises(UserError, match="the suite hatecheck needs `data`"):
+        run(tiny_bundle, "--suite", "hatecheck")
 
 
 def test_the_help_groups_its_options():

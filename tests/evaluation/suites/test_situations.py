@@ -1,22 +1,20 @@
 import itertools
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from giantkiller.data.situations import Situation, read_situations
 from giantkiller.errors import UserError
 from giantkiller.evaluation.config import EvaluationConfig
-from giantkiller.evaluation.suites import SUITES, find_suite, run_suite
-from giantkiller.evaluation.suites.situations import BUILTIN
+from giantkiller.evaluation.suites import run_suite, situations
 
 POLICY = {"toxicity": {"monitor": 0.3, "review": 0.5, "remove": 0.9}}
 
 
-def row(text, kind, toxicity, pair="", writer="w1", split="test"):
-    """A line of the file; the text is the score that the model of this test gives it."""
-    labels = dict.fromkeys(("severe_toxicity", "obscene", "threat", "insult", "identity_attack"), 0.0)
-    return {"text": text, "kind": kind, "toxicity": toxicity, **labels, "sexual_explicit": 0.0, "target": "",
-            "pair": pair, "writer": writer, "split": split}  # fmt: skip
+def row(text, kind, pair="", writer="w1", split="test"):
+    """A situation; the text is the score that the model of this test gives it."""
+    return Situation(text, kind, (0.0,) * 7, "", pair, writer, split)
 
 
 ROWS = [
@@ -27,15 +25,15 @@ ROWS = [
             [("0.1", "0.8"), ("0.4", "0.95"), ("0.2", "0.6"), ("0.45", "0.45"), ("0.92", "0.2")]
         )
         for part in (
-            row(harmless, "b7", 0.1, f"p{n}", "w1" if n < 3 else "w2"),
-            row(harmful, "t3", 0.9, f"p{n}", "w1" if n < 3 else "w2"),
+            row(harmless, "b7", f"p{n}", "w1" if n < 3 else "w2"),
+            row(harmful, "t3", f"p{n}", "w1" if n < 3 else "w2"),
         )
     ),
     # Alone.
-    row("0.05", "b14", 0.0),
-    row("0.55", "b2", 0.2),
-    row("0.7", "t10", 0.6, writer="w2"),
-    row("0.0", "t3", 0.9, "p9", split="train"),
+    row("0.05", "b14"),
+    row("0.55", "b2"),
+    row("0.7", "t10", writer="w2"),
+    row("0.0", "t3", "p9", split="train"),
 ]
 
 
@@ -45,19 +43,26 @@ def scorer(texts):
     return scores
 
 
-def put(folder, rows=ROWS):
-    path = folder / "situations.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
-    return folder
+@pytest.fixture
+def put(monkeypatch):
+    """Put other situations in the place of those of the package."""
+
+    def put(rows=ROWS):
+        monkeypatch.setattr(
+            situations, "read_situations", lambda split: [each for each in rows if each.split == split]
+        )
+
+    return put
 
 
-def measured(folder, **settings):
+def measured(**settings):
     settings = {"policy": POLICY, "samples": 50} | settings
-    return run_suite("situations", folder, scorer, EvaluationConfig(**settings))
+    return run_suite("situations", None, scorer, EvaluationConfig(**settings))
 
 
-def test_figures_by_hand(tmp_path):
-    found = measured(put(tmp_path))
+def test_figures_by_hand(put):
+    put()
+    found = measured()
     assert (found.rows, found.split) == (13, "test")
     # Harmful 0.8 0.95 0.6 0.45 0.2 0.7 against harmless 0.1 0.4 0.2 0.45 0.92 0.05 0.55.
     harmful, harmless = (0.8, 0.95, 0.6, 0.45, 0.2, 0.7), (0.1, 0.4, 0.2, 0.45, 0.92, 0.05, 0.55)
@@ -83,49 +88,46 @@ def test_figures_by_hand(tmp_path):
     assert "twins ranked rightly 0.700" in found.summary()
 
 
-def test_the_worst_kind_is_named(tmp_path):
-    many = [row("0.6", "b5", 0.1), row("0.1", "b5", 0.1)] * 5 + [row("0.8", "t1", 0.9)] * 10
-    found = measured(put(tmp_path, many))
+def test_the_worst_kind_is_named(put):
+    many = [row("0.6", "b5"), row("0.1", "b5")] * 5 + [row("0.8", "t1")] * 10
+    put(many)
+    found = measured()
     assert found.worst.kind == "b5"
     assert found.worst.treated_rightly.value == 0.5
     assert "worst kind: hard criticism, 0.500" in found.summary()
 
 
-def test_intervals_draw_whole_pairs(tmp_path):
+def test_intervals_draw_whole_pairs(put):
     """Twins that always go together: a share over both of each pair varies as pairs do, not as rows."""
     rows = [
-        row("0.8" if n % 2 else "0.1", kind, target, f"p{n}")
-        for n in range(40)
-        for kind, target in (("b7", 0.1), ("t3", 0.9))
-    ]
-    alone = [each | {"pair": ""} for each in rows]
+        row("0.8" if n % 2 else "0.1", "t1", f"p{n}") for n in range(40) for _ in range(2)
+    ]  # fmt: skip
     widths = []
-    for some in (rows, alone):
-        # Of all rows: flagged, as if one kind.
-        figure = (
-            measured(put(tmp_path, [each | {"kind": "t1"} for each in some]), samples=400).kinds["t1"].flagged
-        )
+    for some in (rows, [replace(each, pair="") for each in rows]):
+        put(some)
+        figure = measured(samples=400).kinds["t1"].flagged
         assert figure.value == 0.5
         widths.append(figure.high - figure.low)
     assert widths[0] == pytest.approx(np.sqrt(2) * widths[1], rel=0.2)
 
 
-def test_another_split_and_none(tmp_path):
-    assert measured(put(tmp_path), split="train").rows == 1
-    with pytest.raises(UserError, match="no rows of the `split` 'dev'; its splits are: test, train"):
-        measured(tmp_path, split="dev")
-    whole = [{name: value for name, value in each.items() if name != "split"} for each in ROWS]
-    assert measured(put(tmp_path, whole)).rows == 14
+def test_another_split_and_none(put):
+    with pytest.raises(UserError, match="`split` is 'dev'"):
+        measured(split="dev")
+    put()
+    assert measured(split="train").rows == 1
 
 
-def test_without_a_policy_the_threshold_flags_and_nothing_is_removed(tmp_path):
-    found = measured(put(tmp_path), policy={}, thresholds={"model": {"toxicity": 0.45}})
+def test_without_a_policy_the_threshold_flags_and_nothing_is_removed(put):
+    put()
+    found = measured(policy={}, thresholds={"model": {"toxicity": 0.45}})
     assert found.all.harmful_flagged.value == pytest.approx(5 / 6)
     assert found.all.harmless_removed.value == 0
 
 
-def test_tables_and_chart_have_a_line_for_each_kind_and_writer(tmp_path):
-    found = measured(put(tmp_path))
+def test_tables_and_chart_have_a_line_for_each_kind_and_writer(put):
+    put()
+    found = measured()
     kinds, writers = found.tables()
     assert kinds.rows[1][:2] == ("b7 figurative violence", "5")
     assert [line[0] for line in writers.rows] == ["w1", "w2"]
@@ -134,20 +136,13 @@ def test_tables_and_chart_have_a_line_for_each_kind_and_writer(tmp_path):
     assert [figure is None for figure in chart.series[0].figures] == [True, True, True, False, False]
 
 
-def test_a_file_that_is_none(tmp_path):
-    with pytest.raises(UserError, match="no column 'kind'"):
-        measured(put(tmp_path, [{"text": "a", "toxicity": 0.5}]))
+def test_the_packages_own_situations_are_measured():
+    def long_is_toxic(texts):
+        scores = np.full((len(texts), 7), np.nan)
+        scores[:, 0] = [min(len(text) / 500, 1) for text in texts]
+        return scores
 
-
-def test_the_file_in_a_folder_goes_before_the_one_in_the_package(tmp_path):
-    suite = SUITES["situations"]
-    assert suite.builtin == BUILTIN
-    assert find_suite("situations", put(tmp_path)) == tmp_path / "situations.jsonl"
-
-
-@pytest.mark.skipif(not BUILTIN.is_file(), reason="this tree has no situations.jsonl")
-def test_the_packages_own_file_is_whole():
-    assert find_suite("situations", None) == BUILTIN
-    lines = [json.loads(line) for line in BUILTIN.read_text(encoding="utf-8").splitlines()]
-    assert {"text", "kind", "toxicity", "pair", "writer", "split"} <= lines[0].keys()
-    assert "test" in {line["split"] for line in lines}
+    found = run_suite("situations", None, long_is_toxic, EvaluationConfig(samples=0))
+    assert found.rows == len(read_situations("test"))
+    assert 0.3 < found.all.roc_auc.value < 0.7
+    assert {cell.harmful for cell in found.kinds.values()} == {True, False}

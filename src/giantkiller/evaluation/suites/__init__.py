@@ -18,9 +18,7 @@ SUITES = {
     "madlibs": Suite(madlibs.FILES, madlibs.HINT, madlibs.measure_madlibs),
     "paradetox": Suite(paradetox.FILES, paradetox.HINT, paradetox.measure_paradetox),
     "spelling-attacks": Suite(attacks.FILES, attacks.HINT, attacks.measure_attacks),
-    "situations": Suite(
-        situations.FILES, situations.HINT, situations.measure_situations, builtin=situations.BUILTIN
-    ),
+    "situations": Suite((), "it comes with the package", situations.measure_situations),
 }
 """The suites by name."""
 
@@ -30,7 +28,7 @@ def find_suite(name: str, folder: str | Path | None) -> Path:
 
     Args:
         name: One of SUITES.
-        folder: Where it is looked for; None for a suite that ships its file.
+        folder: Where it is looked for; None will do for one that comes with the package.
 
     Raises:
         UserError: No such suite, or no such file (says where to get it).
@@ -47,7 +45,7 @@ def run_suite(name: str, folder: str | Path | None, scorer: Scorer, config: Eval
 
     Args:
         name: One of SUITES.
-        folder: Where the suite's file lies; None for a suite that ships its file.
+        folder: Where the suite's file lies; None will do for one that comes with the package.
         scorer: Texts to scores (n, 7).
         config: Thresholds, policy, samples, seed, split.
 

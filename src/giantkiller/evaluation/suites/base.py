@@ -78,40 +78,39 @@ class Suite:
     """A test suite.
 
     Attributes:
-        files: The names that its file goes by.
+        files: The names that its file goes by; none where the rows come with the package.
         hint: Where to get it, or how it is made.
         measure: Reads the file and measures a scoring function on it.
-        builtin: Its file inside this package, used where the folder has none; None if it ships none.
     """
 
     files: tuple[str, ...]
     hint: str
     measure: Callable[[Path, Scorer, EvaluationConfig], SuiteReport]
-    builtin: Path | None = None
 
     def find(self, name: str, folder: str | Path | None) -> Path:
         """Find the suite's file.
 
         Args:
-            name: The suite's, for error messages.
-            folder: Where it is looked for; None for a suite that ships its file.
+            name: The suite's; what is returned for one that comes with the package.
+            folder: Where it is looked for.
 
         Raises:
             UserError: It is not there; says which names were tried and where to get it.
         """
-        if folder is not None:
-            root = Path(folder)
-            if not root.is_dir():
-                raise UserError(
-                    f"{root} is not a folder: name the folder with the suite's file ({self.files[0]})"
-                )
-            for file in self.files:
-                if (root / file).is_file():
-                    return root / file
-        if self.builtin is not None and self.builtin.is_file():
-            return self.builtin
-        where = f"{folder} has" if folder is not None else "there is"
-        raise UserError(f"{where} no {' or '.join(self.files)} for the suite {name}; {self.hint}")
+        if not self.files:
+            return Path(name)
+        names = " or ".join(self.files)
+        if folder is None:
+            raise UserError(f"the suite {name} needs `data`, the folder with {names}; {self.hint}")
+        root = Path(folder)
+        if not root.is_dir():
+            raise UserError(
+                f"{root} is not a folder: name the folder with the suite's file ({self.files[0]})"
+            )
+        for file in self.files:
+            if (root / file).is_file():
+                return root / file
+        raise UserError(f"{root} has no {names} for the suite {name}; {self.hint}")
 
 
 def read_suite_columns(path: Path, *choices: tuple[str, ...]) -> tuple[NDArray[Any], ...]:
@@ -135,8 +134,8 @@ def read_suite_columns(path: Path, *choices: tuple[str, ...]) -> tuple[NDArray[A
 
 
 def to_texts(column: Sequence[Any] | NDArray[Any]) -> list[str]:
-    """Turn a column into texts; what is missing (None, or NaN in a column without any text) is empty."""
-    return ["" if text is None or text != text else str(text) for text in column]
+    """Turn a column into texts; what is missing is empty."""
+    return ["" if text is None else str(text) for text in column]
 
 
 def to_labels(path: Path, column: NDArray[Any], positive: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -2,38 +2,22 @@
 
 Harmless kinds (friendly swearing, quoted abuse, counter speech ...) stand next to harmful ones (veiled
 threats, implied insults ...), many as twins that share their words. Intervals are bootstrap intervals that
-draw whole pairs: twins are not independent. Every row belongs to a split; one of them is measured.
+draw whole pairs: twins are not independent. They come with the package, in splits; one of them is measured.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller.attributes import POSITIVE
-from giantkiller.errors import UserError
+from giantkiller.data.situations import KINDS, read_situations
 from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.figures import Figure, interval, show
 from giantkiller.evaluation.metrics import Scorer
-from giantkiller.evaluation.suites.base import TOXICITY, BarChart, Series, SuiteReport, Table, to_texts
+from giantkiller.evaluation.suites.base import TOXICITY, BarChart, Series, SuiteReport, Table
 from giantkiller.policy import ACTIONS, Policy
 
-FILES = ("situations.jsonl",)
-HINT = "it comes with the package: install giantkiller again"
-BUILTIN = Path(__file__).parents[2] / "data" / FILES[0]
-COLUMNS = ("text", "kind", "toxicity", "pair", "writer")
-KINDS = {
-    "b1": "friendly swearing", "b2": "self-deprecation", "b3": "quoted abuse", "b4": "counter speech",
-    "b5": "hard criticism", "b6": "neutral identity mention", "b7": "figurative violence", "b8": "reporting",
-    "b9": "banter", "b10": "sexual health", "b11": "heated but civil", "b12": "reclaimed words",
-    "b13": "distress", "b14": "ordinary", "t1": "direct insult", "t2": "implied insult",
-    "t3": "explicit threat", "t4": "veiled threat", "t5": "wish of harm", "t6": "self-harm bait",
-    "t7": "open hate of a group", "t8": "implicit hate", "t9": "sexual harassment", "t10": "disguised abuse",
-    "t11": "belittling", "t12": "intimidation", "t13": "dogpile",
-}  # fmt: skip
-"""Kinds by the codes of the file: b harmless, t harmful."""
 MIN_KIND = 10
 """Fewer rows of a kind than this can't make it the worst."""
 
@@ -68,7 +52,7 @@ class KindFigures:
     Attributes:
         name: In words.
         rows: Its rows.
-        harmful: Whether most of them are.
+        harmful: Whether they are.
         flagged: Share reviewed or removed.
         removed: Share removed.
         treated_rightly: Share flagged of a harmful kind, not flagged of a harmless one.
@@ -177,16 +161,16 @@ class SituationsReport(SuiteReport):
 
 
 def measure_situations(path: Path, scorer: Scorer, config: EvaluationConfig) -> SituationsReport:
-    """Measure a model on one split of a file of situations.
+    """Measure a model on one split of the situations.
 
     Without a policy a comment counts as flagged from the model's threshold of toxicity on, and nothing is
     removed.
 
     Raises:
-        UserError: A column or the split is missing.
+        UserError: There is no such split.
     """
-    columns = _read(path, config.split)
-    scores = np.asarray(scorer(to_texts(columns["text"])), dtype=np.float64)
+    situations = read_situations(config.split)
+    scores = np.asarray(scorer([each.text for each in situations]), dtype=np.float64)
     if config.policy:
         actions = Policy(config.policy).actions(scores)
     else:
@@ -194,13 +178,13 @@ def measure_situations(path: Path, scorer: Scorer, config: EvaluationConfig) -> 
         actions = np.where(called, ACTIONS[2], ACTIONS[0])
     rows = _Rows(
         score=scores[:, TOXICITY],
-        harmful=np.asarray(columns["toxicity"], dtype=np.float64) >= POSITIVE,
+        harmful=np.array([each.harmful for each in situations]),
         flagged=np.isin(actions, ACTIONS[2:]),
         removed=actions == ACTIONS[3],
-        pair=np.array(to_texts(columns["pair"])),
+        pair=np.array([each.pair for each in situations]),
     )
     weights = rows.draw(config.samples, config.seed)
-    kind, writer = (np.array(to_texts(columns[name])) for name in ("kind", "writer"))
+    kind, writer = (np.array([getattr(each, name) for each in situations]) for name in ("kind", "writer"))
     kinds = {
         code: _measure_kind(rows, kind == code, KINDS.get(code, code), weights)
         for code in sorted(set(kind), key=_in_order)
@@ -216,22 +200,6 @@ def measure_situations(path: Path, scorer: Scorer, config: EvaluationConfig) -> 
         kinds=kinds,
         writers={each: _measure_group(rows, writer == each, weights) for each in sorted(set(writer))},
     )
-
-
-def _read(path: Path, split: str) -> dict[str, NDArray[Any]]:
-    from giantkiller.data.sources import read_columns
-
-    table = read_columns(path)
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise UserError(f"{path} has no column {missing[0]!r}: it is not this suite's file")
-    if "split" not in table:
-        return dict(table)
-    chosen = np.array(to_texts(table["split"])) == split
-    if not chosen.any():
-        known = ", ".join(sorted(set(to_texts(table["split"]))))
-        raise UserError(f"{path} has no rows of the `split` {split!r}; its splits are: {known}")
-    return {name: column[chosen] for name, column in table.items()}
 
 
 def _in_order(kind: str) -> tuple[str, int]:
@@ -319,7 +287,7 @@ def _measure_group(rows: _Rows, inside: NDArray[np.bool_], weights: Weights) -> 
 
 
 def _measure_kind(rows: _Rows, inside: NDArray[np.bool_], name: str, weights: Weights) -> KindFigures:
-    harmful = bool(rows.harmful[inside].mean() >= 0.5)
+    harmful = bool(rows.harmful[inside].any())
     sides = (inside, ~rows.harmful) if harmful else (rows.harmful, inside)
     return KindFigures(
         name=name,
