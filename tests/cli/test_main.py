@@ -36,6 +36,14 @@ def test_what_a_user_can_mend_is_one_sentence():
     assert error.count("\n") == 1
 
 
+def test_every_exit_status_is_in_the_help():
+    from giantkiller import cli
+
+    _, out, _ = run("--help")
+    for status in (0, cli.FAILED, cli.USAGE, cli.ROWS_FAILED, cli.INTERRUPTED, cli.READER_GONE):
+        assert str(status) in out.split()
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [

@@ -95,6 +95,9 @@ def giantkiller() -> None:
 
     Shell completion: eval "$(_GIANTKILLER_COMPLETE=bash_source giantkiller)"
     (zsh_source and fish_source for other shells).
+
+    Exit status: 0 done; 1 not done, standard error says why; 2 wrong usage; 3 done, but some rows could not
+    be screened; 130 interrupted; 141 the reader of the output went away.
     """
 
 
