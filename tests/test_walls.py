@@ -44,7 +44,8 @@ OTHERS = {
     "speed": f"{house} files",
     "store": house,
     "serve": f"{house} store",
-    "cli": f"{house} {' '.join(WORKSHOP)} files serve speed store",
+    "desk": f"{house} serve store",
+    "cli": f"{house} {' '.join(WORKSHOP)} desk files serve speed store",
     "__init__": house,
     "__main__": "cli",
 }

@@ -1,0 +1,507 @@
+"""Decisions: first ones, blind second ones, those between two that differ; and taking one back in time."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from giantkiller.desk import outbox, statements
+from giantkiller.desk.config import DeskSettings
+from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError, NotFoundError
+from giantkiller.desk.events import lock, record
+from giantkiller.desk.items import WAITING, close_tasks
+from giantkiller.desk.queue import bar, held_task
+from giantkiller.desk.rules import read_rulebook
+from giantkiller.desk.staff import Staff
+from giantkiller.desk.tables import decisions, items, known, reports, tasks
+
+OUTCOMES = ("allow", "remove")
+STATES = {"allow": "approved", "remove": "removed"}
+"""The state of a comment after a person's decision."""
+
+LONGEST_NOTE = 4000
+_MOST_COPIES = 1000
+_MOST_NOTIFIERS = 50
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a decision came to.
+
+    Attributes:
+        number: Its number.
+        id: Its public id.
+        kind: "first", "second", "final" or "known".
+        copies: How many near-identical comments were decided with it.
+        undo_until: Until when it can be taken back; None if it can't.
+    """
+
+    number: int
+    id: str
+    kind: str
+    copies: int = 0
+    undo_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose: an outcome, a rule where something is removed, a note to the author."""
+
+    outcome: str
+    rule: str | None = None
+    note: str | None = None
+
+
+def decide(
+    connection: Connection,
+    task: int,
+    staff: Staff,
+    choice: Choice,
+    *,
+    settings: DeskSettings,
+    now: datetime,
+    version: int | None = None,
+    copies: bool = False,
+) -> Decided:
+    """Decide the item of a task that the person holds.
+
+    Args:
+        connection: In a writing transaction.
+        task: The task's number.
+        staff: Who decides.
+        choice: What they chose.
+        settings: The desk's.
+        now: The moment.
+        version: The version of the comment that they saw.
+        copies: Decide what waits of near-identical comments in the same community, too.
+
+    Raises:
+        ConflictError: If the task is closed or another person's, or the comment was edited meanwhile.
+        DeskError: If the choice is incomplete.
+    """
+    lock(connection)
+    row = held_task(connection, task, staff)
+    item = connection.execute(select(items).where(items.c.number == row.item)).one()
+    choice, rulebook = _checked(connection, item.community, choice)
+    if row.kind == "appeal":
+        raise DeskError("an appeal is answered with reasons, on its own page")
+    judged = judged_version(connection, row, item)
+    if version is not None and version != judged:
+        raise ConflictError("the comment was edited meanwhile; look at the new text")
+    seconds = (now - row.lease_from).total_seconds() if row.lease_from else None
+    connection.execute(
+        update(tasks).where(tasks.c.number == task).values(open=False, closed=now, lease_until=None)
+    )
+    if row.kind == "first":
+        return _decide_first(connection, row, item, staff, choice, rulebook, seconds, copies, settings, now)
+    if row.kind == "second":
+        return _decide_second(connection, row, item, staff, choice, rulebook, seconds, now)
+    if row.kind == "disagreement":
+        return _decide_between(connection, row, item, staff, choice, rulebook, seconds, settings, now)
+    number, public = write(
+        connection, item, judged, "known", choice, rulebook, staff, effective=False, task=task,
+        seconds=seconds, now=now,
+    )  # fmt: skip
+    return Decided(number, public, "known")
+
+
+def undo(connection: Connection, decision_id: str, staff: Staff, *, now: datetime) -> int:
+    """Take a decision back, with all that were made in one go with it, before it leaves the house.
+
+    Returns:
+        The number of the task that is open again, in the hands of whoever takes the decision back.
+
+    Raises:
+        ConflictError: If it is too late.
+        NotAllowedError: If it is somebody else's decision and the person is no lead.
+    """
+    lock(connection)
+    first = find(connection, decision_id)
+    if first.staff != staff.number and not staff.is_lead:
+        raise NotAllowedError("only a lead takes other people's decisions back")
+    batch = connection.execute(
+        select(decisions).where(decisions.c.batch == first.batch, decisions.c.undone.is_(None))
+    ).all()
+    if first.kind not in ("first", "final") or not batch or any(not row.effective for row in batch):
+        raise ConflictError("this decision can't be taken back: something has followed it")
+    if now >= first.release:
+        raise ConflictError("this decision has left the house; only an appeal or a second look changes it")
+    for row in batch:
+        _undo_one(connection, row, staff, now)
+    again = timedelta(minutes=10)
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.number == first.task)
+        .values(lease_by=staff.number, lease_from=now, lease_until=now + again)
+    )
+    return int(first.task)
+
+
+def last_undoable(connection: Connection, staff: Staff, *, now: datetime) -> Row[Any] | None:
+    """Return a person's newest decision that can be taken back still."""
+    return connection.execute(
+        select(decisions)
+        .where(
+            decisions.c.staff == staff.number,
+            decisions.c.release > now,
+            decisions.c.undone.is_(None),
+            decisions.c.effective.is_(True),
+            decisions.c.kind.in_(("first", "final")),
+        )
+        .order_by(decisions.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def find(connection: Connection, decision_id: str) -> Row[Any]:
+    """Return a decision by its public id.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    row = connection.execute(select(decisions).where(decisions.c.id == decision_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such decision")
+    return row
+
+
+def judged_version(connection: Connection, task: Row[Any], item: Row[Any]) -> int:
+    """Return which version of its comment a task is about."""
+    if task.decision is None:
+        return int(item.version)
+    return int(
+        connection.execute(
+            select(decisions.c.version).where(decisions.c.number == task.decision)
+        ).scalar_one()
+    )
+
+
+def write(
+    connection: Connection,
+    item: Row[Any],
+    version: int,
+    kind: str,
+    choice: Choice,
+    rulebook: int | None,
+    staff: Staff,
+    *,
+    effective: bool,
+    now: datetime,
+    release: datetime | None = None,
+    task: int | None = None,
+    supersedes: int | None = None,
+    seconds: float | None = None,
+    batch: str | None = None,
+) -> tuple[int, str]:
+    """Store a decision with its event; one that is effective changes the state of the version it is about.
+
+    Returns:
+        Its number and its public id.
+    """
+    public = secrets.token_hex(12)
+    result = connection.execute(
+        insert(decisions).values(
+            id=public, batch=batch or public, item=item.number, version=version, task=task, kind=kind,
+            outcome=choice.outcome, rule=choice.rule, rulebook=rulebook, note=choice.note,
+            staff=staff.number, before=item.state, supersedes=supersedes, effective=effective,
+            seconds=seconds, created=now, release=release or now,
+        )
+    )  # fmt: skip
+    number = int(result.inserted_primary_key[0])  # type: ignore[index]
+    state = item.state
+    if effective:
+        if supersedes is not None:
+            connection.execute(
+                update(decisions)
+                .where(decisions.c.number == supersedes)
+                .values(effective=False, overturned=decisions.c.outcome != choice.outcome)
+            )
+        if item.version == version:
+            state = STATES[choice.outcome]
+            connection.execute(
+                update(items).where(items.c.number == item.number).values(state=state, updated=now)
+            )
+    record(
+        connection, "decided", staff.actor, now=now, item=item.number, decision=number, version=version,
+        kind=kind, outcome=choice.outcome, rule=choice.rule, state=state,
+    )  # fmt: skip
+    return number, public
+
+
+def tell(
+    connection: Connection,
+    decision: int,
+    item: int,
+    kind: str,
+    *,
+    settings: DeskSettings,
+    not_before: datetime,
+    now: datetime,
+) -> None:
+    """Put a decision's statement to the author in the outbox, and what its reporters get to know."""
+    audiences: list[tuple[str, int | None]] = [(statements.AUTHOR, None)]
+    told = connection.execute(
+        select(reports.c.number)
+        .where(reports.c.item == item, reports.c.reporter.is_not(None), reports.c.told.is_(None))
+        .order_by(reports.c.number)
+        .limit(_MOST_NOTIFIERS)
+    ).scalars()
+    audiences += [(statements.NOTIFIER, number) for number in told]
+    for audience, report in audiences:
+        statement, token = statements.make(
+            connection, decision, audience, settings=settings, report=report, now=now
+        )
+        payload = statements.payload(connection, decision, statement, token)
+        if report is not None:
+            payload["report"] = report
+            connection.execute(update(reports).where(reports.c.number == report).values(told=now))
+        outbox.put(
+            connection, kind if report is None else "report.decided", payload, item=item,
+            statement=statement, not_before=not_before, now=now,
+        )  # fmt: skip
+
+
+def _decide_first(
+    connection: Connection,
+    task: Row[Any],
+    item: Row[Any],
+    staff: Staff,
+    choice: Choice,
+    rulebook: int | None,
+    seconds: float | None,
+    copies: bool,
+    settings: DeskSettings,
+    now: datetime,
+) -> Decided:
+    release = now + timedelta(seconds=settings.undo_seconds)
+    kind = "comment.removed" if choice.outcome == "remove" else "comment.allowed"
+
+    def one(each: Row[Any], number: int, batch: str | None) -> tuple[int, str]:
+        earlier = connection.execute(
+            select(decisions.c.number).where(
+                decisions.c.item == each.number,
+                decisions.c.version == each.version,
+                decisions.c.effective.is_(True),
+            )
+        ).scalar()
+        decision, public = write(
+            connection, each, each.version, "first", choice, rulebook, staff, effective=True,
+            release=release, task=number, seconds=seconds, batch=batch, supersedes=earlier, now=now,
+        )  # fmt: skip
+        tell(connection, decision, each.number, kind, settings=settings, not_before=release, now=now)
+        return decision, public
+
+    number, public = one(item, task.number, None)
+    if secrets.randbelow(1_000_000) < settings.second_share * 1_000_000:
+        look_again(connection, number, item, "second", (staff.number,), now=now)
+    others = list(_copies(connection, item, staff, now)) if copies else []
+    for other, other_task in others:
+        connection.execute(
+            update(tasks)
+            .where(tasks.c.number == other_task)
+            .values(open=False, closed=now, lease_by=None, lease_until=None)
+        )
+        one(other, other_task, public)
+    return Decided(number, public, "first", len(others), release if release > now else None)
+
+
+def _decide_second(
+    connection: Connection,
+    task: Row[Any],
+    item: Row[Any],
+    staff: Staff,
+    choice: Choice,
+    rulebook: int | None,
+    seconds: float | None,
+    now: datetime,
+) -> Decided:
+    first = connection.execute(select(decisions).where(decisions.c.number == task.decision)).one()
+    number, public = write(
+        connection, item, first.version, "second", choice, rulebook, staff, effective=False,
+        task=task.number, seconds=seconds, now=now,
+    )  # fmt: skip
+    if first.outcome != choice.outcome and first.effective:
+        people = (staff.number, *((first.staff,) if first.staff is not None else ()))
+        look_again(connection, first.number, item, "disagreement", people, now=now)
+    return Decided(number, public, "second")
+
+
+def _decide_between(
+    connection: Connection,
+    task: Row[Any],
+    item: Row[Any],
+    staff: Staff,
+    choice: Choice,
+    rulebook: int | None,
+    seconds: float | None,
+    settings: DeskSettings,
+    now: datetime,
+) -> Decided:
+    first = connection.execute(select(decisions).where(decisions.c.number == task.decision)).one()
+    changes = bool(first.effective and first.outcome != choice.outcome)
+    release = now + timedelta(seconds=settings.undo_seconds if changes else 0)
+    number, public = write(
+        connection, item, first.version, "final", choice, rulebook, staff, effective=changes,
+        supersedes=first.number if changes else None, release=release, task=task.number, seconds=seconds,
+        now=now,
+    )  # fmt: skip
+    if changes:
+        kind = "comment.removed" if choice.outcome == "remove" else "comment.restored"
+        tell(connection, number, item.number, kind, settings=settings, not_before=release, now=now)
+    return Decided(number, public, "final", 0, release if changes and release > now else None)
+
+
+def look_again(
+    connection: Connection,
+    decision: int,
+    item: Row[Any],
+    kind: str,
+    people: Iterable[int],
+    *,
+    now: datetime,
+) -> int:
+    """Open a task for other people to look at a decision.
+
+    Args:
+        connection: In a writing transaction.
+        decision: The decision.
+        item: Its item.
+        kind: "second", "disagreement" or "appeal".
+        people: Numbers of those who may not take it.
+        now: The moment.
+
+    Returns:
+        The task's number.
+    """
+    like = connection.execute(
+        select(tasks).where(tasks.c.item == item.number).order_by(tasks.c.number.desc()).limit(1)
+    ).one_or_none()
+    result = connection.execute(
+        insert(tasks).values(
+            kind=kind, item=item.number, decision=decision, community=item.community,
+            attribute=like.attribute if like else "toxicity", language=item.language, source=item.source,
+            rank=like.rank if like else -now.timestamp() / 86_400, open=True,
+            for_lead=kind == "disagreement", created=now,
+        )
+    )  # fmt: skip
+    number = int(result.inserted_primary_key[0])  # type: ignore[index]
+    for person in dict.fromkeys(people):
+        bar(connection, number, person, "decided")
+    return number
+
+
+def mark_known(connection: Connection, decision_id: str, staff: Staff, *, now: datetime) -> None:
+    """Keep an item, with the outcome that a decision gave it, to put before others now and then."""
+    row = find(connection, decision_id)
+    if connection.execute(select(known.c.item).where(known.c.item == row.item)).scalar() is not None:
+        raise DeskError("this item is kept as a known one already")
+    connection.execute(
+        insert(known).values(
+            item=row.item, outcome=row.outcome, rule=row.rule, staff=staff.number, created=now
+        )
+    )
+    record(connection, "marked-known", staff.actor, now=now, item=row.item, decision=row.number)
+
+
+def sample(connection: Connection, decision_id: str, lead: Staff, *, now: datetime) -> int:
+    """Take a second look at somebody's decision, as a lead.
+
+    Returns:
+        The number of a task that the lead holds.
+    """
+    lock(connection)
+    row = find(connection, decision_id)
+    if row.staff == lead.number:
+        raise NotAllowedError("a second look is another person's")
+    if row.kind not in ("first", "final") or not row.effective:
+        raise ConflictError("this decision was changed meanwhile")
+    item = connection.execute(select(items).where(items.c.number == row.item)).one()
+    people = (row.staff,) if row.staff is not None else ()
+    task = look_again(connection, row.number, item, "second", people, now=now)
+    until = now + timedelta(minutes=10)
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.number == task)
+        .values(lease_by=lead.number, lease_from=now, lease_until=until)
+    )
+    return task
+
+
+def _undo_one(connection: Connection, row: Row[Any], staff: Staff, now: datetime) -> None:
+    item = connection.execute(select(items).where(items.c.number == row.item)).one()
+    connection.execute(
+        update(decisions).where(decisions.c.number == row.number).values(undone=now, effective=False)
+    )
+    if row.supersedes is not None:
+        connection.execute(
+            update(decisions)
+            .where(decisions.c.number == row.supersedes)
+            .values(effective=True, overturned=False)
+        )
+    numbers = [s.number for s in statements.rows_of(connection, row.number)]
+    outbox.cancel(connection, numbers)
+    statements.void(connection, row.number)
+    connection.execute(
+        update(reports).where(reports.c.item == row.item, reports.c.told == row.created).values(told=None)
+    )
+    state = item.state
+    edited = item.version != row.version
+    if not edited:
+        state = row.before
+        close_tasks(connection, row.item, ("second", "disagreement"), now)
+        connection.execute(update(items).where(items.c.number == row.item).values(state=state, updated=now))
+    if not edited or item.state in WAITING:
+        # An edited comment that waits has its own task already; the old one stays closed then.
+        others = connection.execute(
+            select(tasks.c.number).where(
+                tasks.c.item == row.item, tasks.c.open.is_(True), tasks.c.kind == "first"
+            )
+        ).scalar()
+        if others is None:
+            connection.execute(update(tasks).where(tasks.c.number == row.task).values(open=True, closed=None))
+    record(connection, "undone", staff.actor, now=now, item=row.item, decision=row.number, state=state)
+
+
+def _copies(
+    connection: Connection, item: Row[Any], staff: Staff, now: datetime
+) -> Sequence[tuple[Row[Any], int]]:
+    """Return the near-identical comments that wait and are in nobody else's hands, each with its task."""
+    if item.fingerprint is None:
+        return []
+    rows = connection.execute(
+        select(items, tasks.c.number.label("task"))
+        .join(tasks, tasks.c.item == items.c.number)
+        .where(
+            items.c.community == item.community,
+            items.c.fingerprint == item.fingerprint,
+            items.c.number != item.number,
+            tasks.c.open.is_(True),
+            tasks.c.kind == "first",
+            or_(
+                tasks.c.lease_until.is_(None),
+                tasks.c.lease_until <= now,
+                tasks.c.lease_by == staff.number,
+            ),
+        )
+        .order_by(items.c.number)
+        .limit(_MOST_COPIES)
+    ).all()
+    return [(row, row.task) for row in rows]
+
+
+def _checked(connection: Connection, community: str, choice: Choice) -> tuple[Choice, int | None]:
+    """Check a choice against the rule book; return it tidied, and the book's version if it names a rule."""
+    if choice.outcome not in OUTCOMES:
+        raise DeskError(f"the outcome of a decision is one of {', '.join(OUTCOMES)}")
+    note = (choice.note or "").replace("\0", "").strip() or None
+    if note is not None and len(note) > LONGEST_NOTE:
+        raise DeskError(f"a note has up to {LONGEST_NOTE:,} characters")
+    if choice.outcome == "allow":
+        return Choice("allow", None, note), None
+    if not choice.rule:
+        raise DeskError("name the rule for which the comment is removed")
+    book = read_rulebook(connection, community)
+    return Choice("remove", book.rule(choice.rule).id, note), book.version

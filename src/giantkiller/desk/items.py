@@ -1,0 +1,370 @@
+"""Comments as they come in: submitted, edited, reported; and which of them wait for a person."""
+
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from giantkiller.cleaning import clean_text
+from giantkiller.desk import outbox, statements
+from giantkiller.desk.config import DeskSettings
+from giantkiller.desk.errors import DeskError, NotFoundError
+from giantkiller.desk.events import digest_of, lock, record
+from giantkiller.desk.policies import STATES, Judgement
+from giantkiller.desk.tables import decisions, items, notes, reports, tasks, versions
+
+LONGEST_TEXT = 20_480
+REPORT_KINDS = ("notice", "trusted", "other")
+"""By Art. 16 DSA, by a trusted flagger, or any other way."""
+
+WAITING = ("review", "hidden")
+"""States in which a comment waits for its first decision."""
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment as a platform sends it.
+
+    Attributes:
+        text: What was written.
+        community: Where.
+        external: The platform's own id; with it, sending the same comment again changes nothing, and another
+            text is an edit.
+        author: A pseudonym, the same for the same person.
+        url: Where the comment stands.
+        parent: The text that it answers.
+        title: Of the page.
+        language: A language tag, or "und".
+        source: Which way it came: the name of an API key, a hook or a file.
+        posted: The day, YYYY-MM-DD; the day of its arrival if None.
+    """
+
+    text: str
+    community: str = "default"
+    external: str | None = None
+    author: str | None = None
+    url: str | None = None
+    parent: str | None = None
+    title: str | None = None
+    language: str = "und"
+    source: str = "api"
+    posted: str | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a submission: the item's id and number, its state and version, and whether it is new."""
+
+    id: str
+    number: int
+    state: str
+    version: int
+    new: bool
+
+
+def submit(
+    connection: Connection,
+    comment: Comment,
+    scores: Mapping[str, float],
+    judgement: Judgement,
+    *,
+    model: str,
+    policy: int,
+    settings: DeskSettings,
+    actor: str,
+    now: datetime,
+) -> Submitted:
+    """Keep a comment, or the new version of one, and put it in the queue if its judgement says so.
+
+    Args:
+        connection: In a writing transaction.
+        comment: The comment.
+        scores: By attribute.
+        judgement: What the community's policy calls for.
+        model: The name of what scored.
+        policy: The version of the policy.
+        settings: The desk's.
+        actor: Who submits.
+        now: The moment.
+    """
+    lock(connection)
+    text = _storable(comment.text)
+    if len(text) > LONGEST_TEXT:
+        raise DeskError(f"the text is longer than {LONGEST_TEXT:,} characters")
+    known = _find(connection, comment)
+    if known is not None:
+        current = _version(connection, known.number, known.version)
+        if current.text == text or (
+            current.text is None and current.salt and digest_of(current.salt, text) == current.digest
+        ):
+            return Submitted(known.id, known.number, known.state, known.version, False)
+    version = known.version + 1 if known else 1
+    state = STATES[judgement.action]
+    if known is None:
+        number, public = _insert(connection, comment, text, state, now)
+    else:
+        number, public = known.number, known.id
+        state = _state_after_edit(connection, known, state)
+        connection.execute(
+            update(items)
+            .where(items.c.number == number)
+            .values(
+                version=version,
+                state=state,
+                fingerprint=fingerprint(text),
+                updated=now,
+                language=comment.language,
+            )
+        )
+    salt = secrets.token_hex(16)
+    digest = digest_of(salt, text)
+    rounded = {attribute: round(value, 6) for attribute, value in scores.items()}
+    connection.execute(
+        insert(versions).values(
+            item=number, version=version, text=text, salt=salt, digest=digest, scores=rounded,
+            action=judgement.action, attribute=judgement.attribute, score=round(judgement.score, 6),
+            why=judgement.why, model=model, policy=policy, created=now,
+        )
+    )  # fmt: skip
+    kind = "submitted" if known is None else "edited"
+    record(
+        connection, kind, actor, now=now, item=number, version=version, digest=digest, state=state,
+        action=judgement.action, attribute=judgement.attribute, why=judgement.why, policy=policy,
+    )  # fmt: skip
+    if judgement.automatic and (known is None or state == "hidden"):
+        state = _remove_automatically(connection, number, version, settings, now)
+    _queue(connection, number, state, rounded, judgement, settings, now)
+    return Submitted(public, number, state, version, True)
+
+
+def report(
+    connection: Connection,
+    item_id: str,
+    *,
+    settings: DeskSettings,
+    actor: str,
+    now: datetime,
+    reporter: str | None = None,
+    reason: str | None = None,
+    kind: str = "other",
+) -> int:
+    """Add a report about a comment; one that nobody has looked at comes into the queue.
+
+    A comment that a person has allowed comes back once `reports_reopen` reports have come since.
+
+    Returns:
+        The report's number. The same reporter's second report of a version changes nothing.
+    """
+    if kind not in REPORT_KINDS:
+        raise DeskError(f"a report's kind is one of {', '.join(REPORT_KINDS)}")
+    lock(connection)
+    item = find_item(connection, item_id)
+    reporter = _cut(reporter, 200)
+    if reporter is not None:
+        before = connection.execute(
+            select(reports.c.number).where(
+                reports.c.item == item.number,
+                reports.c.version == item.version,
+                reports.c.reporter == reporter,
+            )
+        ).scalar()
+        if before is not None:
+            return int(before)
+    result = connection.execute(
+        insert(reports).values(
+            item=item.number, version=item.version, reporter=reporter, kind=kind,
+            reason=_cut(reason, 4000), created=now,
+        )
+    )  # fmt: skip
+    number = int(result.inserted_primary_key[0])  # type: ignore[index]
+    count = item.reports + 1
+    reopened = item.state in ("allowed", "monitored")
+    if item.state == "approved":
+        since = connection.execute(
+            select(func.max(decisions.c.created)).where(
+                decisions.c.item == item.number, decisions.c.effective.is_(True)
+            )
+        ).scalar()
+        fresh = connection.execute(
+            select(func.count()).select_from(reports).where(
+                reports.c.item == item.number, reports.c.created >= (since or item.created)
+            )
+        ).scalar_one()  # fmt: skip
+        reopened = fresh >= settings.reports_reopen
+    state = "review" if reopened else item.state
+    connection.execute(
+        update(items).where(items.c.number == item.number).values(reports=count, state=state, updated=now)
+    )
+    record(connection, "reported", actor, now=now, item=item.number, report=number, kind=kind, state=state)
+    version = _version(connection, item.number, item.version)
+    judgement = Judgement(version.action, version.attribute, version.score, "reported")
+    if state in WAITING:
+        _queue(connection, item.number, state, version.scores, judgement, settings, now)
+    return number
+
+
+def find_item(connection: Connection, item_id: str) -> Row[Any]:
+    """Return an item by its public id.
+
+    Raises:
+        NotFoundError: If there is none.
+    """
+    row = connection.execute(select(items).where(items.c.id == item_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such comment")
+    return row
+
+
+def add_note(connection: Connection, item: int, staff: int, text: str, *, now: datetime) -> None:
+    """Add an internal note, which only the staff ever sees."""
+    text = _storable(text).strip()
+    if not text or len(text) > 4000:
+        raise DeskError("a note has 1 to 4,000 characters")
+    connection.execute(insert(notes).values(item=item, staff=staff, text=text, created=now))
+    record(connection, "noted", f"staff:{staff}", now=now, item=item)
+
+
+def fingerprint(text: str) -> str | None:
+    """Return what near-identical texts share: the same letters and digits, disguises undone, in any case.
+
+    None for a text without letters and digits.
+    """
+    core = "".join(c for c in clean_text(text).casefold() if c.isalnum())
+    return hashlib.sha256(core.encode("utf-8", "surrogatepass")).hexdigest() if core else None
+
+
+def rank(
+    settings: DeskSettings, scores: Mapping[str, float], score: float, reports: int, created: datetime
+) -> float:
+    """Return an item's place in the queue: the logarithm of its priority at a fixed moment.
+
+    Every priority doubles in the same time, so that the order of what waits never changes with time alone,
+    and the database can keep it in an index.
+    """
+    severity = max(settings.severity.get(a, 0.5) * value for a, value in scores.items())
+    certainty = 0.5 + 0.5 * min(max(score, 0.0), 1.0)
+    age = created.timestamp() / 3600 / settings.age_doubles_hours
+    return (
+        settings.severity_weight * math.log2(max(severity, 1e-4))
+        + settings.certainty_weight * math.log2(certainty)
+        + settings.reports_weight * math.log2(1 + reports)
+        - age
+    )
+
+
+def close_tasks(connection: Connection, item: int, kinds: tuple[str, ...], now: datetime) -> None:
+    """Take an item's tasks of some kinds out of the queue."""
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.item == item, tasks.c.open.is_(True), tasks.c.kind.in_(kinds))
+        .values(open=False, closed=now, lease_by=None, lease_until=None)
+    )
+
+
+def _find(connection: Connection, comment: Comment) -> Row[Any] | None:
+    if comment.external is None:
+        return None
+    return connection.execute(
+        select(items).where(items.c.community == comment.community, items.c.external == comment.external)
+    ).one_or_none()
+
+
+def _version(connection: Connection, item: int, version: int) -> Row[Any]:
+    return connection.execute(
+        select(versions).where(versions.c.item == item, versions.c.version == version)
+    ).one()
+
+
+def _insert(
+    connection: Connection, comment: Comment, text: str, state: str, now: datetime
+) -> tuple[int, str]:
+    public = secrets.token_hex(12)
+    result = connection.execute(
+        insert(items).values(
+            id=public, community=comment.community, external=_cut(comment.external, 200),
+            author=_cut(comment.author, 200), url=_cut(comment.url, 2000),
+            parent=_cut(comment.parent, LONGEST_TEXT), title=_cut(comment.title, 500),
+            language=comment.language[:35], source=comment.source[:64], state=state, version=1,
+            fingerprint=fingerprint(text), reports=0, posted=comment.posted or now.date().isoformat(),
+            created=now, updated=now,
+        )
+    )  # fmt: skip
+    return int(result.inserted_primary_key[0]), public  # type: ignore[index]
+
+
+def _state_after_edit(connection: Connection, item: Row[Any], state: str) -> str:
+    """An edit never brings a removed or hidden comment back by itself: a person looks first."""
+    if item.state in ("removed", "hidden"):
+        return "hidden"
+    return "review" if item.state == "review" and state in ("allowed", "monitored") else state
+
+
+def _remove_automatically(
+    connection: Connection, number: int, version: int, settings: DeskSettings, now: datetime
+) -> str:
+    """Carry a removal out without a person, and say so to the author."""
+    public = secrets.token_hex(12)
+    result = connection.execute(
+        insert(decisions).values(
+            id=public, batch=public, item=number, version=version, kind="automatic", outcome="remove",
+            before="hidden", effective=True, created=now, release=now,
+        )
+    )  # fmt: skip
+    decision = int(result.inserted_primary_key[0])  # type: ignore[index]
+    connection.execute(update(items).where(items.c.number == number).values(state="removed"))
+    record(
+        connection, "decided", "machine", now=now, item=number, decision=decision, version=version,
+        kind="automatic", outcome="remove", rule=None, state="removed",
+    )  # fmt: skip
+    statement, token = statements.make(connection, decision, "author", settings=settings, now=now)
+    outbox.put(
+        connection, "comment.removed", statements.payload(connection, decision, statement, token),
+        item=number, statement=statement, not_before=now, now=now,
+    )  # fmt: skip
+    return "removed"
+
+
+def _queue(
+    connection: Connection,
+    number: int,
+    state: str,
+    scores: Mapping[str, float],
+    judgement: Judgement,
+    settings: DeskSettings,
+    now: datetime,
+) -> None:
+    """Open the task of a first decision, bring its rank up to date, or close it."""
+    task = connection.execute(
+        select(tasks.c.number).where(tasks.c.item == number, tasks.c.kind == "first", tasks.c.open.is_(True))
+    ).scalar()
+    if state not in WAITING:
+        close_tasks(connection, number, ("first",), now)
+        return
+    item = connection.execute(select(items).where(items.c.number == number)).one()
+    place = rank(settings, scores, judgement.score, item.reports, item.created)
+    if task is not None:
+        connection.execute(
+            update(tasks).where(tasks.c.number == task).values(rank=place, attribute=judgement.attribute)
+        )
+        return
+    connection.execute(
+        insert(tasks).values(
+            kind="first", item=number, community=item.community, attribute=judgement.attribute,
+            language=item.language, source=item.source, rank=place, open=True, for_lead=False, created=now,
+        )
+    )  # fmt: skip
+
+
+def _storable(text: str) -> str:
+    """Replace what databases can't hold: NUL and lone surrogates."""
+    text = text.replace("\0", "\ufffd")
+    return text.encode("utf-8", "replace").decode() if not text.isprintable() else text
+
+
+def _cut(text: str | None, most: int) -> str | None:
+    return None if text is None else _storable(text)[:most]
