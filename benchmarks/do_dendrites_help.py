@@ -34,13 +34,24 @@ import numpy as np
 import torch
 from scipy import stats
 
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.labelled import read_labelled
 from giantkiller.dendrites import CorrelationRule, GradientRule, parameters, perforate
-from giantkiller.training.corpus import Tokens, encode, load_corpora
-from giantkiller.training.fit import Examples, Phase, fit, predict, validate
-from giantkiller.training.growing import errors_of
-from giantkiller.training.recipe import DataSettings, LossSettings, ModelSettings, OptimSettings, Recipe
-from giantkiller.training.warmstart import build_model
+from giantkiller.encoding import Encoder
+from giantkiller.models.inference import Tokens, predict, tokenize
+from giantkiller.training.batches import Examples
+from giantkiller.training.corpus import load_corpora
+from giantkiller.training.growth import errors_of
+from giantkiller.training.loop import Phase, fit
+from giantkiller.training.recipe import (
+    DataSettings,
+    LossSettings,
+    ModelSettings,
+    OptimSettings,
+    Recipe,
+    SourceSettings,
+)
+from giantkiller.training.start_weights import build_model
+from giantkiller.training.validation import validate
 
 ARMS = ("plain", "longer", "gradient", "correlation", "copies", "wider")
 WHERE = r"encoder|pooler|classifier"
@@ -51,7 +62,7 @@ COPIES = 412_290  # weights of one unused copy of the 14 linear layers, two-labe
 def recipe_for(regime: str, seed: int) -> Recipe:
     small = regime == "small"
     data = DataSettings(
-        train=["civil_train.parquet"],
+        sources=[SourceSettings("civil_train.parquet")],
         validation="civil_val.parquet",
         holdout_fraction=0.0 if small else 0.1,
         max_length=96 if small else 64,
@@ -82,7 +93,7 @@ class Bench:
     def __init__(self, regime: str, data: Path, seed: int) -> None:
         self.recipe = recipe_for(regime, seed)
         _, tokenizer = build_model(self.recipe.model)
-        length = self.recipe.data.max_length
+        encoder = Encoder(tokenizer.backend_tokenizer, self.recipe.data.max_length)
         train, validation = load_corpora(self.recipe, data)
         if regime == "small":
             # The published protocol's size and toxic rate: 5,000 comments, 227 of them toxic.
@@ -94,7 +105,7 @@ class Bench:
             )
 
         def examples(corpus):
-            return Examples(corpus, encode(tokenizer.backend_tokenizer, corpus.texts, length))
+            return Examples(corpus, tokenize(encoder, corpus.texts))
 
         self.train, self.validation = examples(train), examples(validation)
         self.watched = self.train
@@ -105,7 +116,7 @@ class Bench:
         for name in ("civil_test", "wiki_test"):
             labelled = read_labelled(data / f"{name}.parquet")
             self.tests[name] = (
-                encode(tokenizer.backend_tokenizer, labelled.texts, length),
+                tokenize(encoder, labelled.texts, clean=True),
                 np.asarray(labelled.targets),
             )
 

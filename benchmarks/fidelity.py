@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.holdout import is_held_out
+from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.evaluation import opponents
-from giantkiller.training.distill import read_soft_labels
+from giantkiller.training.soft_labels import read_soft_labels
 
 HELD_OUT = 0.1  # as the recipes have it
 TOXICITY = ATTRIBUTES.index("toxicity")
@@ -36,7 +36,7 @@ def main():
     if any(each[0] != texts for each in read):
         parser.error("the files have different texts")
     taught = np.mean([logits[:, TOXICITY] for _, logits in read], axis=0)
-    held = np.array([is_held_out(text, HELD_OUT) for text in texts])
+    held = np.array([is_held_out(merge_key(text), HELD_OUT) for text in texts])
     rng = np.random.default_rng(0)
     chosen = {
         name: rng.permutation(np.flatnonzero(mask))[: options.texts]

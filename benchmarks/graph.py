@@ -160,7 +160,7 @@ def main():
     import opponents
     from speed import random_checkpoint
 
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
 
     texts = [clean_text(text) for text in read_labelled(options.data).texts[: options.comments]]
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import is_held_out, merge_key
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.labelled import read_labelled
 from giantkiller.evaluation import identities, opponents
 from giantkiller.evaluation.bias import auc_by_identity
 from giantkiller.evaluation.compare import paired
@@ -106,7 +106,8 @@ def training_rows(folder, files):
     for name in ("civil_train", "wiki_train"):
         labelled = read_labelled(folder / f"{name}.parquet")
         for text, target in zip(labelled.texts, labelled.targets[:, 0], strict=True):
-            if not math.isnan(target) and merge_key(text) not in known and not is_held_out(text, HELD_OUT):
+            key = merge_key(text)
+            if not math.isnan(target) and key not in known and not is_held_out(key, HELD_OUT):
                 texts.append(text)
                 targets.append(target)
     return texts, np.array(targets, np.float32)

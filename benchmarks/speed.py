@@ -43,7 +43,7 @@ def main():
         os.environ[name] = str(options.threads)
     import torch
 
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
 
     torch.set_num_threads(options.threads)
     data = read_labelled(options.data)
@@ -57,7 +57,7 @@ def main():
 
 def measure(options, data, folder):
     from giantkiller import Screener
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
     from giantkiller.encoding import length
 
     checkpoint = options.checkpoint or random_checkpoint(folder / "random")
@@ -175,7 +175,7 @@ def build_systems(options, bundles):
     import opponents
 
     from giantkiller import Screener
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
 
     threads, tokenizer = options.threads, bundles["ours"] / "tokenizer.json"
     systems = {

@@ -15,8 +15,8 @@ from about import command_line
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.holdout import is_held_out
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.data.labelled import read_labelled
 from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.metrics import measure
 from giantkiller.evaluation.suites import run_suite
@@ -79,7 +79,7 @@ def held_out_aucs(screener, folder):
     parts = {}
     for name in ("civil_train", "wiki_train"):
         file = read_labelled(folder / f"{name}.parquet")
-        parts[name] = file.take(np.array([is_held_out(text, HELD_OUT) for text in file.texts]))
+        parts[name] = file.take(np.array([is_held_out(merge_key(text), HELD_OUT) for text in file.texts]))
     targets, origin = first_labels(parts)
     scores = screener.scores([text for part in parts.values() for text in part.texts])
     found = {}

@@ -38,19 +38,30 @@ import numpy as np
 import torch
 from do_dendrites_help import WHERE, grown_size, interval
 from scipy import stats
-from transformers import AutoTokenizer
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.holdout import is_held_out
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.data.labelled import read_labelled
 from giantkiller.dendrites import CorrelationRule, GradientRule, dendritic_layers, parameters, perforate
+from giantkiller.encoding import Encoder
 from giantkiller.models import DendriticBertForSequenceClassification
-from giantkiller.training.corpus import Corpus, encode
-from giantkiller.training.distill import read_soft_labels
-from giantkiller.training.fit import Examples, Phase, fit, predict, validate
-from giantkiller.training.growing import errors_of
-from giantkiller.training.recipe import DataSettings, LossSettings, ModelSettings, OptimSettings, Recipe
-from giantkiller.training.warmstart import build_model, load_pretrained
+from giantkiller.models.inference import predict, tokenize
+from giantkiller.models.loading import load_pretrained, load_tokenizer
+from giantkiller.training.batches import Examples
+from giantkiller.training.corpus import make_corpus
+from giantkiller.training.growth import errors_of
+from giantkiller.training.loop import Phase, fit
+from giantkiller.training.recipe import (
+    DataSettings,
+    LossSettings,
+    ModelSettings,
+    OptimSettings,
+    Recipe,
+    SourceSettings,
+)
+from giantkiller.training.soft_labels import read_soft_labels
+from giantkiller.training.start_weights import build_model
+from giantkiller.training.validation import validate
 
 HELD_OUT = 0.1  # as the recipes have it
 LENGTH = 192  # as its teachers read
@@ -112,10 +123,10 @@ class Bench:
                 hidden_dropout_prob=0.0,
                 attention_probs_dropout_prob=0.0,
             )
-            tokenizer = load_pretrained(AutoTokenizer, str(options.base))
+            tokenizer = load_tokenizer(str(options.base))
         else:
             _, tokenizer = build_model(self.narrow())
-        self.backend = tokenizer.backend_tokenizer
+        self.encoder = Encoder(tokenizer.backend_tokenizer, LENGTH)
         self.optim = OptimSettings(
             epochs=1,
             learning_rate=options.learning_rate,
@@ -130,8 +141,8 @@ class Bench:
         targets = np.asarray(labelled.targets, np.float32)
         self.validation = self.examples(list(labelled.texts), np.full_like(targets, np.nan), targets)
         read = [read_soft_labels(path) for path in options.judge]
-        held = [row for row, text in enumerate(read[0][0]) if is_held_out(text, HELD_OUT)]
-        self.held_tokens = encode(self.backend, [read[0][0][row] for row in held], LENGTH)
+        held = [row for row, text in enumerate(read[0][0]) if is_held_out(merge_key(text), HELD_OUT)]
+        self.held_tokens = tokenize(self.encoder, [read[0][0][row] for row in held], clean=True)
         self.held_logits = np.mean([logits[held] for _, logits in read], axis=0)
 
     def narrow(self) -> ModelSettings:
@@ -155,9 +166,8 @@ class Bench:
         return model
 
     def examples(self, texts: list[str], logits: np.ndarray, targets: np.ndarray | None = None) -> Examples:
-        empty = np.full_like(logits, np.nan) if targets is None else targets
-        corpus = Corpus(texts, empty, np.ones(len(texts), np.float32), logits)
-        return Examples(corpus, encode(self.backend, texts, LENGTH))
+        corpus = make_corpus(texts, targets, soft=logits)
+        return Examples(corpus, tokenize(self.encoder, corpus.texts))
 
     def drawn(self, seed: int, count: int) -> Examples:
         """The first texts of a seed's own order; more of them begin with the same ones."""
@@ -205,7 +215,7 @@ def widened(base: torch.nn.Module, weights: int, seed: int) -> torch.nn.Module:
 
 
 def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
-    recipe = Recipe("where", DataSettings(train=[]), seed=seed, optim=bench.optim)
+    recipe = Recipe("where", DataSettings([SourceSettings("none")]), seed=seed, optim=bench.optim)
     train = bench.drawn(seed, bench.count)
     watched = bench.drawn(seed, WATCHED)
     base = bench.student(seed)

@@ -44,3 +44,23 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bundles import build
 
     return build(tmp_path_factory.mktemp("tiny") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with labelled.csv, a word-level tokenizer of its words, recipe.toml and growing.toml."""
+    pytest.importorskip("transformers")
+    from checkpoints import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def toxic_bert(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of another system, with five attributes under its own names and one label we lack."""
+    from checkpoints import write_foreign
+    from transformers import AutoTokenizer
+
+    labels = ["toxic", "severe_toxic", "obscene", "threat", "identity_hate", "spam"]
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "tokenizer")
+    return write_foreign(tmp_path_factory.mktemp("teacher"), tokenizer, labels)

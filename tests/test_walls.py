@@ -35,7 +35,7 @@ WORKSHOP = {
     "dendrites": "",  # a library of its own
     "models": f"{house} dendrites",
     "data": f"{house} files",
-    "training": f"{house} data dendrites models",
+    "training": f"{house} data dendrites files models",
     "evaluation": f"{house} data models",
     "export": f"{house} data dendrites evaluation models",
 }

@@ -24,6 +24,9 @@ DEFAULT_NAME = "default"
 DEFAULT = Path(__file__).parent / "default"
 """Where the shipped bundle is."""
 
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
+"""A model on the Hugging Face hub: owner/name, or owner/name@revision."""
+
 _MANIFEST_LIMIT = 4 << 20
 _FILE_LIMIT = 2 << 30
 _PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
@@ -147,7 +150,7 @@ def find_bundle(model: str | Path | None = None) -> Path:
         return folder
     if folder.exists():
         raise UserError(f"{folder} is a file; a bundle is a folder with a {MANIFEST}")
-    if isinstance(model, str) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?", model):
+    if isinstance(model, str) and HUB_ID.fullmatch(model):
         return _fetch(model)
     raise UserError(
         f"there is no model at {folder}; name a bundle folder, a hub id (owner/name) or {DEFAULT_NAME}"

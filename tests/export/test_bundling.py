@@ -7,49 +7,22 @@ import numpy as np
 import pytest
 import torch
 from bundles import tokenizer, vocabulary
+from checkpoints import COUNTS, write_checkpoint
 from click.testing import CliRunner
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cleaning import clean_text
 from giantkiller.cli.export import command
-from giantkiller.data.holdout import is_held_out
-from giantkiller.data.sources import read_labelled
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.data.labelled import read_labelled
 from giantkiller.errors import UserError
 from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export.bundling import export_bundle
 from giantkiller.export.checkpoint import read_checkpoint
 from giantkiller.export.fitting import first_labels, unseen
 from giantkiller.export.huggingface import export_huggingface
-from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
-
-COUNTS = {"encoder.layer.0.intermediate.dense": 1, "encoder.layer.1.attention.self.key": 2, "classifier": 1}
-
-
-def write_checkpoint(folder, **changes):
-    torch.manual_seed(0)
-    settings = {
-        "vocab_size": len(vocabulary()),
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "max_position_embeddings": 64,
-        "dendrites": COUNTS,
-    }
-    model = DendriticBertForSequenceClassification(tiny_config(**{**settings, **changes}))
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(torch.randn_like(weight) * 0.2)
-    model.save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer(),
-        model_max_length=48,
-        pad_token="[PAD]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        unk_token="[UNK]",
-    ).save_pretrained(folder)
-    return folder
 
 
 def reference_logits(folder, texts):
@@ -207,12 +180,13 @@ def test_each_attribute_takes_the_first_file_with_enough_labels(checkpoint, labe
 def test_rows_that_training_saw_are_left_out(checkpoint, labelled):
     source = read_checkpoint(checkpoint)
     whole = read_labelled(labelled)
-    source.record = {"recipe": {"data": {"train": ["sub/train.csv"], "holdout_fraction": 0.3}}}
+    source.record = {"data": {"sub/train.csv": "sha"}, "recipe": {"data": {"holdout_fraction": 0.3}}}
     assert unseen(source, "other.csv", whole) is whole
     kept = unseen(source, "train.csv", whole)
-    assert kept.texts == [text for text in whole.texts if is_held_out(text, 0.3)]
+    assert kept.texts == [text for text in whole.texts if is_held_out(merge_key(text), 0.3)]
     # Soft labels may be of any file but the one that the recipe chose by.
-    source.record["recipe"]["data"] |= {"soft_labels": ["soft.parquet"], "validation": "val.csv"}
+    source.record["soft_labelled"] = 7
+    source.record["recipe"]["data"]["validation"] = "val.csv"
     assert unseen(source, "val.csv", whole) is whole
     assert unseen(source, "other.csv", whole).texts == kept.texts
     source.record["recipe"]["data"]["holdout_fraction"] = 0.0
@@ -225,8 +199,9 @@ def test_attributes_fitted_on_held_out_training_rows_never_lead_to_remove(checkp
     """Training files are enriched: precision on them is not precision at the rate of real comments."""
     copied = shutil.copytree(checkpoint, tmp_path / "trained")
     (copied / "training").mkdir(exist_ok=True)
-    recipe = {"name": "made", "seed": 1, "data": {"train": ["train.csv"], "holdout_fraction": 0.9}}
-    (copied / "training" / "record.json").write_text(json.dumps({"recipe": recipe}))
+    recipe = {"name": "made", "seed": 1, "data": {"holdout_fraction": 0.9}}
+    record = {"recipe": recipe, "data": {"train.csv": "sha"}}
+    (copied / "training" / "record.json").write_text(json.dumps(record))
     whole = read_labelled(labelled)
     easy = {"aims": PolicyAims(remove_precision=0.01)}
     natural = export_bundle(copied, tmp_path / "natural", validation={"other.csv": whole}, **easy)

@@ -7,13 +7,13 @@ from giantkiller.models.labels import label_columns
 @pytest.mark.parametrize(
     ("labels", "columns", "softmax"),
     [
-        ({0: "toxic", 1: "identity_hate"}, {"toxicity": 0, "identity_attack": 1}, False),
-        ({0: "Toxic", 1: "Obscene", 2: "other"}, {"toxicity": 0, "obscene": 1}, False),
-        ({0: "non-toxic", 1: "toxic"}, {"toxicity": 1}, True),
-        ({0: "toxic", 1: "neutral"}, {"toxicity": 0}, True),
-        ({0: "LABEL_0", 1: "LABEL_1"}, {"toxicity": 1}, True),
-        ({0: "toxicity"}, {"toxicity": 0}, False),
-        ({0: "toxicity", 1: "insult"}, {"toxicity": 0, "insult": 1}, False),
+        (["toxic", "identity_hate"], {"toxicity": 0, "identity_attack": 1}, False),
+        (["Toxic", "Obscene", "other"], {"toxicity": 0, "obscene": 1}, False),
+        (["non-toxic", "toxic"], {"toxicity": 1}, True),
+        (["toxic", "neutral"], {"toxicity": 0}, True),
+        (["LABEL_0", "LABEL_1"], {"toxicity": 1}, True),
+        (["toxicity"], {"toxicity": 0}, False),
+        (["toxicity", "insult"], {"toxicity": 0, "insult": 1}, False),
     ],
 )  # fmt: skip
 def test_labels_of_other_peoples_models(labels, columns, softmax):
@@ -22,4 +22,4 @@ def test_labels_of_other_peoples_models(labels, columns, softmax):
 
 def test_labels_that_are_none_of_ours():
     with pytest.raises(UserError, match="has the labels cat, dog, fish"):
-        label_columns("m", {0: "cat", 1: "dog", 2: "fish"})
+        label_columns("m", ["cat", "dog", "fish"])

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.dendrites import dendritic_layers, read_ledger
 from giantkiller.errors import UserError
-from giantkiller.training import fit as fitting
+from giantkiller.training import loop
 from giantkiller.training.recipe import read_recipe
 from giantkiller.training.run import train
 
@@ -113,7 +113,7 @@ def test_a_used_output_folder_is_refused(finished, tiny):
 
 
 def test_another_recipes_state_is_not_resumed(tiny, tmp_path, monkeypatch):
-    whole = fitting.batch_loss
+    whole = loop.batch_loss
 
     def stop(*arguments):
         signal.raise_signal(signal.SIGINT)
@@ -121,7 +121,7 @@ def test_another_recipes_state_is_not_resumed(tiny, tmp_path, monkeypatch):
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "batch_loss", stop)
+        patch.setattr(loop, "batch_loss", stop)
         with pytest.raises(KeyboardInterrupt):
             train(read_recipe(tiny / "recipe.toml"), tiny, out)
     (tmp_path / "r.toml").write_text((tiny / "recipe.toml").read_text().replace("seed = 3", "seed = 4"))
@@ -138,7 +138,7 @@ def test_a_damaged_state_is_refused(tiny, tmp_path):
 
 
 def test_a_loss_that_is_no_number_is_refused(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "batch_loss", lambda logits, *_: (logits * torch.tensor(float("nan"))).sum())
+    monkeypatch.setattr(loop, "batch_loss", lambda logits, *_: (logits * torch.tensor(float("nan"))).sum())
     with pytest.raises(UserError, match="lower optim"):
         train(read_recipe(tiny / "recipe.toml"), tiny, tmp_path / "out")
 

@@ -33,7 +33,13 @@ import click
     metavar="N",
     help="Label N comments made up from sentences of the comments, some words exchanged for similar ones.",
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of what --remixes makes up.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=1,
+    show_default=True,
+    help="Seed of what --remixes makes up.",
+)
 @click.option(
     "--holdout-fraction",
     type=click.FloatRange(0, 1, max_open=True),
@@ -41,9 +47,27 @@ import click
     show_default=True,
     help="Leave out the comments that a recipe with the same data.holdout_fraction leaves out.",
 )
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Parquet file to write.")
-@click.option("--max-length", default=256, show_default=True, help="Tokens a comment; what is longer is cut.")
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write; its ending says how: .parquet, .csv, .tsv or .jsonl.",
+)
+@click.option(
+    "--max-length",
+    type=click.IntRange(8, 512),
+    default=256,
+    show_default=True,
+    help="Tokens a comment; what is longer is cut.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto: bf16 on GPUs that have it.",
+)
 def command(
     models: tuple[str, ...],
     files: tuple[Path, ...],
@@ -59,8 +83,8 @@ def command(
 ) -> None:
     """Write the logits of one MODEL, or the mean of several, for the comments of some files.
 
-    MODEL is a checkpoint folder or a hub name of a classifier whose labels are among the seven attributes.
-    A recipe learns from the result when data.soft_labels names it. With --sentences a teacher tells which
+    MODEL is a checkpoint folder or a hub id of a classifier whose labels are among the seven attributes.
+    A recipe learns from the result when one of its sources names it. With --sentences a teacher tells which
     part of a comment it means, in more and shorter texts than raters ever saw; with --remixes it judges texts
     that nobody wrote, as many as you like.
 
@@ -68,36 +92,27 @@ def command(
     """
     from giantkiller.cli._extras import need_extra
 
-    need_extra("train", "torch", "transformers", "pyarrow")
+    need_extra("train", "torch", "transformers", "pyarrow", "msgspec")
     from tqdm import tqdm
 
-    from giantkiller.data.augment.remixes import remix, similar_words
-    from giantkiller.data.augment.sentences import split_sentences
-    from giantkiller.data.holdout import is_held_out, merge_key
-    from giantkiller.data.sources import read_labelled
     from giantkiller.errors import UserError
-    from giantkiller.training.distill import write_soft_labels
-    from giantkiller.training.teacher import average, load_teacher, word_vectors
+    from giantkiller.models.loading import load_checkpoint
+    from giantkiller.training import soft_labels, teacher
 
     if sentences and remixes:
-        raise UserError("--sentences and --remixes cannot go together; call twice, into two files")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UserError(f"the output {output} cannot be written; name a file in a folder that exists")
-    teachers = average([load_teacher(name, max_length, precision) for name in models])
-    texts: dict[str, str] = {}
-    for file in files:
-        comments = read_labelled(file, text_column=text_column).texts
-        count = min(len(comments), most or len(comments))
-        for text in (comments[i * len(comments) // count] for i in range(count)):
-            if holdout_fraction and is_held_out(text, holdout_fraction):
-                continue
-            for part in split_sentences(text) if sentences else [text]:
-                texts.setdefault(merge_key(part), part)
-    if remixes and texts:
-        made_up = remix(list(texts.values()), remixes, seed, similar_words(*word_vectors(models[0])))
-        texts = {merge_key(text): text for text in made_up}
-    if not texts:
-        raise UserError(f"{', '.join(map(str, files))}: no {'sentence' if sentences else 'comment'} to label")
+        raise UserError("`sentences` and `remixes` cannot go together; call twice, into two files")
+    soft_labels.check_output(output, files)
+    classifiers = [load_checkpoint(name) for name in models]
+    teachers = [teacher.as_teacher(classifier, max_length, precision) for classifier in classifiers]
+    texts = soft_labels.texts_to_label(
+        files,
+        text_column=text_column,
+        most=most,
+        sentences=sentences,
+        holdout_fraction=holdout_fraction,
+    )
+    if remixes:
+        texts = soft_labels.remixed(texts, remixes, seed, *teacher.word_vectors(classifiers[0]))
     with tqdm(total=len(texts), unit="text", desc=output.name, disable=None) as bar:
-        write_soft_labels(output, list(texts.values()), teachers, bar.update)
+        soft_labels.write_soft_labels(output, texts, teacher.average(teachers), bar.update)
     click.echo(f"{len(texts)} texts, logits of {len(models)} model(s): {output}")

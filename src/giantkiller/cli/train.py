@@ -31,7 +31,7 @@ def command(recipe: Path, data: Path, output: Path, resume: bool, as_json: bool)
     """
     from giantkiller.cli._extras import need_extra
 
-    need_extra("train", "torch", "transformers", "sklearn", "pyarrow")
+    need_extra("train", "torch", "transformers", "sklearn", "pyarrow", "msgspec")
     from giantkiller.errors import UserError
     from giantkiller.training.recipe import read_recipe
     from giantkiller.training.run import train

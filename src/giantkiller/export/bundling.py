@@ -26,7 +26,7 @@ from giantkiller.export.tokens import compact_tokenizer, encode, stand_in_rows
 from giantkiller.policy import Policy
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
 
 log = logging.getLogger(__name__)
 

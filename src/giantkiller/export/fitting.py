@@ -17,7 +17,7 @@ from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
 
 
 def is_trained(source: Checkpoint, file: str) -> bool:
@@ -27,20 +27,22 @@ def is_trained(source: Checkpoint, file: str) -> bool:
     file but the one that it chose by may be theirs.
     """
     data = source.record.get("recipe", {}).get("data", {})
-    if file in {Path(name).name for name in data.get("train", [])}:
-        return True
     chosen_by = Path(data.get("validation") or "").name
-    return bool(data.get("soft_labels") and data.get("holdout_fraction")) and file != chosen_by
+    read = {Path(name).name for name in source.record.get("data", {})} - {chosen_by}
+    if file in read:
+        return True
+    taught = source.record.get("soft_labelled") or data.get("soft_labels")
+    return bool(taught and data.get("holdout_fraction")) and file != chosen_by
 
 
 def unseen(source: Checkpoint, file: str, part: "Labelled") -> "Labelled":
     """Leave out the rows of a file that the checkpoint's training, by its own record, has seen."""
-    from giantkiller.data.holdout import is_held_out
+    from giantkiller.data.holdout import is_held_out, merge_key
 
     if not is_trained(source, file):
         return part
     fraction = source.record["recipe"]["data"].get("holdout_fraction", 0.0)
-    kept = part.take(np.asarray([is_held_out(text, fraction) for text in part.texts], bool))
+    kept = part.take(np.asarray([is_held_out(merge_key(text), fraction) for text in part.texts], bool))
     if not len(kept):
         raise UserError(f"{file} was trained on; calibration needs rows that training has not seen")
     return kept

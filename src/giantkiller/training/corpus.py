@@ -1,85 +1,95 @@
-"""Labelled texts on their way to the training loop: read, merged, tokenized, batched."""
+"""Texts on their way to the training loop: read, cleaned, merged into one row a text."""
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cleaning import clean_text
-from giantkiller.data.augment.attacks import ATTACKS, attack
-from giantkiller.data.augment.templates import harsh_sentences, identity_sentences, mentions
-from giantkiller.data.holdout import is_held_out, merge_key
-from giantkiller.data.sources import Labelled, read_labelled
+from giantkiller.data.augment.templates import harsh_sentences, identity_sentences
+from giantkiller.data.holdout import fold, is_held_out
+from giantkiller.data.labelled import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
 from giantkiller.errors import UserError
-from giantkiller.training.distill import read_soft_labels
-from giantkiller.training.recipe import DataSettings, Recipe
+from giantkiller.training.recipe import DataSettings, Recipe, SourceSettings
+from giantkiller.training.soft_labels import logits_of
 
 
 @dataclass
 class Corpus:
-    """Texts with what is known about them."""
+    """Cleaned texts with what is known about them."""
 
     texts: list[str]
+    """n texts, cleaned."""
+    keys: np.ndarray
+    """(n,) str objects: texts with one key are one comment (`giantkiller.data.holdout`)."""
     targets: np.ndarray
     """(n, 7) float32, fractions of raters; NaN where nobody asked."""
     weights: np.ndarray
     """(n,) float32, weight of the row's targets in the loss."""
     soft: np.ndarray
     """(n, 7) float32, teacher logits; NaN where there are none."""
+    soft_weights: np.ndarray
+    """(n,) float32, weight of the row's soft labels in the loss."""
+    soft_share: np.ndarray
+    """(n,) float64, share of the soft labels where there are targets, too; NaN for the recipe's."""
+    repeat: np.ndarray
+    """(n,) int64, how often an epoch holds the row."""
+    pairs: np.ndarray
+    """(n,) int64, one number for rows that are twins; -1 for others."""
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def take(self, rows: np.ndarray) -> "Corpus":
         """Pick rows by index."""
-        texts = [self.texts[i] for i in rows]
-        return Corpus(texts, self.targets[rows], self.weights[rows], self.soft[rows])
+        arrays = {name: values[rows] for name, values in self.arrays().items()}
+        return Corpus([self.texts[i] for i in rows], **arrays)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the columns beside the texts, by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "texts"}
 
 
-@dataclass
-class Tokens:
-    """Token ids of many texts, one after the other."""
+def make_corpus(texts: Sequence[str], targets: np.ndarray | None = None, **columns: Any) -> Corpus:
+    """Clean texts and put what is known about them beside.
 
-    ids: np.ndarray
-    """(sum of lengths,) int32."""
-    starts: np.ndarray
-    """(n + 1,) int64, where each text's ids begin."""
+    Args:
+        texts: n comments as they were written.
+        targets: (n, 7) fractions of raters; None if nobody was asked.
+        columns: Other columns of a `Corpus`, an array or one value for all rows.
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """(n,) tokens a text."""
-        return np.diff(self.starts)
-
-    def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pad some texts to the longest of them.
-
-        Args:
-            rows: (b,) indices.
-
-        Returns:
-            input_ids and attention_mask, each (b, t) int64.
-        """
-        lengths = self.lengths[rows]
-        ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, : lengths[i]] = self.ids[self.starts[row] : self.starts[row + 1]]
-            mask[i, : lengths[i]] = 1
-        return torch.from_numpy(ids), torch.from_numpy(mask)
+    Returns:
+        The corpus; columns not given are neutral: no soft labels, weights of 1, no twins.
+    """
+    bar = tqdm(texts, desc="cleaning", delay=1, leave=False, disable=None)
+    cleaned = [clean_text(text) for text in bar]
+    n = len(cleaned)
+    keys = np.empty(n, object)
+    keys[:] = [fold(text) for text in cleaned]
+    nothing = np.full((n, len(ATTRIBUTES)), np.nan, np.float32)
+    neutral = {
+        "targets": nothing if targets is None else np.array(targets, np.float32),
+        "weights": np.ones(n, np.float32),
+        "soft": nothing,
+        "soft_weights": np.ones(n, np.float32),
+        "soft_share": np.full(n, np.nan),
+        "repeat": np.ones(n, np.int64),
+        "pairs": np.full(n, -1, np.int64),
+    }
+    for name, values in columns.items():
+        neutral[name] = np.broadcast_to(np.asarray(values, neutral[name].dtype), neutral[name].shape).copy()
+    return Corpus(cleaned, keys, **neutral)
 
 
 def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
     """Read a recipe's training and validation texts.
 
-    Texts that stand in several files are merged into one row: targets are averaged, weighted by
-    the rows' weights. Validation texts never train.
+    Texts that stand in several sources are merged into one row. Validation texts never train.
 
     Args:
         recipe: The recipe.
@@ -95,222 +105,158 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
     if data.protocol == "published":
         return _published(recipe, folder)
     rng = np.random.default_rng(recipe.seed)
-    parts = []
-    for name in data.train:
-        part = _corpus(read_labelled(folder / name), data)
-        needed = [ATTRIBUTES.index(attribute) for attribute in data.require]
-        useful = ~np.isnan(part.targets).all(axis=1) & ~np.isnan(part.targets[:, needed]).any(axis=1)
-        part = part.take(np.flatnonzero(useful))
-        part = _without_held_out(part, data.holdout_fraction)
-        if name in data.limit and data.limit[name] < len(part):
-            part = part.take(np.sort(rng.choice(len(part), data.limit[name], replace=False)))
+    parts: list[Corpus] = []
+    pairs = 0
+    for source in data.sources:
+        part = _read_source(source, recipe, folder, rng)
+        part.pairs[part.pairs >= 0] += pairs
+        pairs = max(pairs, int(part.pairs.max(initial=-1)) + 1)
         parts.append(part)
-    if data.identity_sentences:
-        texts, targets = identity_sentences(data.identity_sentences, recipe.seed)
-        parts.append(_made_up(texts, targets, data.made_up_weight))
-    if data.harsh_sentences:
-        texts = harsh_sentences(data.harsh_sentences, recipe.seed)
-        targets = np.zeros((len(texts), len(ATTRIBUTES)), np.float32)
-        parts.append(_made_up(texts, targets, data.made_up_weight))
-    for name in data.soft_labels:
-        texts, logits = read_soft_labels(find_soft_labels(folder, name))
-        empty = np.full_like(logits, np.nan)
-        part = Corpus(texts, empty, np.ones(len(texts), np.float32), logits)
-        parts.append(_without_held_out(part, data.holdout_fraction))
     train = merge(parts)
     if data.validation:
-        validation = _corpus(read_labelled(folder / data.validation), data)
-        known = {merge_key(text) for text in validation.texts}
-        train = train.take(
-            np.array(
-                [i for i, text in enumerate(train.texts) if merge_key(text) not in known], dtype=np.int64
-            )
-        )
+        validation = _from_labelled(read_labelled(folder / data.validation), data)
+        known = set(validation.keys)
+        train = train.take(np.flatnonzero([key not in known for key in train.keys]))
     else:
         labelled = np.flatnonzero(~np.isnan(train.targets).all(axis=1))
+        if not len(labelled):
+            raise UserError(
+                f"recipe {recipe.name}: no text has a target to validate by; name data.validation"
+            )
         held = rng.choice(labelled, max(1, round(len(labelled) * data.validation_fraction)), replace=False)
         validation = train.take(np.sort(held))
         train = train.take(np.setdiff1d(np.arange(len(train)), held))
-    plain = train
-    if data.mentions:
-        train = join([train, mentioning_copies(plain, data.mentions, recipe.seed)])
-    if data.disguised:
-        known = {merge_key(text) for text in (*train.texts, *validation.texts)}
-        train = join([train, disguised_copies(plain, data.disguised, recipe.seed, known)])
     if not len(train):
-        raise UserError(f"recipe {recipe.name}: its files hold no text to train on; check data.train")
-    return train, validation
+        raise UserError(f"recipe {recipe.name}: its files hold no text to train on; check data.sources")
+    return repeated(train), validation
 
 
-def find_soft_labels(folder: Path, name: str) -> Path:
-    """Soft labels lie in the data folder, or else where the working folder's path leads."""
-    return folder / name if (folder / name).is_file() else Path(name)
+def find_source(folder: Path, name: str) -> Path:
+    """Return where a source lies: in the data folder, or else where the working folder's path leads."""
+    return Path(name) if Path(name).is_file() and not (folder / name).is_file() else folder / name
 
 
 def merge(parts: Sequence[Corpus]) -> Corpus:
-    """Join corpora; texts that differ by case and white space alone become one row.
+    """Join corpora; rows with one key become one row.
 
-    Targets are averaged, weighted by the rows' weights; so are the weights themselves, plainly; soft
-    labels are averaged.
+    Targets are averaged, weighted by the rows' weights, and so are soft labels by theirs; weights and soft
+    shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often as
+    the one of its parts that repeats most, and belongs to the first of their pairs.
     """
-    texts: list[str] = []
-    places: dict[str, int] = {}
-    rows = np.empty(sum(len(part) for part in parts), dtype=np.int64)
-    at = 0
-    for part in parts:
-        for text in part.texts:
-            place = places.setdefault(merge_key(text), len(texts))
-            if place == len(texts):
-                texts.append(text)
-            rows[at] = place
-            at += 1
+    whole = join(parts)
+    if not len(whole):
+        return whole
+    numbers: dict[str, int] = {}  # of the keys, in order of first appearance
+    group = np.array([numbers.setdefault(key, len(numbers)) for key in whole.keys])
+    merged = whole.take(np.unique(group, return_index=True)[1])
+    rated = ~np.isnan(whole.targets).all(axis=1)
+    taught = ~np.isnan(whole.soft).all(axis=1)
 
-    def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        there = ~np.isnan(values)
-        total = np.zeros((len(texts), values.shape[1]))
-        share = np.zeros_like(total)
-        np.add.at(total, rows, np.where(there, values, 0) * weights)
-        np.add.at(share, rows, there * weights)
+    def mean(values: np.ndarray, weights: np.ndarray, count: np.ndarray | None = None) -> np.ndarray:
+        """Average each group's rows, those that are not NaN; NaN where none is left."""
+        there = ~np.isnan(values) if count is None else count
+        total, share = (np.zeros((len(merged), *values.shape[1:])) for _ in range(2))
+        np.add.at(total, group, np.where(there, values, 0) * weights)
+        np.add.at(share, group, there * weights)
         with np.errstate(invalid="ignore"):
             return (total / share).astype(np.float32)
 
-    if not parts:
-        empty = np.empty((0, len(ATTRIBUTES)), np.float32)
-        return Corpus([], empty, np.empty(0, np.float32), empty)
-    weights = np.concatenate([part.weights for part in parts])[:, None]
-    targets = np.concatenate([part.targets for part in parts])
-    labelled = np.where(np.isnan(targets).all(axis=1), np.nan, 1)[:, None] * weights
-    merged = mean(labelled, np.ones_like(weights))[:, 0]
-    return Corpus(
-        texts,
-        mean(targets, weights),
-        np.nan_to_num(merged, nan=1.0),
-        mean(np.concatenate([part.soft for part in parts]), np.ones_like(weights)),
-    )
-
-
-def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> Tokens:
-    """Clean and tokenize texts, cut to `max_length` tokens with the special ones counted in."""
-    tokenizer.enable_truncation(max_length)
-    tokenizer.no_padding()
-    ids: list[np.ndarray] = []
-    begins = range(0, len(texts), 4096)
-    for begin in tqdm(begins, desc="tokenizing", delay=1, leave=False, disable=None):
-        chunk = [clean_text(text) for text in texts[begin : begin + 4096]]
-        ids += [np.array(code.ids, dtype=np.int32) for code in tokenizer.encode_batch_fast(chunk)]
-    starts = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
-    return Tokens(np.concatenate(ids) if ids else np.empty(0, np.int32), starts)
-
-
-def plan_batches(lengths: np.ndarray, size: int, tokens: int | None, seed: Any) -> list[np.ndarray]:
-    """Cut one epoch into length-bucketed batches, in random order.
-
-    Texts are shuffled, then sorted by length inside chunks of many batches, so that a batch holds
-    texts of about one length yet differs from epoch to epoch.
-
-    Args:
-        lengths: (n,) tokens a text.
-        size: Texts a batch, unless `tokens` is given.
-        tokens: Padded tokens a batch.
-        seed: Seed of the order; anything `numpy.random.default_rng` takes.
-
-    Returns:
-        Arrays of indices; together each text once.
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(lengths))
-    chunk = 64 * (size if tokens is None else max(1, int(tokens / max(1.0, lengths.mean()))))
-    batches = []
-    for begin in range(0, len(order), chunk):
-        rows = order[begin : begin + chunk]
-        rows = rows[np.argsort(-lengths[rows], kind="stable")]
-        at = 0
-        while at < len(rows):
-            count = size if tokens is None else max(1, tokens // int(lengths[rows[at]]))
-            batches.append(rows[at : at + count])
-            at += count
-    return [batches[i] for i in rng.permutation(len(batches))]
+    plain = np.ones(len(whole), np.float32)
+    merged.targets = mean(whole.targets, whole.weights[:, None])
+    merged.soft = mean(whole.soft, whole.soft_weights[:, None])
+    merged.weights = np.nan_to_num(mean(whole.weights, plain, rated), nan=1.0)
+    merged.soft_weights = np.nan_to_num(mean(whole.soft_weights, plain, taught), nan=1.0)
+    merged.soft_share = mean(whole.soft_share, plain, rated & ~np.isnan(whole.soft_share))
+    np.maximum.at(merged.repeat, group, whole.repeat)
+    pairs = np.full(len(merged), -1, np.int64)
+    for row in np.flatnonzero(whole.pairs >= 0)[::-1]:  # the first one is written last
+        pairs[group[row]] = whole.pairs[row]
+    merged.pairs = pairs
+    return merged
 
 
 def join(parts: Sequence[Corpus]) -> Corpus:
     """Put corpora one after the other."""
-    return Corpus(
-        [text for part in parts for text in part.texts],
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate([part.weights for part in parts]),
-        np.concatenate([part.soft for part in parts]),
-    )
+    if not parts:
+        return make_corpus([])
+    columns = [part.arrays() for part in parts]
+    arrays = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
+    return Corpus([text for part in parts for text in part.texts], **arrays)
 
 
-def mentioning_copies(corpus: Corpus, share: float, seed: int) -> Corpus:
-    """Copy some texts with a neutral sentence about an identity before or behind them, labels kept.
-
-    Where groups are mentioned mostly by those who attack them, raters' labels and a teacher's alike tie the
-    mention to toxicity; that it adds nothing is what these copies say.
-
-    Args:
-        corpus: n texts.
-        share: Texts to copy, as a share of n.
-        seed: Seed of the draw.
-    """
-    rng = np.random.default_rng([seed, len(corpus), 1])
-    rows = rng.choice(len(corpus), round(len(corpus) * share), replace=False)
-    copies = corpus.take(rows)
-    pairs = zip(copies.texts, mentions(len(rows), seed), rng.random(len(rows)) < 0.5, strict=True)
-    copies.texts = [f"{added} {text}" if first else f"{text} {added}" for text, added, first in pairs]
-    return copies
+def repeated(corpus: Corpus) -> Corpus:
+    """Write rows as often as an epoch holds them; each copy of twins is a pair of its own."""
+    if (corpus.repeat == 1).all():
+        return corpus
+    rows = np.repeat(np.arange(len(corpus)), corpus.repeat)
+    begins = np.cumsum(corpus.repeat) - corpus.repeat
+    copy = np.arange(len(rows)) - begins[rows]
+    result = corpus.take(rows)
+    result.repeat[:] = 1
+    paired = result.pairs >= 0
+    result.pairs[paired] += copy[paired] * (corpus.pairs.max() + 1)
+    return result
 
 
-def disguised_copies(corpus: Corpus, share: float, seed: int, known: Set[str]) -> Corpus:
-    """Copy some texts with words misspelt or disguised, labels kept.
-
-    People write so to get past a filter, and readers understand them all the same. Each copy gets one of
-    `giantkiller.data.augment.attacks.ATTACKS`, drawn evenly. Copies that cleaning turns back into a known
-    text are left out: they would only count it twice.
-
-    Args:
-        corpus: n texts.
-        share: Texts to copy, as a share of n.
-        seed: Seed of the draw.
-        known: `merge_key` of the texts that no copy may equal.
-
-    Returns:
-        The copies, at most `share * n`.
-    """
-    rng = np.random.default_rng([seed, len(corpus)])
-    rows = rng.choice(len(corpus), round(len(corpus) * share), replace=False)
-    names = rng.choice(list(ATTACKS), len(rows))
-    texts = [attack(corpus.texts[row], name, seed=seed) for row, name in zip(rows, names, strict=True)]
-    new = [i for i, text in enumerate(texts) if merge_key(text) not in known]
-    copies = corpus.take(rows[new])
-    copies.texts = [texts[i] for i in new]
-    return copies
-
-
-def _made_up(texts: list[str], targets: np.ndarray, weight: float) -> Corpus:
-    weights = np.full(len(texts), weight, np.float32)
-    return Corpus(texts, targets, weights, np.full_like(targets, np.nan))
-
-
-def _without_held_out(corpus: Corpus, fraction: float) -> Corpus:
+def without_held_out(corpus: Corpus, fraction: float) -> Corpus:
+    """Leave out the share of texts that no run trains on."""
     if not fraction:
         return corpus
-    kept = [i for i, text in enumerate(corpus.texts) if not is_held_out(text, fraction)]
-    return corpus.take(np.array(kept, dtype=np.int64))
+    kept = [not is_held_out(key, fraction) for key in corpus.keys]
+    return corpus.take(np.flatnonzero(kept))
 
 
-def _corpus(labelled: Labelled, data: DataSettings) -> Corpus:
+def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.random.Generator) -> Corpus:
+    data = recipe.data
+    if source.file is None:
+        part = _made_up(source, recipe.seed)
+    else:
+        part = _from_labelled(read_labelled(find_source(folder, source.file)), data, source)
+        needed = [ATTRIBUTES.index(attribute) for attribute in source.require]
+        useful = ~(np.isnan(part.targets).all(axis=1) & np.isnan(part.soft).all(axis=1))
+        part = part.take(np.flatnonzero(useful & ~np.isnan(part.targets[:, needed]).any(axis=1)))
+        part = without_held_out(part, data.holdout_fraction)
+        if source.limit is not None and source.limit < len(part):
+            part = part.take(np.sort(rng.choice(len(part), source.limit, replace=False)))
+    part.weights *= np.float32(source.weight)
+    part.soft_weights *= np.float32(source.weight)
+    part.repeat[:] = source.repeat
+    if source.soft_share is not None:
+        part.soft_share[:] = source.soft_share
+    return part
+
+
+def _made_up(source: SourceSettings, seed: int) -> Corpus:
+    assert source.limit is not None
+    if source.made_up == "identities":
+        return make_corpus(*identity_sentences(source.limit, seed))
+    texts = harsh_sentences(source.limit, seed)
+    return make_corpus(texts, np.zeros((len(texts), len(ATTRIBUTES))))
+
+
+def _from_labelled(labelled: Labelled, data: DataSettings, source: SourceSettings | None = None) -> Corpus:
+    """Keep what a run learns from: targets of its attributes, soft labels, pairs."""
     targets = np.array(labelled.targets, dtype=np.float32)
-    for column, name in enumerate(ATTRIBUTES):
-        if name not in data.attributes:
-            targets[:, column] = np.nan
-    weights = np.ones(len(labelled.texts), dtype=np.float32)
+    for name, value in (source.labels if source else {}).items():
+        column = targets[:, ATTRIBUTES.index(name)]
+        column[np.isnan(column)] = value
+    targets[:, [name not in data.attributes for name in ATTRIBUTES]] = np.nan
+    columns: dict[str, Any] = {"soft": logits_of(labelled)}
     if labelled.kinds is not None:
-        weights[np.array(labelled.kinds) == "weak"] = data.weak_weight
-    return Corpus(list(labelled.texts), targets, weights, np.full_like(targets, np.nan))
+        columns["weights"] = np.where(np.array(labelled.kinds) == "weak", data.weak_weight, 1)
+    if "pair" in labelled.extra:
+        columns["pairs"] = _numbered(labelled.extra["pair"])
+    return make_corpus(labelled.texts, targets, **columns)
+
+
+def _numbered(values: np.ndarray) -> np.ndarray:
+    """Number the values of a column from 0 on; -1 where it is empty."""
+    names = ["" if value is None or value != value else str(value) for value in values.tolist()]
+    known = {name: i for i, name in enumerate(dict.fromkeys(name for name in names if name))}
+    return np.array([known.get(name, -1) for name in names], np.int64)
 
 
 def _published(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
-    labelled = read_labelled(folder / recipe.data.train[0])
+    labelled = read_labelled(find_source(folder, recipe.data.files[0]))
     train, validation, _ = published_splits(labelled, seed=recipe.seed)
-    return _corpus(train, recipe.data), _corpus(validation, recipe.data)
+    return _from_labelled(train, recipe.data), _from_labelled(validation, recipe.data)

@@ -1,66 +1,110 @@
 """Recipes: TOML files that say everything about one training run."""
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import re
 import sys
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.errors import UserError
+from giantkiller.errors import MissingExtraError, UserError
+
+try:
+    import msgspec
+    from msgspec import Meta
+except ImportError as error:
+    raise MissingExtraError("msgspec", "train") from error
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+Attribute = Literal[
+    "toxicity", "severe_toxicity", "obscene", "threat", "insult", "identity_attack", "sexual_explicit"
+]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Part = Annotated[float, Meta(ge=0, lt=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Rows = Annotated[int, Meta(ge=0)]
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """Texts to train on: a file, or sentences made up by template."""
+
+    file: str | None = None
+    """A file of comments, relative to the data folder or else to the working folder: raters' labels in
+    columns named like the attributes, a teacher's logits in columns `logit_toxicity`, ..., or both."""
+    made_up: Literal["identities", "harsh"] | None = None
+    """In place of a file: sentences about identities, half of them hostile, or harmless sentences with harsh
+    words about things (`giantkiller.data.augment.templates`). `limit` says how many."""
+    limit: Count | None = None
+    """Most rows; of a file they are drawn by the recipe's seed."""
+    require: list[Attribute] = field(default_factory=list)
+    """Attributes that a row must have a target for; other rows are left out."""
+    labels: dict[Attribute, Share] = field(default_factory=dict)
+    """Targets of rows that have none for an attribute: `{ toxicity = 0 }` where a whole file is harmless."""
+    weight: NonNegative = 1.0
+    """Weight of the rows' labels in the loss, raters' and teachers' alike."""
+    soft_share: Share | None = None
+    """The teacher's share for rows that raters labelled here; None takes `loss.soft_share`."""
+    repeat: Count = 1
+    """How often an epoch holds each row."""
+
+    def __post_init__(self) -> None:
+        if (self.file is None) == (self.made_up is None):
+            raise ValueError("a source has either a file or made_up")
+        if self.made_up and self.limit is None:
+            raise ValueError("made_up needs a limit, the number of sentences")
+
 
 @dataclass(frozen=True)
 class DataSettings:
     """What is trained on and what chooses."""
 
-    train: list[str]
-    """Labelled files, relative to the data folder."""
+    sources: list[SourceSettings]
+    """Where training texts come from, in this order. A text that stands in several is one row: its targets
+    are the mean, weighted by the sources' weights, and so are its soft labels."""
     validation: str | None = None
-    """Labelled file that early stopping and growth choose by; None: a part of `train` is held out."""
-    validation_fraction: float = 0.05
-    """Share of the training texts held out when `validation` is not given."""
-    holdout_fraction: float = 0.0
+    """Labelled file that early stopping and growth choose by; None: a part of the sources is held out."""
+    validation_fraction: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    """Share of the labelled training texts held out when `validation` is not given."""
+    holdout_fraction: Part = 0.0
     """Share of the training texts kept out of training altogether, for judging attributes that the
     validation file lacks. Membership depends on the text alone, so every run agrees on it."""
-    soft_labels: list[str] = field(default_factory=list)
-    """Teacher logits (`giantkiller soft-labels`), relative to the data folder or else to the working
-    folder; files that know one text are averaged. Texts that stand in them and in no training file are
-    trained on by their soft labels alone."""
-    attributes: list[str] = field(default_factory=lambda: list(ATTRIBUTES))
+    attributes: list[Attribute] = field(default_factory=lambda: list(ATTRIBUTES))  # type: ignore[arg-type]
     """Attributes that train; the others are masked."""
-    require: list[str] = field(default_factory=list)
-    """Attributes that a training row must have a target for; other rows are left out."""
-    identity_sentences: int = 0
-    """Made-up sentences about identities to add, half of them hostile (`data.augment.templates`)."""
-    harsh_sentences: int = 0
-    """Made-up harmless sentences with harsh words about things to add."""
-    made_up_weight: float = 1.0
-    """Weight of the made-up sentences' targets."""
-    mentions: float = 0.0
+    mentions: Share = 0.0
     """Copies with a neutral sentence about an identity added to draw, as a share of the training texts; they
     keep their texts' labels, for such a sentence makes no comment better or worse."""
-    disguised: float = 0.0
+    disguised: Share = 0.0
     """Copies with misspelt or disguised words to add, as a share of the training texts
     (`giantkiller.data.augment.attacks`); they keep their texts' labels."""
     protocol: Literal["files", "published"] = "files"
-    """`published` draws the published card's 5,000 / 1,000 / 1,000 comments from the one file in `train`."""
-    limit: dict[str, int] = field(default_factory=dict)
-    """Most rows to draw (seeded) from a file named in `train`."""
-    max_length: int = 256
+    """`published` draws the published card's 5,000 / 1,000 / 1,000 comments from the one source's file."""
+    max_length: Annotated[int, Meta(ge=8, le=512)] = 256
     """Tokens a comment, [CLS] and [SEP] included; what is longer is cut."""
-    weak_weight: float = 0.5
+    weak_weight: NonNegative = 0.5
     """Weight of rows whose `label_kind` is `weak`, 1 being a rated row's."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources is empty; add [[data.sources]] with a file")
+        if self.protocol == "published" and (len(self.sources) > 1 or not self.sources[0].file):
+            raise ValueError("protocol = 'published' draws from one source with a file")
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the sources' files."""
+        return [source.file for source in self.sources if source.file is not None]
 
 
 @dataclass(frozen=True)
@@ -72,44 +116,58 @@ class ModelSettings:
     start: Literal["random", "weights", "project"] = "random"
     """`weights`: BERT weights of the same shape; `project`: a bigger BERT's embeddings, projected."""
     source: str | None = None
-    """Hub name, local folder, or `package:NAME/FOLDER`, a folder inside an installed Python package."""
+    """Hub name, local folder, `default` for the shipped model, or `package:NAME/FOLDER`, a folder inside an
+    installed Python package."""
     average: list[str] = field(default_factory=list)
     """More weights of the same shape, from other runs, to average with those of `source`."""
     tokenizer: str | None = None
-    """Where the tokenizer comes from, if not from `source`; `default` is the shipped bundle's."""
-    hidden_size: int = 128
-    layers: int = 2
-    heads: int = 2
-    intermediate_size: int = 512
-    dropout: float = 0.1
+    """Where the tokenizer comes from, as `source`; `default` is the shipped bundle's. None takes that of
+    `source`, or the shipped one."""
+    hidden_size: Count = 128
+    layers: Count = 2
+    heads: Count = 2
+    intermediate_size: Count = 512
+    dropout: Part = 0.1
     frozen: str | None = None
     """Regular expression over parameter names that stay as they start."""
+
+    def __post_init__(self) -> None:
+        plain = self.kind == "dendritic-bert"
+        if self.hidden_size % self.heads:
+            raise ValueError("hidden_size must be a multiple of heads")
+        if not self.source and not (self.start == "random" and plain):
+            raise ValueError(
+                "source must name the starting weights (a hub name, a folder, or package:NAME/FOLDER)"
+            )
+        if self.average and not (self.start == "weights" and plain):
+            raise ValueError("average needs start = 'weights' and a dendritic-bert")
+        _compile("frozen", self.frozen or "")
 
 
 @dataclass(frozen=True)
 class OptimSettings:
     """AdamW with linear warm-up, then linear decay to zero."""
 
-    epochs: float = 3.0
+    epochs: NonNegative = 3.0
     """0 trains no base model: growth begins on the starting weights."""
-    learning_rate: float = 3e-4
-    strength_rate: float = 1.0
+    learning_rate: Positive = 3e-4
+    strength_rate: NonNegative = 1.0
     """Learning rate of dendrites' strengths, which start at 0, as a multiple of `learning_rate`."""
-    weight_decay: float = 0.01
-    warmup_steps: int | None = None
+    weight_decay: NonNegative = 0.01
+    warmup_steps: Rows | None = None
     """Optimizer steps; None takes `warmup_fraction` of them all."""
-    warmup_fraction: float = 0.06
-    batch_size: int = 32
+    warmup_fraction: Share = 0.06
+    batch_size: Count = 32
     """Comments a batch."""
-    batch_tokens: int | None = None
+    batch_tokens: Count | None = None
     """Padded tokens a batch; takes the place of `batch_size`."""
-    clip: float = 1.0
+    clip: NonNegative = 1.0
     """Largest gradient norm; 0 turns clipping off."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto`: bf16 autocast on GPUs that have it, fp32 elsewhere."""
-    evaluations: int = 1
+    evaluations: Count = 1
     """Validations an epoch."""
-    patience: int | None = None
+    patience: Count | None = None
     """Validations without a better score before training stops; None never stops early."""
 
 
@@ -117,43 +175,47 @@ class OptimSettings:
 class LossSettings:
     """Masked binary cross-entropy, and what is mixed into it."""
 
-    positive_weight: float = 1.0
+    positive_weight: Positive = 1.0
     """Weight of a positive target against a negative one; fractions are weighted in between."""
-    attribute_weights: dict[str, float] = field(default_factory=dict)
-    """Weight of an attribute in the mean over attributes; 1 where not named."""
-    soft_share: float = 0.7
+    soft_share: Share = 0.7
     """Share of the soft-label loss where a text has soft labels and targets; the rest is targets."""
-    soft_loss: Literal["mse", "bce"] = "mse"
-    """Squared error between logits, or cross-entropy with the teacher's probabilities."""
+    contrast: NonNegative = 0.0
+    """Weight of the contrast between twins: rows of one source with the same value in its column `pair`, of
+    which raters call some toxic and others not. Twins share a batch."""
+    margin: Positive = 2.0
+    """By how much the toxic twin's toxicity logit should lie above the other's."""
 
 
 @dataclass(frozen=True)
 class GrowthSettings:
     """Dendrites: none are grown when `max_dendrites` is 0."""
 
-    max_dendrites: int = 0
+    max_dendrites: Rows = 0
     """Most dendrites a neuron."""
     rule: Literal["gradient", "correlation"] = "gradient"
     where: str = r"encoder|pooler|classifier"
     """Regular expression over the names of the layers that grow."""
     activation: Literal["tanh", "sigmoid", "relu", "gelu"] = "tanh"
-    epochs: float = 1.0
+    epochs: Positive = 1.0
     """Epochs of training after each growth."""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     freeze: bool = False
     """While dendrites learn, all other weights stay as they are."""
     min_gain: float = 0.0
     """Least gain in validation average precision for an attempt to be kept; negative: most it may lose."""
-    tries: int = 1
+    tries: Count = 1
     """Attempts that may fail before growth ends."""
     frozen_inputs: bool = True
     """Correlation rule: dendrites' input weights stay as the candidates learned them."""
-    candidates: int = 4
+    candidates: Count = 4
     """Correlation rule: candidates a neuron."""
-    passes: int = 20
+    passes: Count = 20
     """Correlation rule: most passes over the data while candidates learn."""
-    error_batches: int = 200
+    error_batches: Count = 200
     """Correlation rule: batches a pass, the first ones of a shuffled epoch."""
+
+    def __post_init__(self) -> None:
+        _compile("where", self.where)
 
 
 @dataclass(frozen=True)
@@ -166,12 +228,18 @@ class Recipe:
     optim: OptimSettings = field(default_factory=OptimSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     growth: GrowthSettings = field(default_factory=GrowthSettings)
-    seed: int = 0
-    checkpoint_seconds: float = 120.0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    checkpoint_seconds: NonNegative = 120.0
     """Seconds between resumable checkpoints."""
 
+    def __post_init__(self) -> None:
+        if not self.optim.epochs and self.model.start != "weights":
+            raise ValueError("optim.epochs = 0 needs model.start = 'weights'")
+        if self.growth.max_dendrites and self.model.kind != "dendritic-bert":
+            raise ValueError("growth needs model.kind = 'dendritic-bert'")
+
     def digest(self) -> str:
-        """SHA-256 of the settings; tells whether a checkpoint belongs to this recipe."""
+        """Return the SHA-256 of the settings, which tells whether a checkpoint belongs to this recipe."""
         return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()
 
 
@@ -192,137 +260,71 @@ def read_recipe(path: str | Path) -> Recipe:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"recipe {path} cannot be read ({error.strerror}); name a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"recipe {path} is not valid TOML: {error}") from None
-    recipe = _build(Recipe, table, str(path), "")
-    assert isinstance(recipe, Recipe)
-    _check(recipe, path)
-    return recipe
+    _refuse_unknown(path, Recipe, table)
+    try:
+        return msgspec.convert(table, Recipe)
+    except msgspec.ValidationError as error:
+        raise UserError(f"recipe {path}: {_sentence(str(error))}") from None
 
 
-def _build(kind: type, table: dict[str, Any], path: str, prefix: str) -> Any:
+def _compile(key: str, pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{key} is not a regular expression: {error}") from None
+
+
+def _refuse_unknown(path: Path, kind: Any, value: Any, prefix: str = "") -> None:
+    """Refuse keys that no field has, at any depth; values are left to msgspec."""
+    if typing.get_origin(kind) is list and isinstance(value, list):
+        for i, item in enumerate(value):
+            _refuse_unknown(path, typing.get_args(kind)[0], item, f"{prefix.rstrip('.')}[{i}].")
+    if not dataclasses.is_dataclass(kind) or not isinstance(value, dict):
+        return
     hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for key in table:
-        if key not in fields:
-            raise UserError(
-                f"recipe {path} has an unknown setting {prefix}{key}; known here: {', '.join(fields)}"
-            )
-    values = {}
-    for key, spec in fields.items():
-        if key not in table:
-            if spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-                raise UserError(f"recipe {path} lacks the setting {prefix}{key}; add it")
-            continue
-        value, hint = table[key], hints[key]
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            if not isinstance(value, dict):
-                raise UserError(f"recipe {path}: {prefix}{key} must be a table, [{key}]")
-            values[key] = _build(hint, value, path, f"{prefix}{key}.")
-        elif _fits(value, hint):
-            values[key] = float(value) if hint is float else value
+    for key, inner in value.items():
+        if key not in hints:
+            close = difflib.get_close_matches(key, hints, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(hints)}"
+            raise UserError(f"recipe {path} has an unknown setting {prefix}{key}; {hint}")
+        _refuse_unknown(path, hints[key], inner, f"{prefix}{key}.")
+
+
+_KINDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+
+
+def _sentence(message: str) -> str:
+    """Turn msgspec's "Expected `int` >= 1 - at `$.optim.clip`" into "optim.clip: expected ..."."""
+    message, _, place = message.partition(" - at ")
+    message = re.sub(r"`(\w+)(?: \| null)?`", lambda match: _KINDS.get(match[1], match[1]), message)
+    key = place.replace("`", "").replace("$.", "").replace("$", "").removeprefix("key in ")
+    if message.startswith("Invalid enum value"):
+        choices = _choices(Recipe, re.sub(r"\[.*?\]", "", key).split("."))
+        message += f"; known here: {', '.join(choices)}"
+    message = message[0].lower() + message[1:]
+    return f"{key}: {message}" if key else message
+
+
+def _choices(kind: Any, keys: list[str]) -> list[str]:
+    """Return the literals that a setting may have."""
+    for key in keys:
+        kind = typing.get_type_hints(kind)[key]
+        kind = next(iter(typing.get_args(kind)), kind) if typing.get_origin(kind) is list else kind
+    found: list[str] = []
+    waiting = [kind]
+    while waiting:
+        each = waiting.pop(0)
+        if typing.get_origin(each) is Literal:
+            found += typing.get_args(each)
         else:
-            raise UserError(f"recipe {path}: {prefix}{key} = {value!r} is not {_say(hint)}")
-    return kind(**values)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return value in arguments
-    if origin is typing.Union or origin is types.UnionType:
-        return any(_fits(value, option) for option in arguments)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
-    if isinstance(value, bool):
-        return hint is bool
-    if hint is float:
-        return isinstance(value, int | float)
-    return isinstance(value, hint)
-
-
-def _say(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(repr(option) for option in typing.get_args(hint))
-    if isinstance(hint, type):
-        return {"str": "a text", "int": "a whole number", "float": "a number"}.get(hint.__name__, str(hint))
-    return str(hint).replace("typing.", "").replace(" | None", "")
-
-
-def _check(recipe: Recipe, path: Path) -> None:
-    def insist(fine: bool, what: str) -> None:
-        if not fine:
-            raise UserError(f"recipe {path}: {what}")
-
-    data, optim = recipe.data, recipe.optim
-    insist(bool(data.train or data.soft_labels), "data.train names no file")
-    for name in [*data.attributes, *data.require, *recipe.loss.attribute_weights]:
-        insist(name in ATTRIBUTES, f"{name!r} is not an attribute; they are {', '.join(ATTRIBUTES)}")
-    insist(
-        data.protocol == "files" or len(data.train) == 1,
-        "data.protocol = 'published' draws from one train file",
-    )
-    for name in data.limit:
-        insist(name in data.train, f"data.limit names {name!r}, which data.train does not")
-    insist(0 < data.validation_fraction < 1, "data.validation_fraction must lie between 0 and 1")
-    insist(0 <= data.holdout_fraction < 1, "data.holdout_fraction must be at least 0 and below 1")
-    insist(0 <= data.disguised <= 1 and 0 <= data.mentions <= 1, "data.disguised and mentions lie in [0, 1]")
-    insist(8 <= data.max_length <= 512, "data.max_length must lie between 8 and 512")
-    insist(
-        optim.epochs >= 0 and optim.learning_rate > 0,
-        "optim.epochs must be at least 0, learning_rate above 0",
-    )
-    insist(
-        optim.epochs > 0 or recipe.model.start == "weights", "optim.epochs = 0 needs model.start = 'weights'"
-    )
-    insist(optim.batch_size > 0 and (optim.batch_tokens or 1) > 0, "batches must hold at least one comment")
-    insist(optim.evaluations >= 1, "optim.evaluations must be at least 1")
-    insist(0 <= recipe.loss.soft_share <= 1, "loss.soft_share must lie in [0, 1]")
-    model, growth = recipe.model, recipe.growth
-    insist(recipe.seed >= 0, "seed must not be negative")
-    insist(min(data.limit.values(), default=1) > 0, "data.limit must be above 0")
-    insist(
-        min(data.weak_weight, data.made_up_weight, data.identity_sentences, data.harsh_sentences) >= 0,
-        "data has a negative setting",
-    )
-    insist(
-        min(model.hidden_size, model.layers, model.heads, model.intermediate_size) > 0,
-        "model sizes must be above 0",
-    )
-    insist(model.hidden_size % model.heads == 0, "model.hidden_size must be a multiple of model.heads")
-    insist(0 <= model.dropout < 1, "model.dropout must be at least 0 and below 1")
-    insist(
-        0 <= optim.warmup_fraction <= 1 and (optim.warmup_steps or 0) >= 0, "optim's warm-up is out of range"
-    )
-    insist(
-        min(optim.clip, optim.weight_decay, optim.strength_rate) >= 0,
-        "optim.clip, weight_decay and strength_rate must not be negative",
-    )
-    insist(optim.patience is None or optim.patience >= 1, "optim.patience must be at least 1")
-    insist(growth.max_dendrites >= 0, "growth.max_dendrites must not be negative")
-    insist(growth.epochs > 0 and growth.learning_rate > 0, "growth.epochs and learning_rate must be above 0")
-    insist(
-        min(growth.tries, growth.candidates, growth.passes, growth.error_batches) >= 1,
-        "growth.tries, candidates, passes and error_batches must be at least 1",
-    )
-    for name, pattern in (("model.frozen", model.frozen or ""), ("growth.where", growth.where)):
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise UserError(f"recipe {path}: {name} is not a regular expression: {error}") from None
-    insist(
-        (recipe.model.start == "random" and recipe.model.kind == "dendritic-bert")
-        or bool(recipe.model.source),
-        "model.source must name the starting weights (a hub name, a folder, or package:NAME/FOLDER)",
-    )
-    insist(
-        not recipe.model.average
-        or (recipe.model.start == "weights" and recipe.model.kind == "dendritic-bert"),
-        "model.average needs model.start = 'weights' and a dendritic-bert",
-    )
-    insist(
-        recipe.model.kind == "dendritic-bert" or recipe.growth.max_dendrites == 0,
-        "growth needs model.kind = 'dendritic-bert'",
-    )
+            waiting += typing.get_args(each)
+    return list(dict.fromkeys(found))

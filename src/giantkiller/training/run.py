@@ -10,15 +10,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from giantkiller import __version__
+from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
-from giantkiller.training.corpus import Corpus, encode, find_soft_labels, load_corpora
-from giantkiller.training.fit import Examples, Phase, choose_by, fit, predict, validate
-from giantkiller.training.growing import grow, prepare
+from giantkiller.models.inference import predict, tokenize
+from giantkiller.models.loading import CONFIG
+from giantkiller.training.augment import augment
+from giantkiller.training.batches import Examples
+from giantkiller.training.corpus import Corpus, find_source, load_corpora
+from giantkiller.training.growth import grow, prepare
+from giantkiller.training.loop import DivergedError, Phase, fit
 from giantkiller.training.recipe import Recipe
-from giantkiller.training.warmstart import build_model
+from giantkiller.training.start_weights import build_model
+from giantkiller.training.validation import choose_by, validate
 
 log = logging.getLogger(__name__)
 
@@ -38,23 +45,20 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     Raises:
         UserError: If data, recipe or output folder are unfit.
     """
-    work = output / "training"
-    if output.exists() and not output.is_dir():
-        raise UserError(f"the output {output} is a file; name a folder for the checkpoint")
-    if (output / "config.json").exists() and resume:
-        raise UserError(f"{output} already holds a finished checkpoint; nothing to resume")
-    if output.is_dir() and any(output.iterdir()) and not resume:
-        raise UserError(f"the output folder {output} is not empty; name a new one, or continue with --resume")
+    _check_output(output, resume)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer = build_model(recipe.model)
     if recipe.growth.max_dendrites:
         prepare(model, recipe.growth)
     corpora = load_corpora(recipe, data)
+    corpora = (augment(*corpora, recipe.data, recipe.seed), corpora[1])
+    encoder = Encoder(tokenizer.backend_tokenizer, recipe.data.max_length)
     train_set, validation = (
-        Examples(corpus, encode(tokenizer.backend_tokenizer, corpus.texts, recipe.data.max_length))
+        Examples(corpus, tokenize(encoder, corpus.texts, pad_id=tokenizer.pad_token_id or 0))
         for corpus in corpora
     )
+    choose_by(validate(np.zeros_like(validation.corpus.targets), validation.corpus.targets))
     digest = _digest(recipe, *corpora)
     log.info(
         "%s: %d training texts (%d tokens), %d validation texts, %d parameters",
@@ -65,21 +69,33 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
         sum(parameter.numel() for parameter in model.parameters()),
     )
     began = time.monotonic()
+    work = output / "training"
     work.mkdir(parents=True, exist_ok=True)
-    write = _Log(work / "log.jsonl", resume)
-    phase = Phase(work / "base", "base", recipe.seed, digest, recipe.checkpoint_seconds, write)
+    phase = Phase(
+        work / "base",
+        "base",
+        recipe.seed,
+        digest,
+        recipe.checkpoint_seconds,
+        _Log(work / "log.jsonl", resume),
+    )
     model.to(device)
-    if recipe.optim.epochs:
-        fit(model, train_set, validation, recipe.optim, recipe.loss, phase)
-    if recipe.growth.max_dendrites:
-        ledger = grow(model, train_set, validation, recipe, phase, work / "growth")
-        log.info("%s", ledger.table())
+    try:
+        if recipe.optim.epochs:
+            fit(model, train_set, validation, recipe.optim, recipe.loss, phase)
+        if recipe.growth.max_dendrites:
+            ledger = grow(model, train_set, validation, recipe, phase, work / "growth")
+            log.info("%s", ledger.table())
+    except DivergedError:
+        _forget(work)
+        raise
     figures = validate(predict(model, validation.tokens), validation.corpus.targets)
     record = {
         "recipe": dataclasses.asdict(recipe),
         "digest": digest,
         "data": {name: _sha256(path) for name, path in _files(recipe, data).items()},
         "texts": len(train_set.corpus),
+        "soft_labelled": int((~np.isnan(train_set.corpus.soft).all(axis=1)).sum()),
         "tokens": len(train_set.tokens.ids),
         "validation": figures,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -88,11 +104,35 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
         "device": str(device),
     }
     _save(model, tokenizer, record, output, recipe.data.max_length)
-    for folder in (work / "base", work / "growth"):
-        for state in folder.rglob("state.pt"):
-            state.unlink()
+    _forget(work)
     log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(figures), output)
     return record
+
+
+def _check_output(output: Path, resume: bool) -> None:
+    """Refuse a folder that holds anything but what an interrupted or failed run left."""
+    if output.exists() and not output.is_dir():
+        raise UserError(f"`output` {output} is a file; name a folder for the checkpoint")
+    if (output / CONFIG).exists() and resume:
+        raise UserError(f"{output} already holds a finished checkpoint; nothing to resume")
+    if resume or not output.is_dir():
+        return
+    left = {entry.name for entry in output.iterdir()}
+    if left == {"training"}:
+        if any((output / "training").rglob("state.pt")):
+            raise UserError(
+                f"{output} holds an unfinished run; continue it with `resume`, or delete the folder"
+            )
+        # A run that failed before its first state, or diverged, left nothing that could be continued.
+        shutil.rmtree(output / "training")
+    elif left:
+        raise UserError(f"the folder `output` {output} is not empty; name a new one")
+
+
+def _forget(work: Path) -> None:
+    """Delete the states of phases, which nothing will resume."""
+    for state in work.rglob("state.pt"):
+        state.unlink()
 
 
 def _save(model: Any, tokenizer: Any, record: dict[str, Any], output: Path, max_length: int) -> None:
@@ -137,21 +177,21 @@ class _Log:
 
 
 def _files(recipe: Recipe, folder: Path) -> dict[str, Path]:
-    data = recipe.data
-    labelled = [*data.train, *([data.validation] if data.validation else [])]
-    return {name: folder / name for name in labelled} | {
-        name: find_soft_labels(folder, name) for name in data.soft_labels
-    }
+    files = {name: find_source(folder, name) for name in recipe.data.files}
+    if recipe.data.validation:
+        files[recipe.data.validation] = folder / recipe.data.validation
+    return files
 
 
 def _digest(recipe: Recipe, *corpora: Corpus) -> str:
-    """Identify a run: its settings, and the texts, targets, weights and soft labels it sees."""
+    """Identify a run: its settings, and all that it sees of its texts."""
     sha = hashlib.sha256(recipe.digest().encode())
     for corpus in corpora:
         for text in corpus.texts:
             sha.update(text.encode("utf-8", "replace") + b"\0")
-        for array in (corpus.targets, corpus.weights, corpus.soft):
-            sha.update(array.tobytes())
+        for name, array in corpus.arrays().items():
+            if name != "keys":
+                sha.update(array.tobytes())
     return sha.hexdigest()
 
 

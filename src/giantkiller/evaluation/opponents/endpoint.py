@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller.attributes import ATTRIBUTES
+from giantkiller.attributes import ATTRIBUTES, attribute_of
 from giantkiller.errors import UserError
 from giantkiller.evaluation.opponents.scoring import ScoringModel
-from giantkiller.models.labels import attribute_of
 
 RESPONSE_BYTES = 64 << 20
 HTTP_BATCH = 64

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller.attributes import ATTRIBUTES
+from giantkiller.attributes import ATTRIBUTES, attribute_of
 from giantkiller.errors import UserError
 from giantkiller.evaluation.opponents.scoring import ScoringModel
-from giantkiller.models.labels import attribute_of
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled

@@ -18,9 +18,12 @@ from giantkiller.dendrites import (
     perforate,
 )
 from giantkiller.errors import UserError
-from giantkiller.training.corpus import plan_batches
-from giantkiller.training.fit import Examples, Phase, batch_loss, choose_by, fit, predict, validate
+from giantkiller.models.inference import predict
+from giantkiller.training.batches import Examples, plan_batches
+from giantkiller.training.loop import Phase, fit
+from giantkiller.training.loss import batch_loss
 from giantkiller.training.recipe import GrowthSettings, Recipe
+from giantkiller.training.validation import choose_by, validate
 
 
 def prepare(model: Any, settings: GrowthSettings) -> None:

@@ -1,7 +1,7 @@
 import torch
 
 from giantkiller.training.recipe import ModelSettings
-from giantkiller.training.warmstart import build_model
+from giantkiller.training.start_weights import build_model
 
 
 def test_weights_of_several_runs_are_averaged(tiny, tmp_path):

