@@ -84,7 +84,9 @@ def _check_utf8(path: Path, name: str, table: pa.Table) -> None:
         try:
             chunk.validate(full=True)
         except pa.ArrowInvalid as error:
-            row += next((i for i in range(len(chunk)) if not _is_valid(chunk.slice(i, 1))), 0)
+            if pa.types.is_dictionary(chunk.type):
+                chunk = chunk.dictionary_decode()
+            row += next((i for i in range(len(chunk)) if not _is_valid(chunk.take(pa.array([i])))), 0)
             raise UserError(f"{path}: row {row + 1} has something in {name!r} that is not UTF-8") from error
         row += len(chunk)
 

@@ -13,6 +13,7 @@ from giantkiller.evaluation.opponents.checkpoint import checkpoint
 from giantkiller.evaluation.opponents.endpoint import endpoint
 from giantkiller.evaluation.opponents.scoring import ScoringModel
 from giantkiller.evaluation.opponents.stored import stored, stored_column, stored_file
+from giantkiller.files.formats import is_table
 
 if TYPE_CHECKING:
     from giantkiller.data.sources import Labelled
@@ -23,7 +24,6 @@ HELP = """MODEL is `default` (the shipped bundle), a bundle or checkpoint folder
 an http(s) address that scores, a file of scores (.csv, .tsv, .jsonl or .parquet; columns named like the
 attributes), or column:NAME, a column of the judged file itself that holds toxicity scores."""
 
-TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?(@[\w./-]+)?")
 
 
@@ -51,7 +51,7 @@ def load(name: str, data: "Labelled | None" = None, *, max_length: int | None = 
         if (path / "config.json").exists():
             return checkpoint(name, max_length)
         raise UserError(f"{name} is neither a bundle (bundle.json) nor a checkpoint (config.json): name one")
-    if path.name.lower().removesuffix(".gz").endswith(TABLE_ENDINGS):
+    if is_table(path):
         return stored_file(path, data)
     if path.exists() or not HUB_ID.fullmatch(name):
         raise UserError(f"there is no model at {name}: name a folder, a hub id or a file of scores")
