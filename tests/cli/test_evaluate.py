@@ -111,6 +111,19 @@ def test_a_suite_that_comes_with_the_package_needs_no_file(tiny_bundle):
         run(tiny_bundle, "--suite", "hatecheck")
 
 
+def test_another_policy_than_the_models_own(tiny_bundle, insults, tmp_path):
+    (tmp_path / "lenient.json").write_text('{"toxicity": {"monitor": 0.999999}}')
+    found = []
+    for more in ((), ("--policy", tmp_path / "lenient.json")):
+        result = run(
+            tiny_bundle, "-d", insults, "--samples", 0, "-o", tmp_path / "out", "--errors", 0, "-j", *more
+        )
+        found.append(json.loads(result.stdout)["policy"]["consequences"]["caught"]["value"])
+    assert found == [1.0, 0.0]
+    with pytest.raises(UserError, match="has no policy 'strict'"):
+        run(tiny_bundle, "-d", insults, "--policy", "strict")
+
+
 def test_the_help_groups_its_options():
     text = run("--help").stdout
     assert text.index("What is judged:") < text.index("-d, --data") < text.index("Figures:")

@@ -1,6 +1,7 @@
 """`giantkiller evaluate`: judge a model on labelled comments."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import click
 
 from giantkiller.cli._extras import need_extra
 from giantkiller.cli.grouped import GroupedCommand
-from giantkiller.cli.options import PATH, json_option
+from giantkiller.cli.options import PATH, json_option, policy_option
 from giantkiller.cli.terminal import printable, table
 from giantkiller.evaluation import opponents
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from giantkiller.bundle import Bundle
     from giantkiller.evaluation.report import AttributeReport, Report, Validation
     from giantkiller.evaluation.suites import SuiteReport
+    from giantkiller.policy import Policy
 
 FREE = ("roc_auc", "average_precision", "best_f1", "best_f1_threshold", "recall_at_fpr_1", "recall_at_fpr_5",
         "brier", "ece")  # fmt: skip
@@ -33,7 +35,7 @@ Examples:
 """
 GROUPS = {
     "What is judged": ("data", "text_column", "suite", "split", "max_length"),
-    "Thresholds": ("validation", "choose", "base_rate"),
+    "Thresholds and policy": ("validation", "choose", "policy", "base_rate"),
     "Figures": ("samples", "seed"),
     "Output": ("output", "errors", "update_card", "as_json"),
 }
@@ -56,6 +58,7 @@ GROUPS = {
               help="One more threshold, chosen on --validation: precision=0.9, recall=0.9, cost=5 (a missed "
               "comment costs five false alarms), capacity=0.02 (200 of 10,000 can be read). "
               "May be repeated.")  # fmt: skip
+@policy_option
 @click.option("--base-rate", type=click.FloatRange(0, 1, min_open=True, max_open=True),
               help="Share of toxic comments at your site, for the counts per 10,000.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(0, 100_000), default=1000, show_default=True,
@@ -78,6 +81,7 @@ def command(
     max_length: int | None,
     validation: Path | None,
     choose: tuple[str, ...],
+    policy: "Policy | str | None",
     base_rate: float | None,
     samples: int,
     seed: int,
@@ -111,7 +115,7 @@ def command(
     fitted = _fit(model, loaded, validation, text_column, choose, seed) if validation else None
     report = evaluate_model(
         loaded,
-        EvaluationConfig(base_rate=base_rate, samples=samples, seed=seed, errors=errors, split=split),
+        EvaluationConfig({}, _policy(loaded, policy), base_rate, samples, seed, errors, split),
         data=rows,
         file=file.name if file else "",
         suites=tuple(SUITES) if "all" in suite else suite,
@@ -127,6 +131,17 @@ def command(
     if update_card and loaded.bundle:
         _update_card(loaded.bundle, report)
     click.echo(report.json() if as_json else _as_text(report))
+
+
+def _policy(
+    model: opponents.ScoringModel, chosen: "Policy | str | None"
+) -> Mapping[str, Mapping[str, float]]:
+    """Return the policy that was chosen by name or from a file, an empty one if none was."""
+    if not isinstance(chosen, str):
+        return chosen or {}
+    if model.bundle is None:
+        raise click.UsageError(f"--policy {chosen} is a name, which only a bundle knows; name a file")
+    return model.bundle.choose_policy(chosen)
 
 
 def _update_card(bundle: "Bundle", report: "Report") -> None:

@@ -126,7 +126,7 @@ def _precise(scores: Floats, toxic: NDArray[np.bool_], precision: float, least: 
     order = np.argsort(-scores, kind="stable")
     right = np.cumsum(toxic[order]) / np.arange(1, len(order) + 1)
     ends = np.flatnonzero(np.append(scores[order][:-1] > scores[order][1:], True))
-    good = [i for i in ends if i + 1 >= least and right[i] >= precision]
+    good = [int(i) for i in ends if i + 1 >= least and right[i] >= precision]
     if not good:
         return 1.0
     last = good[-1]

@@ -34,8 +34,8 @@ def evaluate_model(
 
     Args:
         model: A scoring function and what is known of it.
-        config: Samples, seed and the like. Without thresholds and a policy of its own, those of `validation`
-            are used, or else the model's.
+        config: Samples, seed and the like. Thresholds or a policy that it lacks are those of `validation`,
+            or else the model's.
         data: Labelled rows.
         file: Their name.
         suites: Names of suites.
@@ -52,13 +52,12 @@ def evaluate_model(
         raise UserError(f"{model.name} holds stored scores, which no `suite` can ask for more")
     for name in suites:
         find_suite(name, folder)
-    if not config.thresholds and not config.policy:
-        own = {model.kind: model.thresholds} if model.thresholds else {}
-        config = replace(
-            config,
-            thresholds=validation.thresholds if validation else own,
-            policy=validation.policy if validation else model.policy,
-        )
+    own = {model.kind: model.thresholds} if model.thresholds else {}
+    config = replace(
+        config,
+        thresholds=config.thresholds or (validation.thresholds if validation else own),
+        policy=config.policy or (validation.policy if validation else model.policy),
+    )
 
     def score(texts: Sequence[str]) -> NDArray[Any]:
         scores = model.scores(texts)
