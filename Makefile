@@ -1,10 +1,11 @@
 # make demo: screen the sample comments with the shipped model
-# make test: format check, lint, types, tests
+# make test: format check, lint, types, and the tests that everybody runs before a change
+# make test-all: those and the slow ones, on every Python from 3.10 that is here; what CI runs
 # make release-model DATA=DIR: train and export the shipped model from labelled comments (hours on two cores)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fix release-model force
+.PHONY: demo test test-all test-versions fix release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
@@ -13,7 +14,28 @@ test: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-all: test
+	$(BIN)/pytest -n 2 -m slow
+	$(MAKE) test-versions
+
+# The house alone, without torch, on the other Pythons that it promises; those that are not here are skipped.
+HOUSE := tests/cleaning tests/cli/test_main.py tests/cli/test_score.py tests/cli/test_screen.py tests/files \
+	$(wildcard tests/test_*.py)
+
+test-versions:
+	for version in 3.10 3.12 3.13; do \
+		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -n 1); \
+		python=$${python:-$$(command -v python$$version || true)}; \
+		if ! "$$python" -c '' 2>/dev/null; then echo "Python $$version: not here, skipped"; continue; fi; \
+		echo "Python $$version"; \
+		test -f .venv/$$version/ready || { "$$python" -m venv .venv/$$version && \
+			.venv/$$version/bin/pip install --quiet --disable-pip-version-check \
+				-e '.[parquet]' 'hypothesis>=6.100' onnx pytest pytest-xdist && \
+			touch .venv/$$version/ready; } || exit 1; \
+		.venv/$$version/bin/pytest -n 2 -q -m "not slow" $(HOUSE) || exit 1; \
+	done
 
 fix: .venv/dev
 	$(BIN)/ruff check --fix .
