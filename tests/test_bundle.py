@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -150,6 +151,17 @@ def test_only_regular_files_are_read(copy, name):
     (copy / name).unlink()
     os.mkfifo(copy / name)
     with pytest.raises(UserError, match=name):
+        read_bundle(copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders there")
+def test_an_empty_file_that_is_a_pipe(copy):
+    """Its size is right, and reading it would never end."""
+    manifest = json.loads((copy / "bundle.json").read_text())
+    manifest["files"]["empty.bin"] = {"sha256": hashlib.sha256().hexdigest(), "bytes": 0}
+    (copy / "bundle.json").write_text(json.dumps(manifest))
+    os.mkfifo(copy / "empty.bin")
+    with pytest.raises(UserError, match=r"empty\.bin is not a regular file"):
         read_bundle(copy)
 
 

@@ -2,7 +2,7 @@ import pytest
 from bundles import tokenizer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from giantkiller.cleaning import clean_text
 from giantkiller.encoding import Encoder, length, pack, unpack
@@ -123,6 +123,15 @@ def test_another_kind_of_tokenizer_reads_whole_texts():
     assert not encoder._by_words
     assert unpack(encoder.encode(["you are"])[0]).tolist() == [0, 1]
     assert encoder.room == 7
+
+
+def test_special_tokens_in_a_text_that_is_read_whole():
+    other = tokenizer()
+    other.pre_tokenizer = pre_tokenizers.Whitespace()
+    encoder = Encoder(other, 16)
+    assert not encoder._by_words
+    ids = unpack(encoder.encode(["you [SEP] are"])[0]).tolist()
+    assert ids.count(other.token_to_id("[SEP]")) == 1  # the one at the end
 
 
 def test_words_that_somebody_added_are_found_within_words():

@@ -36,7 +36,7 @@ WORKSHOP = {
     "models": f"{house} dendrites",
     "data": f"{house} files",
     "training": f"{house} data dendrites files models",
-    "evaluation": f"{house} data models",
+    "evaluation": f"{house} data files models",
     "export": f"{house} data dendrites evaluation models",
 }
 OTHERS = {
@@ -54,7 +54,12 @@ ALLOWED = {room: set(rooms.split()) for room, rooms in (HOUSE | WORKSHOP | OTHER
 CORE = {"numpy", "onnxruntime", "tokenizers", "click", "tqdm"}
 OPTIONAL = {"huggingface_hub", "tomli"}  # imported where needed, and missed in one sentence
 HEAVY = {"torch", "transformers", "safetensors", "accelerate", "datasets", "onnx", "sklearn", "scipy"}
-DOCUMENTED = {"_asdict", "_mapping", "_parameters"}  # of named tuples, SQLAlchemy's rows, torch's modules
+DOCUMENTED = {
+    "_asdict",
+    "_fields",
+    "_mapping",
+    "_parameters",
+}  # of named tuples, SQLAlchemy's rows, torch's modules
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
