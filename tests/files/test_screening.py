@@ -588,7 +588,10 @@ def test_progress_goes_from_nothing_to_all(tmp_path):
         assert 0 < shares[0] <= shares[-1] == 1
 
 
-CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
+UNREADABLE = b"\0" if sys.version_info < (3, 11) else b""  # what the csv module of these tests can't read
+CELLS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r" + UNREADABLE.decode()), max_size=20
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -608,7 +611,7 @@ def test_any_well_formed_csv_comes_through(tmp_path_factory, rows):
 def test_any_bytes_give_a_valid_file_or_one_sentence(tmp_path_factory, data, ending):
     folder = tmp_path_factory.mktemp("any")
     head = b'{"text": "a"}\n' if ending == "jsonl" else b"text\n"
-    source = write(folder / f"in.{ending}", head + data.replace(b"\0", b""))
+    source = write(folder / f"in.{ending}", head + (data.replace(UNREADABLE, b"") if UNREADABLE else data))
     target = folder / f"out.{ending}"
     try:
         summary = screen_file(source, target, by_length)

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import Bundle
 from giantkiller.files.chunks import Chunk, Results, text_problem
 from giantkiller.policy import ACTIONS
-from giantkiller.screener import Screener
+
+if TYPE_CHECKING:
+    from giantkiller.bundle import Bundle
+    from giantkiller.screener import Screener
 
 
 @dataclass
@@ -32,12 +35,12 @@ Judge = Callable[[list[str]], Verdicts]
 """Comments in, verdicts out."""
 
 
-def describe_model(bundle: Bundle) -> str:
+def describe_model(bundle: "Bundle") -> str:
     """Return the name of a bundle, with the beginning of the digest of all that it holds."""
     return f"{bundle.name} {bundle.version} ({bundle.digest[:16]})"
 
 
-def judge_with(screener: Screener) -> Judge:
+def judge_with(screener: "Screener") -> Judge:
     """Return the function that judges comments by a model and its policy."""
 
     def judge(texts: list[str]) -> Verdicts:
