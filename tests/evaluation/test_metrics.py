@@ -162,7 +162,7 @@ def test_what_no_attribute_survives_is_refused():
 
 
 def test_stored_scores_of_the_giant_give_its_known_figures(data_dir):
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
 
     data = read_labelled(data_dir / "civil_test.parquet")
     report = measure(data.extra["toxic_bert_score"], data.targets[:, 0], samples=0)

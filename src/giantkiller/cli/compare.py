@@ -60,7 +60,7 @@ def command(
     Example: giantkiller compare default unitary/toxic-bert --data comments.csv
     """
     need_extra("judge", "scipy", "pyarrow")
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
     from giantkiller.evaluation.compare import compare_models
     from giantkiller.evaluation.figures import to_json
 

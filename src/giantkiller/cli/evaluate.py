@@ -97,7 +97,7 @@ def command(
         *(("matplotlib",) if output else ()),
         *(("jinja2",) if output or update_card else ()),
     )
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
     from giantkiller.evaluation.config import EvaluationConfig
     from giantkiller.evaluation.page import write_report
     from giantkiller.evaluation.run import evaluate_model
@@ -161,7 +161,7 @@ def _fit(
 ) -> "Validation":
     """Fit calibration, thresholds and policy on a validation file."""
     need_extra("judge", "sklearn")
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
     from giantkiller.evaluation.report import fit_validation
 
     rows = read_labelled(path, text_column=text_column)

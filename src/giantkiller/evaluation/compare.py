@@ -29,7 +29,7 @@ from giantkiller.evaluation.metrics import (
 )
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
     from giantkiller.evaluation.opponents import ScoringModel
 
 BATCH = 256

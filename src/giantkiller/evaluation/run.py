@@ -15,7 +15,7 @@ from giantkiller.evaluation.report import ModelInfo, Report, RunSettings, Valida
 from giantkiller.evaluation.suites import find_suite, run_suite
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
 
 
 def evaluate_model(

@@ -16,7 +16,7 @@ from giantkiller.evaluation.opponents.stored import stored, stored_column, store
 from giantkiller.files.formats import is_table
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
 
 __all__ = ["HELP", "ScoringModel", "load", "stored"]
 

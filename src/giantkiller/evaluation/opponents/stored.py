@@ -12,7 +12,7 @@ from giantkiller.errors import UserError
 from giantkiller.evaluation.opponents.scoring import ScoringModel
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
 
 
 def stored(name: str, scores: NDArray[Any]) -> ScoringModel:
@@ -54,7 +54,7 @@ def stored_file(path: Path, data: "Labelled | None") -> ScoringModel:
     Raises:
         UserError: The file does not fit the judged rows, or holds no score that is one of ours.
     """
-    from giantkiller.data.sources import read_columns
+    from giantkiller.data.labelled import read_columns
 
     if data is None:
         raise UserError(f"{path} holds scores, so that `data`, the rows they belong to, is needed")

@@ -119,7 +119,7 @@ def read_suite_columns(path: Path, *choices: tuple[str, ...]) -> tuple[NDArray[A
     Raises:
         UserError: A column is missing, or the file can't be read.
     """
-    from giantkiller.data.sources import read_columns
+    from giantkiller.data.labelled import read_columns
 
     table = read_columns(path)
     found = []

@@ -15,7 +15,7 @@ from giantkiller.evaluation.metrics import Measured, Scorer, measure_attributes
 from giantkiller.evaluation.suites.base import TOXICITY, SuiteReport, Table
 
 if TYPE_CHECKING:
-    from giantkiller.data.sources import Labelled
+    from giantkiller.data.labelled import Labelled
 
 CIVIL_FILES = (
     "civil_test.parquet", "test_public_expanded.csv", "all_data_with_identities.csv", "test.parquet",
@@ -85,7 +85,7 @@ def measure_labelled(path: Path, scorer: Scorer, config: EvaluationConfig) -> La
 
 def read_test_rows(path: Path) -> "Labelled":
     """Read a labelled file; of the WILDS file, which holds all splits, the test rows alone."""
-    from giantkiller.data.sources import read_labelled
+    from giantkiller.data.labelled import read_labelled
 
     data = read_labelled(path)
     if "split" in data.extra and (data.extra["split"] == "test").any():
