@@ -72,7 +72,8 @@ def test_single_comments_pass_a_stream(server):
 
     def body():
         while not stop.is_set():
-            yield b'{"text": "you are stupid and I hope you never come back here"}\n' * 500
+            yield b'{"text": "you are stupid and I hope you never come back here"}\n' * 200
+            time.sleep(0.02)
 
     stream = threading.Thread(target=lambda: screen(server, body()))
     stream.start()

@@ -27,8 +27,10 @@ SMALL = 8
 
 _LARGE_SHARE = 4  # one comment in so many of a call is kept for the lane of large requests
 _SMALLEST_PIECE = 16  # comments below which splitting a request over runners doesn't pay
+_WORTH_A_RUNNER = 32  # comments for which a second runner is set to work, if the first ends soon
 _BASE_WORK = 150  # characters' worth of work in a comment, whatever its length
 _MOST_WORK = 1200  # characters after which a comment makes no more work
+_SHORT_WORK = 32 * (_BASE_WORK + 250)  # a call of so little ends soon
 
 
 class OverloadedError(Exception):
@@ -180,6 +182,12 @@ class Batcher:
         self._timer = None
         now = time.monotonic()
         while self._idle and self.waiting:
+            if (
+                self._idle < self.runners
+                and self.waiting < _WORTH_A_RUNNER
+                and self._running_work < _SHORT_WORK
+            ):
+                break  # the call under way ends soon: what waits goes together then, and costs less
             pieces = self._take(now)
             if not pieces:
                 break

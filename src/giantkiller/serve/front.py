@@ -1,5 +1,6 @@
 """What every request passes first and last: its id, limits, the log line, and whatever went wrong."""
 
+import itertools
 import re
 import secrets
 import time
@@ -13,7 +14,7 @@ from giantkiller.serve.logs import log, where
 from giantkiller.serve.service import Service
 from giantkiller.serve.settings import is_loopback
 
-_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _INFO = 20
 
 
@@ -24,6 +25,8 @@ class Front:
         self.app = app
         self.service = service
         self.under_way = 0
+        self._prefix = secrets.token_hex(4)
+        self._numbers = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -31,10 +34,12 @@ class Front:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
-        scope["giantkiller.request_id"] = request_id.decode()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        scope["giantkiller.headers"] = headers
+        given = headers.get("x-request-id", "")
+        request_id = given if _ID.fullmatch(given) else f"{self._prefix}{next(self._numbers):08x}"
+        scope["giantkiller.request_id"] = request_id
+        id_header = (b"x-request-id", request_id.encode())
         status = 0
 
         async def tell(message: Message) -> None:
@@ -43,7 +48,7 @@ class Front:
                 status = message["status"]
                 message["headers"] = [
                     *message.get("headers", ()),
-                    (b"x-request-id", request_id),
+                    id_header,
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
@@ -62,7 +67,7 @@ class Front:
                     "failure",
                     extra={
                         "fields": {
-                            "request_id": request_id.decode(),
+                            "request_id": request_id,
                             "error": type(error).__name__,
                             "at": where(error),
                         }
@@ -75,14 +80,14 @@ class Front:
             self.under_way -= 1
             self._note(scope, status, time.perf_counter() - began, request_id)
 
-    def _note(self, scope: Scope, status: int, seconds: float, request_id: bytes) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = _route(scope)
         self.service.metrics.request(route, status, seconds)
         if status == 503:
             self.service.metrics.refused("load")
         if log.isEnabledFor(_INFO):
             fields: dict[str, Any] = {
-                "request_id": request_id.decode(),
+                "request_id": request_id,
                 "method": scope["method"],
                 "route": route,
                 "status": status,
@@ -100,11 +105,11 @@ def _route(scope: Scope) -> str:
     return name if isinstance(name, str) else "none"
 
 
-def _check_origin(headers: dict[bytes, bytes], service: Service) -> None:
+def _check_origin(headers: dict[str, str], service: Service) -> None:
     """Keep web pages from reaching a service that asks for no key."""
-    host = headers.get(b"host", b"").decode("latin-1")
+    host = headers.get("host", "")
     name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]" in host else host
-    origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/")
+    origin = headers.get("origin", "").rstrip("/")
     if not is_loopback(name.rstrip("]").lstrip("[")):
         raise ApiError(403, "An open service answers to a loopback address only.", "HOST_REFUSED")
     same = origin in (f"http://{host}", f"https://{host}")

@@ -1,11 +1,12 @@
 """Requests in, replies out: bodies with a limit, JSON, keys."""
 
+import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-import anyio
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
@@ -16,6 +17,11 @@ from giantkiller.serve.errors import ApiError, overloaded
 from giantkiller.serve.keys import ANYBODY, Key
 from giantkiller.serve.service import Service
 from giantkiller.store import StoreBusyError
+
+if sys.version_info >= (3, 11):
+    _within = asyncio.timeout
+else:
+    from anyio import fail_after as _within
 
 T = TypeVar("T")
 
@@ -54,6 +60,12 @@ def as_api_error(error: Exception) -> ApiError | None:
     return None
 
 
+def headers_of(request: Request) -> dict[str, str]:
+    """Return the headers by name, in lower case; of a name that came twice, the last."""
+    headers: dict[str, str] = request.scope["giantkiller.headers"]
+    return headers
+
+
 async def read_body(request: Request, service: Service, limit: int | None = None) -> bytes:
     """Read a request's body.
 
@@ -61,7 +73,7 @@ async def read_body(request: Request, service: Service, limit: int | None = None
         ApiError: If it is too large, compressed, too slow, or breaks off.
     """
     limit = service.settings.max_body if limit is None else limit
-    headers = request.headers
+    headers = headers_of(request)
     if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         raise ApiError(
             415, "Compressed bodies are not accepted; send the body as it is.", "UNSUPPORTED_ENCODING"
@@ -72,7 +84,7 @@ async def read_body(request: Request, service: Service, limit: int | None = None
     parts: list[bytes] = []
     size = 0
     try:
-        with anyio.fail_after(service.settings.timeout):
+        async with _within(service.settings.timeout):
             while True:
                 message = await request.receive()
                 if message["type"] != "http.request":
@@ -175,7 +187,7 @@ async def admit(request: Request, service: Service, role: str, count: int = 1) -
     Raises:
         ApiError: 401 without a valid key, 403 without the role, 429 beyond the rate.
     """
-    secret = key_in(request.scope["query_string"], request.headers)
+    secret = key_in(request.scope["query_string"], headers_of(request))
     key = await find_key(service, secret)
     if key is None:
         raise ApiError(

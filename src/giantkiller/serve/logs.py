@@ -1,11 +1,12 @@
 """Structured logs: one JSON object a line on standard error, without comment text, keys or query strings."""
 
-import json
 import logging
 import sys
 import traceback
 from datetime import datetime, timezone
 from typing import Any
+
+import msgspec
 
 log = logging.getLogger("giantkiller.serve")
 
@@ -14,14 +15,17 @@ class _Json(logging.Formatter):
     """Write a record as JSON: time, level, event, and the fields given as `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")
+        when = datetime.fromtimestamp(record.created, timezone.utc)
         line: dict[str, Any] = {"time": when, "level": record.levelname.lower(), "event": record.getMessage()}
         line |= getattr(record, "fields", {})
-        return json.dumps(line, ensure_ascii=True, default=str)
+        return msgspec.json.encode(line).decode()
 
 
 def set_up(level: str) -> None:
     """Send our log and uvicorn's to standard error."""
+    # What our lines don't hold needn't be found out for each of them.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json())
     for name in ("giantkiller.serve", "uvicorn.error"):

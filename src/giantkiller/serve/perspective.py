@@ -17,6 +17,7 @@ from giantkiller.serve.http import (
     count_against,
     decode,
     find_key,
+    headers_of,
     key_in,
     read_body,
 )
@@ -166,7 +167,7 @@ class Answer(NamedTuple):
 async def analyze(request: Request) -> Response:
     """Answer `POST /v1alpha1/comments:analyze`."""
     service = service_of(request.app)
-    key = await caller(service, request.scope["query_string"], request.headers, "score")
+    key = await caller(service, request.scope["query_string"], headers_of(request), "score")
     request.scope["giantkiller.key"] = key.id
     return Json(*_reply(await analyze_comment(service, key, await read_body(request, service))))
 
@@ -174,7 +175,7 @@ async def analyze(request: Request) -> Response:
 async def suggestscore(request: Request) -> Response:
     """Answer `POST /v1alpha1/comments:suggestscore`."""
     service = service_of(request.app)
-    key = await caller(service, request.scope["query_string"], request.headers, "submit")
+    key = await caller(service, request.scope["query_string"], headers_of(request), "submit")
     request.scope["giantkiller.key"] = key.id
     return Json(*_reply(await suggest_score(service, key, await read_body(request, service))))
 

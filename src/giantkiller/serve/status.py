@@ -16,7 +16,7 @@ from giantkiller.attributes import ATTRIBUTES, DEFINITIONS
 from giantkiller.serve import language
 from giantkiller.serve.discovery import root_url
 from giantkiller.serve.errors import ApiError
-from giantkiller.serve.http import Json, find_key, key_in
+from giantkiller.serve.http import Json, find_key, headers_of, key_in
 from giantkiller.serve.native import model_name
 from giantkiller.serve.service import Service, service_of
 from giantkiller.serve.settings import is_loopback
@@ -57,7 +57,7 @@ async def metrics(request: Request) -> Response:
     service = service_of(request.app)
     settings = service.settings
     if not (settings.public_metrics or settings.open or is_loopback(settings.host)):
-        key = await find_key(service, key_in(request.scope["query_string"], request.headers))
+        key = await find_key(service, key_in(request.scope["query_string"], headers_of(request)))
         if key is None or not key.allows("admin"):
             raise ApiError(
                 401 if key is None else 403,

@@ -5,9 +5,10 @@ everything, and would otherwise wait for us while we wait for them.
 """
 
 import asyncio
+import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import IO, Any
 
 import msgspec
@@ -30,6 +31,9 @@ MAX_LINE = 1 << 20
 
 MAX_AHEAD = 256 << 20
 """Bytes of results that wait on disk for a client that doesn't read."""
+
+PATIENCE = 60.0
+"""Seconds after which a client that reads nothing is given up."""
 
 _IN_MEMORY = 1 << 20
 _READ = 1 << 16
@@ -58,7 +62,7 @@ async def screen(request: Request) -> Response:
 class _Streamed(Response):
     """A reply in parts. The framework's own would read the request's body itself, to hear of its end."""
 
-    def __init__(self, parts: AsyncIterator[bytes], media_type: str, headers: dict[str, str]) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes, None], media_type: str, headers: dict[str, str]) -> None:
         super().__init__(None, 200, headers, media_type)
         del self.headers["content-length"]
         self._parts = parts
@@ -66,12 +70,14 @@ class _Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the parts as they come."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+        async with contextlib.aclosing(self._parts) as parts:
+            async for part in parts:
+                message = {"type": "http.response.body", "body": part, "more_body": True}
+                await asyncio.wait_for(send(message), PATIENCE)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _results(request: Request, service: Service, key: Key, column: str) -> AsyncIterator[bytes]:
+async def _results(request: Request, service: Service, key: Key, column: str) -> AsyncGenerator[bytes, None]:
     """Yield the results as they come, while the task that makes them goes on reading."""
     service.streams += 1
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
@@ -95,7 +101,7 @@ class _Spool:
         self._ended = False
         self._changed = asyncio.Event()
 
-    async def write(self, data: bytes, patience: float) -> None:
+    async def write(self, data: bytes) -> None:
         """Append; waits while too much has not been read.
 
         Raises:
@@ -105,7 +111,7 @@ class _Spool:
             self._changed.clear()
             before = self._read
             try:
-                await asyncio.wait_for(self._changed.wait(), patience)
+                await asyncio.wait_for(self._changed.wait(), PATIENCE)
             except asyncio.TimeoutError:
                 if self._read == before:
                     raise TimeoutError("the client reads nothing") from None
@@ -139,19 +145,18 @@ class _Spool:
 
 async def _fill(spool: _Spool, request: Request, service: Service, key: Key, column: str) -> None:
     """Read lines, score them, write results; ends the spool whatever happens."""
-    patience = max(60.0, service.settings.timeout)
     lines: list[bytes | None] = []
     try:
         async for line in _lines(request, service.settings.timeout):
             lines.append(line)
             if len(lines) >= TOGETHER:
-                await spool.write(await _screened(lines, service, key, column), patience)
+                await spool.write(await _screened(lines, service, key, column))
                 lines = []
         if lines:
-            await spool.write(await _screened(lines, service, key, column), patience)
+            await spool.write(await _screened(lines, service, key, column))
     except _StoppedError as error:
         # The status is long sent: the last line says that the rest is missing.
-        await spool.write(msgspec.json.encode({"error": str(error)}) + b"\n", patience)
+        await spool.write(msgspec.json.encode({"error": str(error)}) + b"\n")
     finally:
         spool.end()
 
