@@ -59,7 +59,7 @@ DOCUMENTED = {
     "_fields",
     "_mapping",
     "_parameters",
-}  # of named tuples, SQLAlchemy's rows, torch's modules
+}  # of other libraries
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
