@@ -159,7 +159,9 @@ def _figure(cell: Mapping[str, Any] | None, digits: int = 3) -> str:
     """Write a figure of the manifest with its interval."""
     if cell is None or cell.get("value") is None:
         return "–"
-    value, low, high = (float("nan") if cell[name] is None else float(cell[name]) for name in Figure._fields)
+    value, low, high = (
+        float("nan") if cell[name] is None else float(cell[name]) for name in ("value", "low", "high")
+    )
     return show(Figure(value, low, high), digits)
 
 

@@ -40,5 +40,5 @@ def test_only_what_was_trained_here_reads_cleaned_text(checkpoint, tmp_path):
 
 def test_a_folder_that_holds_no_classifier(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="can't be loaded as a text classifier"):
+    with pytest.raises(UserError, match="could not be loaded"):
         opponents.load(str(tmp_path))
