@@ -129,7 +129,8 @@ def test_the_description_is_whole(server):
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             if method == "get":
-                assert server.client.get(path, headers=server.bearer).status_code == 200
+                admin = {"Authorization": f"Bearer {server.make_key('admin')}"}
+                assert server.client.get(path, headers=admin).status_code == 200
                 continue
             for media, content in operation["requestBody"]["content"].items():
                 example = content.get("example")
@@ -152,3 +153,37 @@ def refs(value):
     elif isinstance(value, list):
         for item in value:
             yield from refs(item)
+
+
+def test_what_runs_beside_the_service(tiny_bundle, tmp_path):
+    """It begins and ends with the service, and a failure does not end it."""
+    import asyncio
+
+    from giantkiller.serve import service as module
+    from giantkiller.serve.settings import Settings
+
+    seen = []
+
+    async def beside():
+        seen.append("begins")
+        if len(seen) == 1:
+            raise ValueError("once")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append("ends")
+
+    async def scene():
+        service = module.open_service(Settings(model=str(tiny_bundle), state=tmp_path))
+        service.background.append(beside)
+        await service.start()
+        while len(seen) < 2:
+            await asyncio.sleep(0.01)
+        await service.stop()
+
+    real, asyncio.sleep = asyncio.sleep, lambda seconds: real(min(seconds, 0.5))
+    try:
+        asyncio.run(scene())
+    finally:
+        asyncio.sleep = real
+    assert seen == ["begins", "begins", "ends"]

@@ -6,6 +6,7 @@ import json
 import pytest
 from servers import error_of
 
+from giantkiller.serve.feedback import read_feedback
 from giantkiller.serve.perspective import LACKING, NAMES, OMITTED
 
 GERMAN = "Das ist doch kompletter Unsinn, was du da schreibst."
@@ -218,8 +219,6 @@ def test_context_is_accepted(server):
 
 
 def test_suggestions_are_kept(server):
-    from giantkiller.serve.feedback import all_feedback
-
     body = {
         "comment": {"text": "nul \0 idiot"},
         "attributeScores": {
@@ -239,7 +238,7 @@ def test_suggestions_are_kept(server):
         "requestedLanguages": ["en"],
         "clientToken": "comment:7",
     }
-    *_, row = all_feedback(server.service.store)
+    *_, row = read_feedback(server.service.store)
     assert row["text"] == "nul \ufffd idiot"
     assert row["scores"] == {"toxicity": 1.0, "SPAM": 0.0}
     assert row["spans"]["obscene"][0]["score"]["value"] == 0.25
@@ -247,6 +246,14 @@ def test_suggestions_are_kept(server):
     assert row["client_token"] == "comment:7"
     assert row["context"]["entries"][0]["text"].startswith("{")
     assert row["received"].tzinfo is not None
+    # An admin gets it as labelled comments.
+    admin = {"Authorization": f"Bearer {server.make_key('admin')}"}
+    answer = server.client.get("/v1/feedback", params={"after": row["number"] - 1}, headers=admin)
+    (label,) = map(json.loads, answer.text.splitlines())
+    assert (label["text"], label["toxicity"], label["client_token"]) == ("nul \ufffd idiot", 1.0, "comment:7")
+    assert "SPAM" not in label
+    error_of(server.client.get("/v1/feedback", headers=server.bearer), 403)
+    error_of(server.client.get("/v1/feedback?after=x", headers=admin), 400)
     scoring = server.make_key("score")
     assert server.client.post(address, params={"key": scoring}, json=body).status_code == 403
 

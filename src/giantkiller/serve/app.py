@@ -18,6 +18,7 @@ from giantkiller.serve.discovery import discovery
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.front import Front
 from giantkiller.serve.http import as_api_error, error_response
+from giantkiller.serve.labels import feedback
 from giantkiller.serve.perspective import OMITTED, analyze, suggestscore
 from giantkiller.serve.service import Service
 from giantkiller.serve.streaming import screen
@@ -37,6 +38,7 @@ def routes() -> list[BaseRoute]:
         Route("/$discovery/rest", discovery, methods=["GET"]),
         Route("/v1/policy", native.policy, methods=["GET"]),
         Route("/v1/model", native.model, methods=["GET"]),
+        Route("/v1/feedback", feedback, methods=["GET"]),
         Route("/openapi.json", openapi.document, methods=["GET"]),
         Route("/healthz", status.healthz, methods=["GET"]),
         Route("/readyz", status.readyz, methods=["GET"]),

@@ -1,6 +1,6 @@
 """Kept feedback: what clients say the scores should have been, on disk before they are answered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -64,14 +64,6 @@ def read_feedback(store: Store, after: int = 0, most: int = 1000) -> list[dict[s
     query = select(table).where(table.c.number > after).order_by(table.c.number).limit(most)
     with store.read() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
-
-
-def all_feedback(store: Store) -> Iterator[dict[str, Any]]:
-    """Yield all feedback, oldest first, a page at a time."""
-    last = 0
-    while page := read_feedback(store, last):
-        yield from page
-        last = page[-1]["number"]
 
 
 def _storable(value: Any) -> Any:

@@ -222,6 +222,21 @@ def _paths() -> dict[str, Any]:
         "/v1/model": {
             "get": _operation("model", "The model's name, hash and figures", _json(_ref("ModelResponse")))
         },
+        "/v1/feedback": {
+            "get": _operation(
+                "feedback",
+                "Kept feedback as labelled comments, in JSON Lines, oldest first",
+                _json({"type": "string"}, media="application/x-ndjson"),
+                parameters=[
+                    {
+                        "name": "after",
+                        "in": "query",
+                        "description": "The number of the last row that you have.",
+                        "schema": {"type": "integer", "minimum": 0, "default": 0},
+                    }
+                ],
+            )
+        },
         "/v1alpha1/comments:analyze": {
             "post": _operation(
                 "analyze",

@@ -1,6 +1,9 @@
 """What the routes share: one object a process, at `app.state.service`."""
 
+import asyncio
 import os
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ from giantkiller.serve.drift import Drift
 from giantkiller.serve.feedback import Listener
 from giantkiller.serve.keys import Keyring
 from giantkiller.serve.limits import RateLimiter
+from giantkiller.serve.logs import log, where
 from giantkiller.serve.metrics import Metrics
 from giantkiller.serve.settings import Settings
 from giantkiller.store import Store, open_store
@@ -25,8 +29,9 @@ LIMITS = "limits.bin"
 class Service:
     """The parts of a running service.
 
-    Other rooms that live in the process find here the settings, the store, the keys and the model, and add
-    to `feedback_listeners` what shall happen in the transaction that keeps feedback.
+    Other rooms that live in the process find here the settings, the store, the keys and the model. Before
+    the start they add to `feedback_listeners` what shall happen in the transaction that keeps feedback, and
+    to `background` what shall run as long as the service does (in each process; cancelled at the end).
     """
 
     settings: Settings
@@ -37,9 +42,11 @@ class Service:
     metrics: Metrics
     drift: Drift
     feedback_listeners: list[Listener] = field(default_factory=list)
+    background: list[Callable[[], Coroutine[None, None, None]]] = field(default_factory=list)
     streams: int = 0
     started: bool = False
     _batcher: Batcher | None = None
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
     def batcher(self) -> Batcher:
@@ -65,14 +72,34 @@ class Service:
             timeout=settings.timeout,
             observe=self.metrics.model_call,
         )
+        self._tasks = [asyncio.create_task(_guarded(task)) for task in self.background]
         self.started = True
 
     async def stop(self) -> None:
         """Finish what was accepted and let go of the database."""
         self.started = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._batcher is not None:
             await self._batcher.close()
         self.store.close()
+
+
+async def _guarded(task: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a background task again when it fails, a little later each time."""
+    wait = 1.0
+    while True:
+        began = time.monotonic()
+        try:
+            await task()
+            return
+        except Exception as error:
+            log.error(
+                "background failure", extra={"fields": {"error": type(error).__name__, "at": where(error)}}
+            )
+        wait = 1.0 if time.monotonic() - began > 60 else min(60.0, 2 * wait)
+        await asyncio.sleep(wait)
 
 
 def runners(settings: Settings) -> int:
