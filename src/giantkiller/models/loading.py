@@ -1,10 +1,14 @@
 """Loading Hugging Face classifiers: quietly, and in one sentence where it fails."""
 
+import atexit
 import importlib.util
+import shutil
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +19,12 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from transformers.utils import logging as transformers_logging
 
 import giantkiller.models  # noqa: F401  registers our own architecture
-from giantkiller.bundle import DEFAULT, HUB_ID, MANIFEST, TOKENIZER
+from giantkiller.bundle import DEFAULT, HUB_ID, MANIFEST, TOKENIZER, read_bundle
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.inference import predict, tokenize, use_bf16
 from giantkiller.models.labels import label_columns
-
-CHECKPOINT = DEFAULT / "checkpoint"
-"""Where the shipped model's checkpoint is, in an installation that has it."""
+from giantkiller.models.rebuild import rebuild_checkpoint
 
 CONFIG = "config.json"
 MAX_LENGTH = 512
@@ -169,16 +171,14 @@ def resolve(name: str, needs: str | None = CONFIG) -> str:
     """Turn the name of a checkpoint into what `from_pretrained` takes.
 
     Args:
-        name: A hub id, a local folder, `package:NAME/FOLDER`, or `default`.
+        name: A hub id, a local folder, `package:NAME/FOLDER`, or `default`, the shipped model.
         needs: A file that the folder must have.
 
     Raises:
         UserError: There is no such package, folder or checkpoint, or the folder holds a bundle.
     """
     if name == "default":
-        if not (CHECKPOINT / CONFIG).is_file():
-            raise UserError("this installation has no checkpoint of the shipped model; name one")
-        return str(CHECKPOINT)
+        return _shipped()
     if name.startswith("package:"):
         return _in_package(name)
     folder = Path(name).expanduser()
@@ -191,6 +191,15 @@ def resolve(name: str, needs: str | None = CONFIG) -> str:
             raise UserError(f"{name} is a bundle already; name the checkpoint that it was made from")
         raise UserError(f"{name} is neither a bundle ({MANIFEST}) nor a checkpoint ({CONFIG})")
     return str(folder)
+
+
+@cache
+def _shipped() -> str:
+    """Rebuild the shipped bundle's checkpoint, for as long as the process lives."""
+    folder = tempfile.mkdtemp(prefix="giantkiller-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    rebuild_checkpoint(read_bundle(None), folder)
+    return folder
 
 
 def check_reachable(name: str, file: str) -> None:

@@ -15,7 +15,6 @@ from giantkiller.errors import UserError
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
-HEADS = 2
 _LINEAR = {
     "attention.self.query": "query",
     "attention.self.key": "key",
@@ -27,8 +26,8 @@ _LINEAR = {
 _NORMS = {"attention.output.LayerNorm": "attended_norm", "output.LayerNorm": "out_norm"}
 
 
-def rebuild_tensors(bundle: Bundle) -> dict[str, Floats]:
-    """Return the weights behind a bundle's graph by their state-dict names.
+def rebuild_tensors(bundle: Bundle) -> tuple[dict[str, Floats], int]:
+    """Return the weights behind a bundle's graph by their state-dict names, and the number of heads.
 
     Words that the bundle dropped get the unknown token's embedding, positions hold the token type's.
     The key's bias of the last layer, which shifts all scores of a query alike, comes back as zero.
@@ -82,7 +81,8 @@ def rebuild_tensors(bundle: Bundle) -> dict[str, Floats]:
     for part in ("weight", "bias"):
         tensors[f"bert.embeddings.LayerNorm.{part}"] = stored[f"embedding_norm_{part}"]
     layers = sum(f"layer{index}_wide_weight" in stored for index in range(48))
-    size = hidden // HEADS
+    heads = stored[f"layer{layers - 1}_look"].shape[1] // hidden
+    size = hidden // heads
     for index in range(layers):
         prefix = f"bert.encoder.layer.{index}"
         for target, source in _LINEAR.items():
@@ -95,7 +95,7 @@ def rebuild_tensors(bundle: Bundle) -> dict[str, Floats]:
     last, prefix = f"layer{layers - 1}", f"bert.encoder.layer.{layers - 1}.attention.self"
     look, read = stored[f"{last}_look"], stored[f"{last}_read"]
     key, value = np.empty((hidden, hidden), np.float32), np.empty((hidden, hidden), np.float32)
-    for head in range(HEADS):
+    for head in range(heads):
         rows, columns = slice(head * size, (head + 1) * size), slice(head * hidden, (head + 1) * hidden)
         key[rows] = look[rows, columns]
         value[rows] = read[columns, rows].T
@@ -104,7 +104,7 @@ def rebuild_tensors(bundle: Bundle) -> dict[str, Floats]:
     tensors[f"{prefix}.value.bias"] = stored[f"{last}_value_bias"]
     linear("pooler", "bert.pooler.dense")
     linear("classifier", "classifier")
-    return tensors
+    return tensors, heads
 
 
 def rebuild_checkpoint(bundle: Bundle, folder: str | Path) -> Path:
@@ -125,7 +125,7 @@ def rebuild_checkpoint(bundle: Bundle, folder: str | Path) -> Path:
 
     from giantkiller.models import DendriticBertConfig, DendriticBertForSequenceClassification
 
-    tensors = rebuild_tensors(bundle)
+    tensors, heads = rebuild_tensors(bundle)
     words, hidden = tensors["bert.embeddings.word_embeddings.weight"].shape
     dendrites = {
         name.removeprefix("bert.").removesuffix(".dendrite_strength"): len(tensor)
@@ -138,7 +138,7 @@ def rebuild_checkpoint(bundle: Bundle, folder: str | Path) -> Path:
         vocab_size=words,
         hidden_size=hidden,
         num_hidden_layers=sum(name.endswith("intermediate.dense.weight") for name in tensors),
-        num_attention_heads=HEADS,
+        num_attention_heads=heads,
         intermediate_size=len(tensors["bert.encoder.layer.0.intermediate.dense.bias"]),
         max_position_embeddings=len(tensors["bert.embeddings.position_embeddings.weight"]),
         hidden_dropout_prob=0.0,
