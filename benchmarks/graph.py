@@ -12,25 +12,17 @@ import json
 import logging
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import giantkiller.export.onnx as graph
-from giantkiller.cleaning import clean_text
+from giantkiller.encoding import Encoder, length
 from giantkiller.export.checkpoint import read_checkpoint
+from giantkiller.export.kernels import Float, Static, by_row
 from giantkiller.export.onnx import MICROSOFT, Weights, build
-from giantkiller.export.quantize import (
-    Blocks,
-    Dynamic,
-    Float,
-    SmallTable,
-    Static,
-    batches,
-    observe,
-    open_session,
-)
-from giantkiller.export.tokens import encode
+from giantkiller.export.running import batched, observe, open_session
 
 HERE = {name: getattr(graph, name) for name in ("_linear", "_layer", "_last_layer", "_norm", "_activate")}
 
@@ -123,6 +115,77 @@ def fast_gelu(g, activation, x, name):
     return HERE["_activate"](g, activation, x, name)
 
 
+class SmallTable(Float):
+    """Embeddings in int8 with a scale a row; matrix products in float32."""
+
+    def table(self, g, ids, table):
+        """Add table[ids]."""
+        values, scale = by_row(table)
+        rows = g.node("Gather", [g.constant("words", values), ids], "words_read")
+        rows = g.node("Cast", [rows], "words_float", to=graph.TensorProto.FLOAT)
+        scales = g.node("Gather", [g.constant("word_scales", scale[:, None]), ids], "word_scales_read")
+        return g.node("Mul", [rows, scales], "words_scaled")
+
+
+@dataclass
+class Blocks(SmallTable):
+    """Matrix products by MatMulNBits in 8 bits: weights by block of inputs, activations by row and block.
+
+    A row's scale depends on that row alone, so no comment's score depends on its neighbours.
+    """
+
+    block: int = 128
+    accuracy: int = 4
+
+    def product(self, g, x, weight, bias, name):
+        """Add x @ weight + bias."""
+        inputs, outputs = weight.shape
+        blocks = -(-inputs // self.block)
+        padded = np.zeros((outputs, blocks * self.block), np.float32)
+        padded[:, :inputs] = weight.T
+        values, scale = by_row(padded.reshape(-1, self.block))
+        stored = (values.astype(np.int16) + 128).astype(np.uint8).reshape(outputs, blocks, self.block)
+        return g.node(
+            "MatMulNBits",
+            [
+                x,
+                g.constant(f"{name}_weight", stored),
+                g.constant(f"{name}_scale", scale.reshape(outputs, blocks)),
+                "",
+                "",
+                g.constant(f"{name}_bias", bias),
+            ],
+            f"{name}_product",
+            domain=MICROSOFT,
+            K=inputs,
+            N=outputs,
+            bits=8,
+            block_size=self.block,
+            accuracy_level=self.accuracy,
+        )
+
+
+@dataclass
+class Dynamic(SmallTable):
+    """DynamicQuantizeMatMul: one activation scale over the batch, for comparison only."""
+
+    def product(self, g, x, weight, bias, name):
+        """Add x @ weight + bias."""
+        values, scale = by_row(weight.T)
+        return g.node(
+            "DynamicQuantizeMatMul",
+            [
+                x,
+                g.constant(f"{name}_weight", values.T),
+                g.constant(f"{name}_scale", scale),
+                g.constant(f"{name}_zero", np.zeros(len(scale), np.int8)),
+                g.constant(f"{name}_bias", bias),
+            ],
+            f"{name}_product",
+            domain=MICROSOFT,
+        )
+
+
 def forms(weights, ranges, longest):
     """Name to model; the ones in brackets are what was not taken."""
     relu = Weights(**{**weights.__dict__, "hidden_activation": "relu"})
@@ -162,11 +225,11 @@ def main():
 
     from giantkiller.data.labelled import read_labelled
 
-    texts = [clean_text(text) for text in read_labelled(options.data).texts[: options.comments]]
+    texts = read_labelled(options.data).texts[: options.comments]
     with tempfile.TemporaryDirectory() as folder:
         source = read_checkpoint(options.checkpoint or random_checkpoint(Path(folder) / "random"))
-        rows = encode(source.tokenizer, texts, source.max_length)
-        work = [batch for _, batch in batches(rows, 1024)]
+        rows = Encoder(source.tokenizer, source.max_length).encode(texts)
+        work = [batch for _, batch in batched(rows, 1024)]
         ranges = observe(source.weights, work[::4], max_length=source.max_length, attributes=7)
         models = forms(source.weights, ranges, source.max_length)
         plain = opponents.exported(opponents.bert(opponents.TINY), folder, quantized=False)
@@ -189,7 +252,7 @@ def main():
             taken[name].append(time.thread_time() - began)
     rates = {name: len(texts) / min(values) for name, values in taken.items()}
     base = rates["every token, float32"]
-    print(f"{len(texts)} comments, {np.mean([len(row) for row in rows]):.0f} tokens on average")
+    print(f"{len(texts)} comments, {np.mean([length(row) for row in rows]):.0f} tokens on average")
     print(f"{'':<42}{'comments/s':>12}{'relative':>10}{'bytes':>14}")
     for name, rate in rates.items():
         print(f"{name:<42}{rate:>12,.0f}{rate / base:>9.2f}x{len(models[name]):>14,}")

@@ -20,7 +20,7 @@ from giantkiller.data.labelled import read_labelled
 from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.metrics import measure
 from giantkiller.evaluation.suites import run_suite
-from giantkiller.export.fitting import first_labels
+from giantkiller.export.calibration_rows import first_labels
 
 HELD_OUT = 0.1  # as the recipes have it
 NAMED = ("leetspeak", "spaces between", "dots between", "zero-width inside", "look-alike letters")

@@ -3,12 +3,21 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import torch
 from bundles import tokenizer as bundle_tokenizer
 from bundles import vocabulary
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.cleaning import clean_text
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -114,3 +123,48 @@ def write_checkpoint(folder: Path, **changes) -> Path:
         unk_token="[UNK]",
     ).save_pretrained(folder)
     return folder
+
+
+def reference_logits(folder, texts):
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenize = AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        return np.concatenate(
+            [
+                model(**tokenize([clean_text(t)], truncation=True, return_tensors="pt")).logits.numpy()
+                for t in texts
+            ]
+        )
+
+
+def texts(count=120):
+    rng = np.random.default_rng(5)
+    words = [w for w in vocabulary() if w.isalpha()]
+    return [" ".join(rng.choice(words, size)) for size in rng.integers(1, 70, count)]
+
+
+def write_balanced(folder: Path) -> Path:
+    """Write a checkpoint that calls three comments in ten toxic."""
+    write_checkpoint(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.classifier.weight.mul_(4)
+        model.classifier.bias.zero_()
+        model.save_pretrained(folder)
+        model.classifier.bias.copy_(
+            -torch.tensor(np.quantile(reference_logits(folder, texts()), 0.7, axis=0))
+        )
+    model.save_pretrained(folder)
+    return folder
+
+
+def write_labelled(checkpoint: Path, path: Path) -> Path:
+    """Write comments whose labels a model gets right more often than not, for two attributes."""
+    logits = reference_logits(checkpoint, texts())
+    noisy = logits + np.random.default_rng(1).normal(0, 0.3 * logits.std(0), logits.shape)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "toxicity", "insult"])
+        for text, row in zip(texts(), noisy > np.quantile(noisy, 0.7, axis=0), strict=True):
+            writer.writerow([text, int(row[0]), int(row[ATTRIBUTES.index("insult")])])
+    return path

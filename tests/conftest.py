@@ -64,3 +64,20 @@ def toxic_bert(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = ["toxic", "severe_toxic", "obscene", "threat", "identity_hate", "spam"]
     tokenizer = AutoTokenizer.from_pretrained(tiny / "tokenizer")
     return write_foreign(tmp_path_factory.mktemp("teacher"), tokenizer, labels)
+
+
+@pytest.fixture(scope="session")
+def dendritic_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dendritic checkpoint that calls three comments in ten toxic."""
+    pytest.importorskip("transformers")
+    from checkpoints import write_balanced
+
+    return write_balanced(tmp_path_factory.mktemp("made") / "small")
+
+
+@pytest.fixture(scope="session")
+def labelled(dendritic_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Comments whose labels that checkpoint gets right more often than not, for two attributes."""
+    from checkpoints import write_labelled
+
+    return write_labelled(dendritic_bert, tmp_path_factory.mktemp("data") / "validation.csv")

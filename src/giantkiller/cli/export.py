@@ -4,18 +4,25 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from giantkiller.cli._extras import need_extra
 from giantkiller.cli.options import policy_option
+from giantkiller.cli.terminal import printable
+from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from giantkiller.bundle import Bundle
+    from giantkiller.data.labelled import Labelled
     from giantkiller.policy import Policy
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", metavar="MODEL")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option(
     "--calibration-data",
@@ -44,10 +51,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--quantize",
-    type=click.Choice(["static", "blocks", "table", "none"]),
+    type=click.Choice(["static", "none"]),
     default="static",
     show_default=True,
-    help="static: int8 throughout; blocks: 8-bit weights; table: int8 embeddings only; none: float32.",
+    help="static: int8 throughout; none: float32.",
 )
 @click.option(
     "--max-length", type=click.IntRange(min=8), help="Tokens read of a comment.  [default: as trained]"
@@ -58,13 +65,6 @@ if TYPE_CHECKING:
     multiple=True,
     help="Comments, labelled or not: only the words that they use stay in the bundle, and others are read as "
     "unknown. May be given several times.  [default: all words stay]",
-)
-@click.option(
-    "--vocabulary-count",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How often those comments must use a word for it to stay.",
 )
 @click.option(
     "--remove-precision",
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 @policy_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def command(
-    checkpoint: Path,
+    checkpoint: str,
     output: Path,
     calibration_data: tuple[Path, ...],
     text_column: str | None,
@@ -101,7 +101,6 @@ def command(
     quantize: str,
     max_length: int | None,
     vocabulary: tuple[Path, ...],
-    vocabulary_count: int,
     remove_precision: float,
     review_recall: float,
     monitor_recall: float,
@@ -110,55 +109,36 @@ def command(
     policy: "Policy | str | None",
     as_json: bool,
 ) -> None:
-    """Turn a CHECKPOINT (a Hugging Face folder that training wrote) into a bundle.
+    """Turn a checkpoint (a Hugging Face folder that training wrote) into a bundle.
+
+    MODEL is a checkpoint folder or a hub id; for the format web, a bundle or default.
 
     Example: giantkiller export runs/release -o my-bundle --calibration-data validation.csv
 
-    Example: giantkiller export runs/release -o small --vocabulary comments.csv --vocabulary-count 2
+    Example: giantkiller export runs/release -o small --vocabulary comments.csv
 
     Example: giantkiller export runs/release -o for-transformers --format huggingface --labels two
 
     Example: giantkiller export default -o page.html --format web
     """
-    from giantkiller.errors import UserError
-
     if kind == "web":
-        from giantkiller.export.web import export_web
-
-        page = export_web(str(checkpoint), output, policy=policy)
-        size = page.stat().st_size
-        click.echo(
-            json.dumps({"output": str(page), "bytes": size}) if as_json else f"wrote {page}: {size:,} bytes"
-        )
+        _export_web(checkpoint, output, policy, as_json)
         return
     if policy is not None:
-        raise UserError("--policy is for --format web; a bundle's own policy is fitted on --calibration-data")
-    from giantkiller.cli._extras import need_extra
-
-    need_extra("train", "torch", "transformers", "onnx", "jinja2")
-    from giantkiller.evaluation.thresholds import PolicyAims
-    from giantkiller.export.bundling import export_bundle
-    from giantkiller.export.huggingface import export_huggingface
-
+        raise UserError("`policy` is for `kind` web; a bundle's own policy is fitted on `calibration_data`")
+    need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow")
     logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
     if kind == "huggingface":
         if vocabulary:
-            raise UserError("--vocabulary is for bundles; a Hugging Face folder keeps all words")
-        written = export_huggingface(checkpoint, output, labels=labels)
-        click.echo(json.dumps({"output": str(written), "labels": labels}) if as_json else f"wrote {written}")
+            raise UserError("`vocabulary` is for bundles; a Hugging Face folder keeps all words")
+        _export_huggingface(checkpoint, output, labels, as_json)
         return
     if labels == "two":
-        raise UserError("a bundle always has the seven attributes; add --format huggingface for --labels two")
-    need_extra("train", "pyarrow")
-    from giantkiller.data.sources import read_labelled
+        raise UserError("a bundle always has the seven attributes; `labels` two needs `kind` huggingface")
+    from giantkiller.evaluation.thresholds import PolicyAims
+    from giantkiller.export.bundling import export_bundle
 
-    def read(paths: tuple[Path, ...]) -> dict[str, Any]:
-        if len({path.name for path in paths}) < len(set(paths)):
-            raise UserError(
-                "two of the files have one name; rename one, so that the bundle can tell them apart"
-            )
-        return {path.name: read_labelled(path, text_column=text_column) for path in paths}
-
+    read = _reader(text_column)
     bundle = export_bundle(
         checkpoint,
         output,
@@ -168,9 +148,48 @@ def command(
         version=model_version,
         max_length=max_length,
         words_of={name: labelled.texts for name, labelled in read(vocabulary).items()},
-        word_count=vocabulary_count,
         aims=PolicyAims(remove_precision, review_recall, monitor_recall),
     )
+    _print(bundle, as_json)
+
+
+def _export_web(model: str, output: Path, policy: "Policy | str | None", as_json: bool) -> None:
+    from giantkiller.export.web import export_web
+
+    page = export_web(model, output, policy=policy)
+    size = page.stat().st_size
+    click.echo(
+        json.dumps({"output": str(page), "bytes": size}) if as_json else f"wrote {page}: {size:,} bytes"
+    )
+
+
+def _export_huggingface(checkpoint: str, output: Path, labels: str, as_json: bool) -> None:
+    from giantkiller.export.huggingface import export_huggingface
+
+    written = export_huggingface(checkpoint, output, labels=labels)
+    click.echo(json.dumps({"output": str(written), "labels": labels}) if as_json else f"wrote {written}")
+
+
+def _reader(text_column: str | None) -> "Callable[[tuple[Path, ...]], dict[str, Labelled]]":
+    """Make a function that reads files by name, each file once."""
+    from giantkiller.data.labelled import read_labelled
+
+    known: dict[Path, Labelled] = {}
+
+    def read(paths: tuple[Path, ...]) -> "dict[str, Labelled]":
+        if len({path.name for path in paths}) < len(set(paths)):
+            raise UserError(
+                "two of the files have one name; rename one, so that the bundle can tell them apart"
+            )
+        for path in paths:
+            if path.resolve() not in known:
+                known[path.resolve()] = read_labelled(path, text_column=text_column)
+        return {path.name: known[path.resolve()] for path in paths}
+
+    return read
+
+
+def _print(bundle: "Bundle", as_json: bool) -> None:
     words = bundle.provenance.get("vocabulary", {})
     if as_json:
         about = {"output": str(bundle.folder), "name": bundle.name, "bytes": bundle.bytes}
@@ -181,11 +200,11 @@ def command(
         click.echo(f"  vocabulary: {words['rows']:,} of {words['of']:,} words stay")
     for file, part in words.get("coverage", {}).items():
         click.echo(
-            f"  {file}: they are {part['tokens_kept']:.2%} of the tokens, and all of the tokens in "
-            f"{part['comments_kept']:.2%} of {part['comments']:,} comments"
+            f"  {printable(file)}: they are {part['tokens_kept']:.2%} of the tokens, and all of the tokens "
+            f"in {part['comments_kept']:.2%} of {part['comments']:,} comments"
         )
     for attribute, row in bundle.figures.get("validation", {}).items():
         click.echo(
             f"  {attribute}: AP {row['average_precision']:.4f} (lost {row['average_precision_lost']:+.5f}), "
-            f"ROC-AUC {row['roc_auc']:.4f} on {row['rows']:,} rows of {row['file']}"
+            f"ROC-AUC {row['roc_auc']:.4f} on {row['rows']:,} rows of {printable(row['file'])}"
         )

@@ -1,146 +1,248 @@
-"""From a checkpoint to a bundle."""
+"""From a checkpoint to a bundle, in steps over a draft."""
 
 import itertools
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+from tokenizers import Tokenizer
 
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, write_bundle
-from giantkiller.cleaning import clean_text
+from giantkiller.calibration import sigmoid
+from giantkiller.data.labelled import Labelled
+from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
+from giantkiller.evaluation.metrics import TooFewRowsError, measure
 from giantkiller.evaluation.settings import Settings, fit_settings
 from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export import card, vocabulary
-from giantkiller.export.checkpoint import provenance_of, read_checkpoint
-from giantkiller.export.fitting import export_figures, first_labels, is_trained, unseen
-from giantkiller.export.onnx import WORDS, build
-from giantkiller.export.quantize import KINDS, Float, batches, kernel, observe, open_session
-from giantkiller.export.tokens import compact_tokenizer, encode, stand_in_rows
+from giantkiller.export.calibration_rows import first_labels, is_trained, unseen
+from giantkiller.export.checkpoint import Checkpoint, provenance_of, read_checkpoint
+from giantkiller.export.kernels import Float, make_kernel
+from giantkiller.export.onnx import WORDS, Weights, build
+from giantkiller.export.running import batched, logits_of, observe
 from giantkiller.policy import Policy
-
-if TYPE_CHECKING:
-    from giantkiller.data.labelled import Labelled
 
 log = logging.getLogger(__name__)
 
 OBSERVED = 2000  # texts that activation ranges are taken from
+STAND_IN_TEXTS = 256
+
+
+@dataclass
+class Draft:
+    """A bundle in the making.
+
+    Attributes:
+        source: The checkpoint.
+        max_length: Tokens read of a comment.
+        parts: Labelled comments by file name, without those that training saw.
+        rows: Their token ids, one file after the other.
+        weights: What the graph is built from.
+        words: What to write down about dropped words.
+        model: The exported graph.
+        settings: Calibration, thresholds and policy; None without labelled comments.
+        figures: How well the exported model ranks, and what export cost.
+    """
+
+    source: Checkpoint
+    max_length: int
+    parts: Mapping[str, Labelled]
+    encoder: Encoder
+    rows: list[bytes]
+    weights: Weights
+    words: dict[str, Any] = field(default_factory=dict)
+    model: bytes = b""
+    settings: Settings | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What `build` wants to know besides weights and kernel."""
+        return {"max_length": self.max_length, "attributes": len(ATTRIBUTES)}
 
 
 def export_bundle(
     checkpoint: str | Path,
     output: str | Path,
     *,
-    validation: "Mapping[str, Labelled] | None" = None,
+    validation: Mapping[str, Labelled] | None = None,
     quantize: str = "static",
     name: str | None = None,
     version: str | None = None,
     max_length: int | None = None,
     words_of: Mapping[str, Sequence[str]] | None = None,
-    word_count: int = 1,
     aims: PolicyAims | None = None,
 ) -> Bundle:
     """Write the bundle of a checkpoint.
 
     Args:
-        checkpoint: a Hugging Face folder with the seven attributes.
-        output: the bundle's folder; a bundle that is there is replaced, anything else refused.
-        validation: labelled comments by file name. They set the scale of activations, the calibration,
+        checkpoint: What `giantkiller.models.loading.resolve` understands; a BERT with the seven attributes.
+        output: The bundle's folder; a bundle that is there is replaced, anything else refused.
+        validation: Labelled comments by file name. They set the scale of activations, the calibration,
             thresholds and policy, and the figures on the card; each attribute takes the first file that has
             enough labels for it, so the one at the rate at which comments will come belongs first. Of a file
             that training used only the rows that it held out are taken, and attributes fitted on them never
             lead to `remove`: such files are enriched. Without any file, scores are the plain sigmoid,
             thresholds 0.5 and the policy empty.
-        quantize: one of `KINDS`.
-        name: the bundle's name; the checkpoint folder's if not given.
-        version: the bundle's version; the package's if not given.
-        max_length: tokens read of a comment; what training used if not given.
-        words_of: comments by file name. Only the word embeddings that they use are kept; all other words are
+        quantize: One of `giantkiller.export.kernels.KINDS`.
+        name: The bundle's name; the checkpoint folder's if not given.
+        version: The bundle's version; the package's if not given.
+        max_length: Tokens read of a comment; what training used if not given.
+        words_of: Comments by file name. Only the word embeddings that they use are kept; all other words are
             read as the unknown token, special tokens and single characters excepted. All are kept if not
             given.
-        word_count: how often these comments must use a token for its embedding to be kept.
-        aims: what the policy aims at; those of `PolicyAims` if not given.
+        aims: What the policy aims at; those of `PolicyAims` if not given.
 
     Raises:
-        UserError: the checkpoint can't be read or exported, or the place can't be written.
+        UserError: The checkpoint can't be read or exported, nothing can be fitted on the labelled comments,
+            or the place can't be written.
     """
-    if quantize not in KINDS:
-        raise UserError(f"quantization {quantize!r} is unknown; it must be one of {', '.join(KINDS)}")
-    if word_count < 1:
-        raise UserError(f"the word count is {word_count}; it must be at least 1")
-    source = read_checkpoint(checkpoint)
-    length = max_length or source.max_length
-    positions = source.model.config.max_position_embeddings
-    if not 8 <= length <= positions:
-        raise UserError(f"max length {length} does not fit the model: from 8 to {positions} tokens")
-    parts = {file: unseen(source, file, part) for file, part in (validation or {}).items()}
-    texts = [clean_text(text) for part in parts.values() for text in part.texts]
-    rows = encode(source.tokenizer, texts, length)
-    shape = {"max_length": length, "attributes": len(ATTRIBUTES)}
-    weights = source.weights
-    words: dict[str, Any] = {}
+    draft = start_draft(read_checkpoint(checkpoint), validation or {}, max_length)
     if words_of:
-        kept, words = vocabulary.choose_by(
-            words_of, source.tokenizer, len(source.weights.tensors[WORDS]), word_count, length
-        )
-        weights = weights.with_words(kept, vocabulary.unknown(source.tokenizer))
-        ends = itertools.accumulate(map(len, parts.values()))
-        words["coverage"] = {
-            file: vocabulary.coverage(rows[end - len(part) : end], kept)
-            for (file, part), end in zip(parts.items(), ends, strict=True)
-        }
-    ranges = None
-    if quantize == "static":
-        seen = rows or stand_in_rows(source.tokenizer, length)
-        step = max(1, len(seen) // OBSERVED)
-        # With all words, so that dropping some changes no score of a comment that has none of them.
-        ranges = observe(source.weights, [batch for _, batch in batches(seen[::step])], **shape)
-    try:
-        content = build(weights, kernel(quantize, ranges), **shape).SerializeToString()
-    except ValueError as error:
-        raise UserError(f"{checkpoint} can't be exported: {error}") from error
-    settings: Settings | None = None
-    figures: dict[str, Any] = {}
-    if rows:
-        reference = build(source.weights, Float(), **shape).SerializeToString()
-        targets, origin = first_labels(parts)
-        aims = aims or PolicyAims()
-        # Training files are enriched: a precision reached on them is not one at the rate of real comments.
-        enriched = {attribute: file for attribute, file in origin.items() if is_trained(source, file)}
-        raw = logits(content, rows)
-        settings = fit_settings(raw, targets, aims=aims, enriched=enriched)
-        figures = export_figures(settings, aims, raw, logits(reference, rows), targets, origin)
-    bundle_name = name or Path(checkpoint).resolve().name
-    provenance = provenance_of(source, quantize)
-    if words:
-        provenance["vocabulary"] = words
-    tokenizer = compact_tokenizer(source.tokenizer)
+        drop_words(draft, words_of)
+    build_model(draft, quantize)
+    if draft.rows:
+        fit(draft, aims or PolicyAims())
+    provenance = provenance_of(draft.source, quantize)
+    if draft.words:
+        provenance["vocabulary"] = draft.words
+    settings = draft.settings
     bundle = Bundle(
-        name=bundle_name,
+        name=name or draft.source.name,
         version=version or __version__,
-        max_length=length,
+        max_length=draft.max_length,
         calibration=settings.calibration if settings else {},
         policy=settings.policy if settings else Policy({}),
         threshold=settings.threshold if settings else {},
         provenance=provenance,
-        figures=figures,
+        figures=draft.figures,
     )
-    files = {MODEL: content, TOKENIZER: tokenizer}
-    text = card.render(bundle, {name: len(data) for name, data in files.items()})
+    files = {MODEL: draft.model, TOKENIZER: compact_tokenizer(draft.source.tokenizer)}
+    text = card.render(bundle, {file: len(data) for file, data in files.items()})
     return write_bundle(output, bundle, {**files, CARD: text.encode()})
 
 
-def logits(model: bytes, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-    """Run an exported model over token ids: (rows, attributes)."""
-    session = open_session(model)
-    result = np.empty((len(rows), len(ATTRIBUTES)), np.float32)
-    waiting = tqdm(list(batches(rows)), desc="scoring", unit="batch", delay=1, leave=False, disable=None)
-    for group, batch in waiting:
-        result[group] = session.run(["logits"], batch)[0]
-    return result
+def start_draft(source: Checkpoint, validation: Mapping[str, Labelled], max_length: int | None) -> Draft:
+    """Encode the labelled comments that training has not seen.
+
+    Raises:
+        UserError: The length does not fit the model, or training has seen all of a file.
+    """
+    length = max_length or source.max_length
+    positions = source.model.config.max_position_embeddings
+    if not 8 <= length <= positions:
+        raise UserError(f"`max_length` {length} does not fit the model: from 8 to {positions} tokens")
+    parts = {file: unseen(source.record, file, part) for file, part in validation.items()}
+    encoder = Encoder(source.tokenizer, length)
+    rows = encoder.encode(text for part in parts.values() for text in part.texts)
+    return Draft(source, length, parts, encoder, rows, source.weights)
+
+
+def drop_words(draft: Draft, words_of: Mapping[str, Sequence[str]]) -> None:
+    """Keep the word embeddings that comments use; see `export_bundle`."""
+    tokenizer, size = draft.source.tokenizer, len(draft.weights.tensors[WORDS])
+    kept = vocabulary.used_words(words_of, draft.encoder, tokenizer, size)
+    draft.weights = draft.weights.with_words(kept, vocabulary.unknown_id(tokenizer))
+    ends = itertools.accumulate(map(len, draft.parts.values()))
+    draft.words = {
+        "rows": int(kept.sum()),
+        "of": size,
+        "files": {file: len(texts) for file, texts in words_of.items()},
+        "coverage": {
+            file: vocabulary.coverage(draft.rows[end - len(part) : end], kept)
+            for (file, part), end in zip(draft.parts.items(), ends, strict=True)
+        },
+    }
+
+
+def build_model(draft: Draft, quantize: str) -> None:
+    """Build the graph, quantized by what its activations are on the labelled comments.
+
+    Raises:
+        UserError: The model has a part that can't be exported.
+    """
+    ranges = None
+    if quantize == "static":
+        rows = draft.rows or _stand_in_rows(draft)
+        # With all words, so that dropping some changes no score of a comment that has none of them.
+        batches = (inputs for _, inputs in batched(rows[:: max(1, len(rows) // OBSERVED)]))
+        ranges = observe(draft.source.weights, batches, **draft.shape)
+    kernel = make_kernel(quantize, ranges)
+    try:
+        draft.model = build(draft.weights, kernel, **draft.shape).SerializeToString()
+    except ValueError as error:
+        raise UserError(f"{draft.source.name} can't be exported: {error}") from error
+
+
+def fit(draft: Draft, aims: PolicyAims) -> None:
+    """Fit calibration, thresholds and policy on the exported model's own logits.
+
+    Raises:
+        UserError: The labelled comments are too few for any attribute.
+    """
+    targets, origin = first_labels(draft.parts)
+    # Training files are enriched: a precision reached on them is not one at the rate of real comments.
+    enriched = {
+        attribute: file for attribute, file in origin.items() if is_trained(draft.source.record, file)
+    }
+    exported = logits_of(draft.model, draft.rows)
+    reference = logits_of(build(draft.source.weights, Float(), **draft.shape), draft.rows)
+    draft.settings = fit_settings(exported, targets, aims=aims, enriched=enriched)
+    draft.figures = {
+        "validation": _ranking(exported, reference, targets, origin),
+        "calibration": draft.settings.methods,
+        "policy": draft.settings.notes,
+        "policy aims": asdict(aims),
+        "largest logit change": round(float(np.abs(exported - reference).max()), 4),
+    }
+
+
+def _ranking(
+    exported: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    targets: NDArray[np.float64],
+    origin: Mapping[str, str],
+) -> dict[str, Any]:
+    """Measure how well the exported model ranks, and what it lost against float32 with all words."""
+    figures: dict[str, Any] = {}
+    for column, attribute in enumerate(ATTRIBUTES):
+        try:
+            ours, theirs = (
+                measure(sigmoid(logits[:, column]), targets[:, column], samples=0, name=attribute)
+                for logits in (exported, reference)
+            )
+        except TooFewRowsError:
+            continue
+        figures[attribute] = {
+            "file": origin[attribute],
+            "rows": ours.rows,
+            "positives": ours.positives,
+            "roc_auc": round(ours.roc_auc.value, 4),
+            "average_precision": round(ours.average_precision.value, 4),
+            "average_precision_lost": round(theirs.average_precision.value - ours.average_precision.value, 5),
+        }
+    return figures
+
+
+def compact_tokenizer(tokenizer: Tokenizer) -> bytes:
+    """Return a tokenizer's JSON without the blanks."""
+    return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _stand_in_rows(draft: Draft) -> list[bytes]:
+    """Random words of the vocabulary: what activations are observed on when nobody gave real comments."""
+    log.warning(
+        "no labelled comments: activation ranges are taken from random words, scores are not calibrated"
+    )
+    words = sorted(word for word in draft.source.tokenizer.get_vocab() if word.isalpha() and word.isascii())
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, draft.max_length, STAND_IN_TEXTS)
+    return draft.encoder.encode_cleaned(" ".join(rng.choice(words, size)) for size in lengths)

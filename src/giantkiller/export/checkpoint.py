@@ -16,17 +16,20 @@ from giantkiller.export.onnx import Floats, Weights
 
 @dataclass
 class Checkpoint:
-    """A Hugging Face folder, read.
+    """A checkpoint, read.
 
     Attributes:
-        model: the torch model, in evaluation mode.
-        tokenizer: the tokenizer, without padding or truncation.
-        weights: what the graph is built from.
-        max_length: tokens a comment that it was trained with, special ones included.
-        record: what training wrote down about itself; empty where it didn't.
+        name: What its bundle is called if nobody says otherwise.
+        where: What `from_pretrained` takes for it.
+        model: The torch model, in evaluation mode.
+        tokenizer: The tokenizer, without padding or truncation.
+        weights: What the graph is built from.
+        max_length: Tokens a comment that it was trained with, special ones included.
+        record: What training wrote down about itself; empty where it didn't.
     """
 
-    folder: Path
+    name: str
+    where: str
     model: Any
     tokenizer: Tokenizer
     weights: Weights
@@ -34,79 +37,74 @@ class Checkpoint:
     record: dict[str, Any]
 
 
-def read_checkpoint(folder: str | Path) -> Checkpoint:
+def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
     """Read a checkpoint.
 
+    Args:
+        checkpoint: What `giantkiller.models.loading.resolve` understands.
+
     Raises:
-        UserError: there is none, it is damaged, or its labels are not our seven attributes.
+        UserError: There is none, it is damaged, or its labels are not our seven attributes.
         MissingExtraError: torch or transformers is not installed.
     """
-    folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        if (folder / "bundle.json").is_file():
-            raise UserError(f"{folder} is a bundle already; export takes the checkpoint it was made from")
-        raise UserError(
-            f"{folder} is no checkpoint: it has no config.json; name the folder that training wrote"
-        )
     try:
-        import torch
-        from transformers import AutoConfig, AutoTokenizer
-        from transformers import logging as transformers_logging
+        from transformers import AutoConfig
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "train") from error
-    from giantkiller.dendrites import expand
     from giantkiller.models import DendriticBertConfig, DendriticBertForSequenceClassification
+    from giantkiller.models.loading import load_pretrained, load_tokenizer, resolve
 
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        if config.model_type not in ("bert", "dendritic_bert"):
-            raise UserError(f"{folder} holds a {config.model_type} model; only BERT can be exported")
-        if config.model_type == "bert":
-            config = DendriticBertConfig(**config.to_dict())
-        loading: Any = DendriticBertForSequenceClassification.from_pretrained(
-            folder, config=config, output_loading_info=True
-        )
-        model, loaded = loading
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except UserError:
-        raise
-    except Exception as error:  # safetensors, transformers and json raise their own kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"the checkpoint {folder} can't be read: {reason[:200]}") from error
+    name = str(checkpoint)
+    where = resolve(name)
+    config = load_pretrained(AutoConfig, name)
+    if config.model_type not in ("bert", "dendritic_bert"):
+        raise UserError(f"{name} holds a {config.model_type} model; only BERT can be exported")
+    if config.model_type == "bert":
+        config = DendriticBertConfig(**config.to_dict())
+    model, loaded = load_pretrained(
+        DendriticBertForSequenceClassification, name, config=config, output_loading_info=True
+    )
     if missing := sorted(loaded["missing_keys"]):
-        raise UserError(f"the checkpoint {folder} lacks weights: {', '.join(missing[:3])}")
+        raise UserError(f"the checkpoint {name} lacks weights: {', '.join(missing[:3])}")
     if tuple(config.attributes) != ATTRIBUTES:
         raise UserError(
-            f"the checkpoint {folder} has the labels {', '.join(map(str, config.attributes))[:200]}; "
+            f"the checkpoint {name} has the labels {', '.join(map(str, config.attributes))[:200]}; "
             f"a bundle needs {', '.join(ATTRIBUTES)}, in this order"
         )
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise UserError(f"the checkpoint {folder} has no fast tokenizer (tokenizer.json)")
+    tokenizer = load_tokenizer(name)
+    backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
-    expand(model)  # the graph knows dense dendrites only
-    tensors: dict[str, Floats] = {
-        name: value.to(torch.float32).numpy() for name, value in model.state_dict().items()
-    }
-    if not all(np.isfinite(value).all() for value in tensors.values()):
-        raise UserError(f"the checkpoint {folder} holds weights that are no numbers")
     return Checkpoint(
-        folder=folder,
+        name=Path(where).resolve().name,
+        where=where,
         model=model.eval(),
         tokenizer=backend,
-        weights=Weights(
-            tensors,
-            layers=config.num_hidden_layers,
-            heads=config.num_attention_heads,
-            epsilon=config.layer_norm_eps,
-            activation=config.dendrite_activation,
-            hidden_activation=config.hidden_act,
-        ),
+        weights=_weights(name, model),
         max_length=int(min(tokenizer.model_max_length, config.max_position_embeddings)),
-        record=_record(folder / "training" / "record.json"),
+        record=_record(Path(where) / "training" / "record.json"),
+    )
+
+
+def _weights(name: str, model: Any) -> Weights:
+    import torch
+
+    from giantkiller.dendrites import expand
+
+    expand(model)  # the graph knows dense dendrites only
+    tensors: dict[str, Floats] = {
+        key: value.to(torch.float32).numpy() for key, value in model.state_dict().items()
+    }
+    if not all(np.isfinite(value).all() for value in tensors.values()):
+        raise UserError(f"the checkpoint {name} holds weights that are no numbers")
+    config = model.config
+    return Weights(
+        tensors,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        epsilon=config.layer_norm_eps,
+        activation=config.dendrite_activation,
+        hidden_activation=config.hidden_act,
     )
 
 

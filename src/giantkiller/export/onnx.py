@@ -95,8 +95,8 @@ class Weights:
         """Drop the word embeddings that are not kept.
 
         Args:
-            kept: one entry a token id; the unknown token's must be True.
-            unknown: the token id whose embedding all dropped ones get.
+            kept: One entry a token id; the unknown token's must be True.
+            unknown: The token id whose embedding all dropped ones get.
         """
         rows = np.cumsum(kept) - 1
         rows[~kept] = rows[unknown]
@@ -126,8 +126,9 @@ class Weights:
 class Kernel(Protocol):
     """How matrix products with constant weights, and the embedding table, go into a graph.
 
-    clips: True where products clip their input to the range it was observed in, so that a ReLU before one
-        would do nothing.
+    Attributes:
+        clips: True where products clip their input to the range it was observed in, so that a
+            ReLU before one would do nothing.
     """
 
     clips: bool
@@ -170,10 +171,10 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
     """Build the model: input_ids and attention_mask (batch, tokens) in, logits (batch, attributes) out.
 
     Args:
-        weights: the checkpoint's.
-        kernel: how matrix products are computed.
-        max_length: longest input in tokens; the table of positions is cut there.
-        attributes: number of logits.
+        weights: The checkpoint's.
+        kernel: How matrix products are computed.
+        max_length: Longest input in tokens; the table of positions is cut there.
+        attributes: Number of logits.
     """
     g = Graph()
     mask = g.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)

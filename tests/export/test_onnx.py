@@ -5,19 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from giantkiller.encoding import pack
+from giantkiller.errors import UserError
+from giantkiller.export.kernels import KINDS, Float, Static, by_row, by_row_in_pairs, make_kernel
 from giantkiller.export.onnx import Weights, build
-from giantkiller.export.quantize import (
-    KINDS,
-    Dynamic,
-    Float,
-    Static,
-    batches,
-    by_row,
-    by_row_in_pairs,
-    kernel,
-    observe,
-    open_session,
-)
+from giantkiller.export.running import batched, observe, open_session
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
 
 PARTS = (
@@ -76,7 +68,7 @@ def rows(count=9, seed=0):
 
 def run(session, texts):
     result = np.empty((len(texts), 7), np.float32)
-    for group, batch in batches(texts, tokens=200):
+    for group, batch in batched(list(map(pack, texts)), 200):
         result[group] = session.run(["logits"], batch)[0]
     return result
 
@@ -126,7 +118,7 @@ def test_every_dendrite_activation(activation):
 def test_a_relu_inside_is_exported(kind):
     model = make(dict.fromkeys(NAMES, 1), hidden_act="relu")
     texts = rows(30)
-    graph = build(weights_of(model), kernel(kind, observed(model, texts)), **SHAPE)
+    graph = build(weights_of(model), make_kernel(kind, observed(model, texts)), **SHAPE)
     # Where inputs of products are clipped to their range, zero at its lower end, the ReLU is left out.
     assert any(node.op_type == "Relu" for node in graph.graph.node) == (kind != "static")
     expected = torch_logits(model, texts)
@@ -138,7 +130,7 @@ def test_every_constant_is_used_and_every_name_unique():
     for counts in ({}, dict.fromkeys(NAMES, 2)):
         model = make(counts)
         for kind in KINDS:
-            graph = build(weights_of(model), kernel(kind, observed(model, rows())), **SHAPE).graph
+            graph = build(weights_of(model), make_kernel(kind, observed(model, rows())), **SHAPE).graph
             read = {name for node in graph.node for name in node.input}
             assert {constant.name for constant in graph.initializer} <= read
             written = [name for node in graph.node for name in node.output]
@@ -165,7 +157,7 @@ def test_dendrites_without_strength_cost_nothing():
 
 
 def observed(model, texts):
-    return observe(weights_of(model), [batch for _, batch in batches(texts)], **SHAPE)
+    return observe(weights_of(model), [batch for _, batch in batched(list(map(pack, texts)))], **SHAPE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -173,7 +165,7 @@ def observed(model, texts):
 def test_quantized_graphs_stay_close(kind, count):
     model = make(dict.fromkeys(NAMES, count))
     texts = rows(40)
-    graph = build(weights_of(model), kernel(kind, observed(model, texts)), **SHAPE)
+    graph = build(weights_of(model), make_kernel(kind, observed(model, texts)), **SHAPE)
     expected = torch_logits(model, texts)
     got = run(open_session(graph, 1), texts)
     assert np.abs(got - expected).max() < 0.2 * expected.std()
@@ -183,7 +175,9 @@ def test_quantized_graphs_stay_close(kind, count):
 def sessions():
     model = make(dict.fromkeys(NAMES, 1))
     ranges = observed(model, rows(40))
-    return {kind: open_session(build(weights_of(model), kernel(kind, ranges), **SHAPE), 1) for kind in KINDS}
+    return {
+        kind: open_session(build(weights_of(model), make_kernel(kind, ranges), **SHAPE), 1) for kind in KINDS
+    }
 
 
 @settings(max_examples=25, deadline=None)
@@ -206,16 +200,6 @@ def test_a_rows_logits_do_not_depend_on_its_neighbours(sessions, row, seed, neig
             assert np.array_equal(alone[0], among[0]), kind
         np.testing.assert_allclose(among[0], alone[0], atol=1e-4 if kind == "none" else 2e-2)
         np.testing.assert_allclose(long[0], alone[0], atol=1e-4 if kind == "none" else 2e-2)
-
-
-def test_one_scale_over_the_batch_does_depend_on_neighbours():
-    """What the shipped form avoids; shows that the test above can fail."""
-    model = make({})
-    session = open_session(build(weights_of(model), Dynamic(), **SHAPE), 1)
-    texts = np.asarray([[5, 6, 7], [8, 9, 10], [11, 12, 13]], np.int64)
-    alone = session.run(None, {"input_ids": texts[:1], "attention_mask": np.ones_like(texts[:1])})[0]
-    among = session.run(None, {"input_ids": texts, "attention_mask": np.ones_like(texts)})[0]
-    assert not np.array_equal(alone[0], among[0])
 
 
 def test_inputs_beyond_the_observed_range_are_clipped_and_finite():
@@ -243,10 +227,10 @@ def test_no_pair_of_weights_can_overflow_16_bits(width, rows_, seed, tail):
 
 
 def test_unknown_quantization_and_missing_ranges_are_refused():
-    with pytest.raises(ValueError, match="unknown"):
-        kernel("int3")
-    with pytest.raises(ValueError, match="ranges"):
-        kernel("static")
+    with pytest.raises(UserError, match="static, none"):
+        make_kernel("int3")
+    with pytest.raises(UserError, match="ranges"):
+        make_kernel("static")
 
 
 def test_an_activation_that_cannot_be_exported_is_refused():

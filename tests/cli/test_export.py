@@ -1,0 +1,80 @@
+import json
+import shutil
+
+from bundles import vocabulary
+from click.testing import CliRunner
+
+from giantkiller import Screener
+from giantkiller.cli.export import command
+from giantkiller.data import labelled as reading
+from giantkiller.errors import UserError
+
+
+def test_the_command(dendritic_bert, labelled, tmp_path):
+    run = CliRunner().invoke
+    out = str(tmp_path / "bundle")
+    done = run(command, [str(dendritic_bert), "-o", out, "-c", str(labelled), "--name", "mine", "--json"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert report["name"] == "mine"
+    assert report["figures"]["validation"]["insult"]["rows"] == 120
+    assert Screener(out).bundle.name == "mine"
+    plain = run(command, [str(dendritic_bert), "-o", out, "-c", str(labelled)])
+    assert "ROC-AUC" in plain.stdout
+    two = run(
+        command,
+        [str(dendritic_bert), "-o", str(tmp_path / "two"), "--format", "huggingface", "--labels", "two"],
+    )
+    assert two.exit_code == 0, two.output
+    assert (tmp_path / "two" / "model.safetensors").exists()
+    refused = run(command, [str(dendritic_bert), "-o", out, "--labels", "two"])
+    assert isinstance(refused.exception, UserError)
+
+
+def test_the_command_drops_words(dendritic_bert, labelled, tmp_path):
+    words = tmp_path / "words.csv"
+    words.write_text("text\nyou are stupid\n")
+    arguments = [
+        str(dendritic_bert),
+        "-o",
+        str(tmp_path / "b"),
+        "-c",
+        str(labelled),
+        "--vocabulary",
+        str(words),
+    ]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+    assert f"vocabulary: {len(vocabulary()) - 4:,} of {len(vocabulary()):,} words stay" in done.stdout
+    assert "of the tokens in" in done.stdout
+    done = CliRunner().invoke(command, [*arguments, "--json"])
+    report = json.loads(done.stdout)
+    assert report["vocabulary"]["coverage"]["validation.csv"]["comments"] == 120
+    (tmp_path / "other").mkdir()
+    shutil.copy(words, tmp_path / "other" / "words.csv")
+    twice = CliRunner().invoke(command, [*arguments, "--vocabulary", str(tmp_path / "other" / "words.csv")])
+    assert "two of the files have one name" in str(twice.exception)
+    view = CliRunner().invoke(command, [*arguments, "--format", "huggingface"])
+    assert "is for bundles" in str(view.exception)
+
+
+def test_a_file_named_twice_is_read_once(dendritic_bert, labelled, tmp_path, monkeypatch):
+    read = []
+
+    def counted(path, **options):
+        read.append(path.name)
+        return whole(path, **options)
+
+    whole = reading.read_labelled
+    monkeypatch.setattr(reading, "read_labelled", counted)
+    arguments = [
+        str(dendritic_bert),
+        "-o",
+        str(tmp_path / "b"),
+        "-c",
+        str(labelled),
+        "--vocabulary",
+        str(labelled),
+    ]
+    assert CliRunner().invoke(command, arguments).exit_code == 0
+    assert read == ["validation.csv"]
