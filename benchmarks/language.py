@@ -147,7 +147,7 @@ def read_english(path):
     if path is None:
         rows = [line.split("\t") for line in COMMENTS.read_text(encoding="utf-8").splitlines()]
         return [text for language, text in rows if language == "en"]
-    from giantkiller.cli._comments import read_comments
+    from giantkiller.speed import read_comments
 
     return read_comments(path, "text", 5000)
 
