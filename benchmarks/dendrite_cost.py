@@ -7,9 +7,9 @@ in the caches slow them alike; times are medians and ratios medians of the round
 that others use as well, take --clock cpu with --threads 1: it counts the processor time of this process.
 Variants:
   plain      no dendrites
-  gradient   one dendrite on each neuron of all 14 linear layers, everything learns
+  gradient   one relu dendrite on each neuron of all 14 linear layers, everything learns
   correlation the same, input weights frozen and detached, as CorrelationRule leaves them
-  relu       gradient with relu in place of tanh
+  tanh       gradient with tanh in place of relu
   products   both products and nothing between them: what gradient cannot go below
   joined     gradient, computed as one wider product of the joined weights instead of one a dendrite
   pruned N   gradient with N % of the dendrites left, in sparse layers
@@ -37,8 +37,8 @@ class Joined(DendriticLinear):
         wide = F.linear(
             input, torch.cat((self.weight, self.dendrite_weight)), torch.cat((self.bias, self.dendrite_bias))
         )
-        y, drive = wide.split(self.neurons, -1)
-        return torch.addcmul(y, self.dendrite_strength[0], torch.tanh(drive))
+        y, net = wide.split(self.neurons, -1)
+        return torch.addcmul(y, self.dendrite_strength[0], torch.relu(net))
 
 
 class Products(DendriticLinear):
@@ -65,12 +65,10 @@ def variants():
             layer.dendrite_strength.uniform_(-0.1, 0.1)
     correlation = copy.deepcopy(gradient)
     for layer in dendritic_layers(correlation).values():
-        layer.detached = True
-        layer.dendrite_weight.requires_grad_(False)
-        layer.dendrite_bias.requires_grad_(False)
-    relu, products, joined = (copy.deepcopy(gradient) for _ in range(3))
-    for layer in dendritic_layers(relu).values():
-        layer.activation = "relu"
+        layer.freeze_dendrites(True)
+    tanh, products, joined = (copy.deepcopy(gradient) for _ in range(3))
+    for layer in dendritic_layers(tanh).values():
+        layer.activation = "tanh"
     for model, kind in ((products, Products), (joined, Joined)):
         for layer in dendritic_layers(model).values():
             layer.__class__ = kind
@@ -78,7 +76,7 @@ def variants():
         "plain": plain,
         "gradient": gradient,
         "correlation": correlation,
-        "relu": relu,
+        "tanh": tanh,
         "products": products,
         "joined": joined,
     }

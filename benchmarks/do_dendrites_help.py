@@ -10,7 +10,7 @@ Every arm of a seed starts from that seed's one base model, trained without dend
 
     plain        the base model as it is
     longer       trained on, for as much processor time as `gradient` took
-    gradient     one dendrite a neuron on all 14 linear layers, GradientRule, all weights train on
+    gradient     one tanh dendrite a neuron on all 14 linear layers, GradientRule, all weights train on
     correlation  the same by CorrelationRule
     copies       the published model's unused copies of its layers: the base model's outputs, more weights
     wider        no base model: a plain BERT-Tiny with as many weights as `gradient` has, put into its
@@ -25,14 +25,13 @@ import argparse
 import copy
 import dataclasses
 import json
-import logging
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
+from dendrite_study import WHERE, grown_size, interval, main, p_value, read_rows, shown, unfinished
 
 from giantkiller.data.labelled import read_labelled
 from giantkiller.dendrites import CorrelationRule, GradientRule, parameters, perforate
@@ -54,7 +53,6 @@ from giantkiller.training.start_weights import build_model
 from giantkiller.training.validation import validate
 
 ARMS = ("plain", "longer", "gradient", "correlation", "copies", "wider")
-WHERE = r"encoder|pooler|classifier"
 WATCHED = 4_000  # training texts that show CorrelationRule the remaining error
 COPIES = 412_290  # weights of one unused copy of the 14 linear layers, two-label head
 
@@ -150,14 +148,6 @@ class Bench:
         return min(times)
 
 
-def grown_size(model: torch.nn.Module) -> int:
-    """How many weights a model has with one dendrite a neuron."""
-    model = copy.deepcopy(model)
-    for name in perforate(model, where=WHERE):
-        model.get_submodule(name).grow()
-    return parameters(model).total
-
-
 def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
     recipe = bench.recipe
     torch.manual_seed(seed)
@@ -202,7 +192,7 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
         if arm not in missing and not (arm == "gradient" and "longer" in missing):
             continue
         model = copy.deepcopy(base)
-        names = perforate(model, where=WHERE)
+        names = perforate(model, where=WHERE, activation="tanh")
         began = time.process_time()
         growth = rule.grow(model, names, errors=errors_of(bench.watched, recipe), seed=seed)
         seconds = time.process_time() - began
@@ -232,43 +222,18 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
         record("longer", model, base_seconds + seconds, epochs=round(epochs, 3))
 
 
-def run(arguments) -> None:
-    torch.set_num_threads(arguments.threads)
-    done = set()
-    if arguments.output.exists():
-        for line in arguments.output.read_text().splitlines():
-            row = json.loads(line)
-            done.add((row["regime"], row["arm"], row["seed"]))
-    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        missing = [arm for arm in arguments.arms if (arguments.regime, arm, seed) not in done]
-        if not missing:
-            continue
-        bench = Bench(arguments.regime, arguments.data, seed)
-
-        def write(row):
-            with arguments.output.open("a") as file:
-                file.write(json.dumps({"regime": arguments.regime, **row}) + "\n")
-            print(json.dumps(row), flush=True)
-
-        run_seed(bench, seed, missing, write)
+def run(options: argparse.Namespace) -> None:
+    for seed, missing, write in unfinished(options, "regime", options.regime):
+        run_seed(Bench(options.regime, options.data, seed), seed, missing, write)
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean and its 95 % interval by Student's t."""
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
-
-
-def report(arguments) -> None:
-    rows = [json.loads(line) for line in arguments.results.read_text().splitlines()]
+def report(options: argparse.Namespace) -> None:
+    rows = read_rows(options.results)
     lines = [
         "# Do dendrites help?",
         "",
         "Generated from the raw results by `python benchmarks/do_dendrites_help.py report "
-        f"{arguments.results} -o {arguments.output}`; the program's first lines say what each arm is.",
+        f"{options.results} -o {options.output}`; the program's first lines say what each arm is.",
         "Differences are paired by seed against `longer`, plain training for the same processor time; "
         "p is a two-sided paired t-test, not corrected for the number of arms.",
     ]
@@ -296,8 +261,8 @@ def report(arguments) -> None:
                 cells = ["", "", ""]
                 if arm != "longer" and len(both) > 1:
                     m, a, b = interval(gain)
-                    p = float(stats.ttest_1samp(gain, 0).pvalue) if gain.std() > 0 else float("nan")
-                    cells = [f"{m:+.4f}", f"{a:+.4f} ... {b:+.4f}", "< 0.001" if p < 0.0005 else f"{p:.3f}"]
+                    p = p_value(gain)
+                    cells = [f"{m:+.4f}", f"{a:+.4f} ... {b:+.4f}", shown(p)]
                     summary[f"{regime}/{arm}/{measure}"] = {"gain": m, "low": a, "high": b, "p": p}
                 some = [table[arm][seed] for seed in seeds]
                 strengths = [row["mean_strength"] for row in some if "mean_strength" in row]
@@ -309,9 +274,9 @@ def report(arguments) -> None:
                     f"| {np.median([row['inference_ratio'] for row in some]):.2f}x |"
                 )
             lines.append("")
-        plot(table, arguments.output.with_name(f"{arguments.output.stem}-{regime}.png"), regime)
-        lines.append(f"![{regime}]({arguments.output.stem}-{regime}.png)")
-    arguments.output.write_text("\n".join(lines).rstrip() + "\n")
+        plot(table, options.output.with_name(f"{options.output.stem}-{regime}.png"), regime)
+        lines.append(f"![{regime}]({options.output.stem}-{regime}.png)")
+    options.output.write_text("\n".join(lines).rstrip() + "\n")
     print(json.dumps(summary))
 
 
@@ -336,28 +301,9 @@ def plot(table, path: Path, regime: str) -> None:
     plt.close(figure)
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.WARNING)
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    runs = commands.add_parser("run")
-    runs.add_argument("--data", type=Path, required=True)
+def add_options(runs: argparse.ArgumentParser) -> None:
     runs.add_argument("--regime", choices=("small", "all"), default="small")
-    runs.add_argument("--seeds", type=int, default=8, help="how many")
-    runs.add_argument("--first-seed", type=int, default=1, help="so that several processes share the work")
-    runs.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    runs.add_argument("--threads", type=int, default=1)
-    runs.add_argument("-o", "--output", type=Path, required=True)
-    runs.set_defaults(do=run)
-    reports = commands.add_parser("report")
-    reports.add_argument("results", type=Path)
-    reports.add_argument("-o", "--output", type=Path, required=True)
-    reports.set_defaults(do=report)
-    arguments = parser.parse_args()
-    arguments.do(arguments)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, ARMS, run=run, report=report, add_options=add_options, seeds=8)

@@ -29,15 +29,13 @@ import argparse
 import copy
 import dataclasses
 import json
-import logging
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from do_dendrites_help import WHERE, grown_size, interval
-from scipy import stats
+from dendrite_study import WHERE, grown_size, interval, main, p_value, read_rows, shown, unfinished
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out, merge_key
@@ -226,7 +224,6 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
         figures = {name: round(value, 6) for name, value in bench.judge(model).items()}
         size = parameters(model).total
         row = {
-            "student": base.config.hidden_size,
             "arm": arm,
             "seed": seed,
             "texts": texts,
@@ -274,30 +271,14 @@ def run_seed(bench: Bench, seed: int, missing: list[str], write) -> None:
 
 def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
-    done = set()
-    if options.output.exists():
-        done = {
-            (row["student"], row["arm"], row["seed"])
-            for row in map(json.loads, options.output.read_text().splitlines())
-        }
     bench = Bench(options)
     width = options.hidden or bench.model.config.hidden_size
-    for seed in range(options.first_seed, options.first_seed + options.seeds):
-        missing = [arm for arm in options.arms if (width, arm, seed) not in done]
-
-        def write(row):
-            if (width, row["arm"], row["seed"]) in done:
-                return
-            with options.output.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
-
-        if missing:
-            run_seed(bench, seed, missing, write)
+    for seed, missing, write in unfinished(options, "student", width):
+        run_seed(bench, seed, missing, write)
 
 
 def report(options: argparse.Namespace) -> None:
-    rows = [json.loads(line) for line in options.results.read_text().splitlines()]
+    rows = read_rows(options.results)
     lines = [
         "# Where do dendrites help?",
         "",
@@ -337,16 +318,16 @@ def compared(table: dict[str, dict[int, dict]], arm: str) -> tuple[str, dict[str
     for other in ("longer", "plain"):
         both = sorted(table[arm].keys() & table[other].keys())
         gain = [table[arm][seed]["held_out_error"] - table[other][seed]["held_out_error"] for seed in both]
-        shown = ["", "", ""]
+        texts = ["", "", ""]
         if arm != other and both:
             mean, low, high = interval(np.array(gain))
-            shown[0] = f"{mean:+.4f}"
+            texts[0] = f"{mean:+.4f}"
             found[other] = {"seeds": len(both), "difference": mean}
             if len(both) > 1:
-                p = float(stats.ttest_1samp(gain, 0).pvalue)
-                shown[1:] = [f"{low:+.4f} ... {high:+.4f}", "< 0.001" if p < 0.0005 else f"{p:.3f}"]
+                p = p_value(np.array(gain))
+                texts[1:] = [f"{low:+.4f} ... {high:+.4f}", shown(p)]
                 found[other] |= {"low": low, "high": high, "p": p}
-        cells += shown if other == "longer" else shown[:2]
+        cells += texts if other == "longer" else texts[:2]
 
     def mean_of(name: str) -> float:
         return float(np.mean([row[name] for row in some]))
@@ -360,14 +341,7 @@ def compared(table: dict[str, dict[int, dict]], arm: str) -> tuple[str, dict[str
     )
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.WARNING)
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    runs = commands.add_parser("run")
-    runs.add_argument("--data", type=Path, required=True, help="folder with civil_val.parquet")
+def add_options(runs: argparse.ArgumentParser) -> None:
     students = runs.add_mutually_exclusive_group(required=True)
     students.add_argument("--base", type=Path, help="the student, a checkpoint")
     students.add_argument("--hidden", type=int, help="or the size of one to train first")
@@ -375,19 +349,7 @@ def main() -> None:
     runs.add_argument("--judge", type=Path, nargs="+", required=True, help="soft labels of the same texts")
     runs.add_argument("--count", type=int, default=25_000, help="texts that an arm learns from")
     runs.add_argument("--learning-rate", type=float, default=5e-4)
-    runs.add_argument("--seeds", type=int, default=2, help="how many")
-    runs.add_argument("--first-seed", type=int, default=1, help="so that several processes share the work")
-    runs.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    runs.add_argument("--threads", type=int, default=1)
-    runs.add_argument("-o", "--output", type=Path, required=True)
-    runs.set_defaults(do=run)
-    reports = commands.add_parser("report")
-    reports.add_argument("results", type=Path)
-    reports.add_argument("-o", "--output", type=Path, required=True)
-    reports.set_defaults(do=report)
-    options = parser.parse_args()
-    options.do(options)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, ARMS, run=run, report=report, add_options=add_options, seeds=2)

@@ -85,7 +85,8 @@ class DendriteFormula(nn.Module):
 
     def _along_neurons(self, values: Tensor, dtype: torch.dtype) -> Tensor:
         """Shape one value a neuron so that it broadcasts over an output; autocast may ask another type."""
-        values = values.to(dtype)
+        if values.dtype is not dtype:
+            values = values.to(dtype)
         return values if self.neuron_axis == -1 else values.reshape(-1, *(1,) * (-self.neuron_axis - 1))
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
