@@ -59,11 +59,12 @@ class Running:
 
 
 @contextmanager
-def running(**settings):
+def running(make=create, **settings):
     settings = Settings(port=0, **{"log_level": "info", **settings})
     listener = listen(settings.host, 0)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     service = open_service(settings)
-    server = uvicorn.Server(config_for(settings, create(service)))
+    server = uvicorn.Server(config_for(settings, make(service)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

@@ -20,6 +20,10 @@ need_extra(
     "sqlalchemy",
     "alembic",
     "platformdirs",
+    "jinja2",
+    "argon2",
+    "pyotp",
+    "segno",
 )  # before the options, which are the settings' fields
 
 from giantkiller.serve.settings import Settings, read_settings  # noqa: E402
@@ -89,29 +93,35 @@ def command(config: Path | None, check: bool, **flags: Any) -> None:
 
 def compose(service: "Service") -> "Starlette":
     """Put together what one process answers."""
-    from giantkiller.serve.app import create
+    from giantkiller.desk.app import compose
 
-    return create(service)
+    return compose(service)
 
 
 def announce(settings: Settings) -> None:
-    """Say where the service is, and print a first key where there is none."""
+    """Say where the service is; print a first key, and the desk's first invitation, where there is none."""
     address = settings.public_url or f"http://{settings.bind}"
     click.echo(f"giantkiller {__version__} on {address}, state in {settings.state}")
-    if settings.open:
-        click.echo("open: no key needed")
-        return
+    from giantkiller.desk.staff import invite, list_staff
     from giantkiller.serve.keys import count_keys, create_key
-    from giantkiller.store import open_store
+    from giantkiller.store import open_store, utc_now
 
+    key = invitation = None
     store = open_store(settings.state, settings.database_url)
     try:
         with store.write() as connection:
-            key = None if count_keys(connection) else create_key(connection, "first", ("score", "submit"))
+            if not settings.open and not count_keys(connection):
+                key = create_key(connection, "first", ("score", "submit"))
+            if not list_staff(connection):
+                invitation = invite(connection, "admin", None, now=utc_now())
     finally:
         store.close()
+    if settings.open:
+        click.echo("open: no key needed")
     if key is not None:
         click.echo(f"API key, shown only now: {key}")
+    if invitation is not None:
+        click.echo(f"the desk's first admin signs up at {address}/desk/join/{invitation}")
 
 
 def as_toml(settings: Settings) -> str:

@@ -38,7 +38,8 @@ PREFERENCES: dict[str, Any] = {
 """Of a new member: texts are covered from this severity on; a break is offered after so many decisions."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_LONGEST_BLOCK = 900.0  # seconds
+_FIRST_BLOCK = 15.0  # seconds
+_LONGEST_BLOCK = 900.0
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def blocked_for(connection: Connection, name: str, *, now: datetime) -> float:
     row = connection.execute(select(attempts).where(attempts.c.key == _attempt_key(name))).one_or_none()
     if row is None or row.failures < FREE_FAILURES:
         return 0.0
-    wait: float = min(2.0 ** min(row.failures - FREE_FAILURES, 20), _LONGEST_BLOCK)
+    wait: float = min(_FIRST_BLOCK * 2 ** min(row.failures - FREE_FAILURES, 20), _LONGEST_BLOCK)
     return max(0.0, wait - float((now - row.last).total_seconds()))
 
 

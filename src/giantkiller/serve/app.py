@@ -1,7 +1,7 @@
 """The application: which address answers what."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -47,19 +47,29 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def create(service: Service, more_routes: Sequence[BaseRoute] = ()) -> Starlette:
+Companion = Callable[[], contextlib.AbstractAsyncContextManager[None]]
+"""Something of another room that runs for as long as the application lives."""
+
+
+def create(
+    service: Service, more_routes: Sequence[BaseRoute] = (), companions: Sequence[Companion] = ()
+) -> Starlette:
     """Make the application.
 
     Args:
         service: What `open_service` gives; started and stopped with the application.
         more_routes: Routes and mounts of other rooms in the same process.
+        companions: Entered after the service has started, left before it stops.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await service.start()
         try:
-            yield
+            async with contextlib.AsyncExitStack() as stack:
+                for companion in companions:
+                    await stack.enter_async_context(companion())
+                yield
         finally:
             await service.stop()
 

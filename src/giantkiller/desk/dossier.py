@@ -1,0 +1,281 @@
+"""What somebody who decides gets to see of a comment, and what has been decided before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.desk.decisions import judged_version
+from giantkiller.desk.events import item_events
+from giantkiller.desk.policies import read_policy
+from giantkiller.desk.staff import Staff, names
+from giantkiller.desk.tables import appeals, decisions, items, notes, reports, statements, tasks, versions
+from giantkiller.explain import Span
+from giantkiller.policy import Policy
+
+__all__ = ["Dossier", "decided_today", "decisions_of", "gather", "history", "holds_blind", "marked", "names"]
+
+_MOST = 10
+
+
+class Score(NamedTuple):
+    """One score with the thresholds of the community's policy, None where there is none."""
+
+    attribute: str
+    score: float
+    monitor: float | None
+    review: float | None
+    remove: float | None
+    reached: str
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """What is shown beside an item in hand.
+
+    Attributes:
+        item: Its row.
+        version: The version that is judged.
+        text: Its text; None once it was purged.
+        scores: The worst first.
+        attribute: The one that brought it here.
+        why: "threshold", "watched" or "nothing" (then somebody reported it).
+        blind: Whether earlier decisions on it are kept from whoever decides.
+        author: Earlier decisions on the same author, newest first.
+        author_counts: Their number by outcome.
+        copies: How many near-identical comments wait.
+        copied: Earlier decisions on near-identical comments.
+        reports: Newest first.
+        notes: Internal ones, oldest first.
+        decisions: On this item, newest first; empty for a blind look.
+        appeal: What the appeal says, with the contested decision and its statement; None without one.
+    """
+
+    item: Row[Any]
+    version: int
+    text: str | None
+    scores: list[Score]
+    attribute: str
+    why: str
+    blind: bool
+    author: Sequence[Row[Any]]
+    author_counts: dict[str, int]
+    copies: int
+    copied: Sequence[Row[Any]]
+    reports: Sequence[Row[Any]]
+    notes: Sequence[Row[Any]]
+    decisions: Sequence[Row[Any]]
+    appeal: dict[str, Any] | None
+
+
+def gather(connection: Connection, task: Row[Any], bundle: Policy, *, now: datetime) -> Dossier:
+    """Collect what is shown beside the item of a task."""
+    item = connection.execute(select(items).where(items.c.number == task.item)).one()
+    number = judged_version(connection, task, item)
+    version = connection.execute(
+        select(versions).where(versions.c.item == item.number, versions.c.version == number)
+    ).one()
+    policy = read_policy(connection, item.community, bundle)
+    blind = task.kind in ("second", "known")
+    earlier = decisions_of(connection, item=item.number, most=_MOST) if not blind else []
+    same_author: Sequence[Row[Any]] = []
+    counts: dict[str, int] = {}
+    if item.author is not None:
+        where = and_(
+            items.c.community == item.community,
+            items.c.author == item.author,
+            items.c.number != item.number,
+            decisions.c.effective.is_(True),
+        )
+        same_author = connection.execute(
+            _decisions().where(where).order_by(decisions.c.number.desc()).limit(_MOST)
+        ).all()
+        rows = connection.execute(
+            select(decisions.c.outcome, func.count().label("total"))
+            .join(items, items.c.number == decisions.c.item)
+            .where(where)
+            .group_by(decisions.c.outcome)
+        )
+        counts = {row.outcome: row.total for row in rows}
+    copies, copied = _copies(connection, item)
+    return Dossier(
+        item=item,
+        version=number,
+        text=version.text,
+        scores=scores_of(version.scores, policy.thresholds),
+        attribute=version.attribute,
+        why=version.why,
+        blind=blind,
+        author=same_author,
+        author_counts=counts,
+        copies=copies,
+        copied=copied,
+        reports=connection.execute(
+            select(reports)
+            .where(reports.c.item == item.number)
+            .order_by(reports.c.number.desc())
+            .limit(_MOST)
+        ).all(),
+        notes=connection.execute(
+            select(notes).where(notes.c.item == item.number).order_by(notes.c.number)
+        ).all(),
+        decisions=earlier,
+        appeal=_appeal(connection, task) if task.appeal is not None else None,
+    )
+
+
+def scores_of(scores: Mapping[str, float], thresholds: Mapping[str, Mapping[str, float]]) -> list[Score]:
+    """Return the scores with their thresholds, those that reach the sternest action first."""
+    rows = []
+    for attribute in ATTRIBUTES:
+        steps = thresholds.get(attribute, {})
+        score = scores.get(attribute, 0.0)
+        reached = [action for action in ("remove", "review", "monitor") if score >= steps.get(action, 2.0)]
+        rows.append(
+            Score(
+                attribute,
+                score,
+                steps.get("monitor"),
+                steps.get("review"),
+                steps.get("remove"),
+                reached[0] if reached else "allow",
+            )
+        )
+    order = ("remove", "review", "monitor", "allow")
+    return sorted(rows, key=lambda row: (order.index(row.reached), -row.score))
+
+
+def marked(text: str, words: Sequence[Span]) -> list[tuple[str, int]]:
+    """Cut a text into pieces with the weight of each, from 0 (none) to 3 (the words that carried the score).
+
+    Weights are relative to the word that added the most.
+    """
+    most = max((word.contribution for word in words), default=0.0)
+    pieces: list[tuple[str, int]] = []
+    at = 0
+    for word in words:
+        share = word.contribution / most if most > 0.02 else 0.0
+        weight = 3 if share > 0.6 else 2 if share > 0.3 else 1 if share > 0.1 else 0
+        if weight and word.begin >= at:
+            pieces += [(text[at : word.begin], 0), (text[word.begin : word.end], weight)]
+            at = word.end
+    pieces.append((text[at:], 0))
+    return [piece for piece in pieces if piece[0]]
+
+
+def decisions_of(
+    connection: Connection,
+    *,
+    staff: int | None = None,
+    item: int | None = None,
+    differing: bool = False,
+    most: int = 100,
+) -> Sequence[Row[Any]]:
+    """Return decisions with their items' ids, newest first.
+
+    Args:
+        connection: To read by.
+        staff: Of this person only.
+        item: On this item only.
+        differing: Those only that a second look, a lead or an appeal overturned.
+        most: How many.
+    """
+    query = _decisions().order_by(decisions.c.number.desc()).limit(most)
+    if staff is not None:
+        query = query.where(decisions.c.staff == staff)
+    if item is not None:
+        query = query.where(decisions.c.item == item)
+    if differing:
+        query = query.where(decisions.c.overturned.is_(True))
+    return connection.execute(query).all()
+
+
+def decided_today(connection: Connection, staff: Staff, *, now: datetime) -> int:
+    """Count what a person has decided in the last twelve hours."""
+    return connection.execute(
+        select(func.count())
+        .select_from(decisions)
+        .where(decisions.c.staff == staff.number, decisions.c.created > now - timedelta(hours=12))
+    ).scalar_one()
+
+
+def holds_blind(connection: Connection, item: int, staff: Staff) -> bool:
+    """Tell whether a person has a blind look at an item in hand."""
+    row = connection.execute(
+        select(tasks.c.number).where(
+            tasks.c.item == item,
+            tasks.c.open.is_(True),
+            tasks.c.kind.in_(("second", "known")),
+            tasks.c.lease_by == staff.number,
+        )
+    ).first()
+    return row is not None
+
+
+def history(connection: Connection, item: Row[Any]) -> dict[str, Any]:
+    """Return everything that is known of an item, for its page."""
+
+    def of(table: Any) -> Sequence[Row[Any]]:
+        return connection.execute(
+            select(table).where(table.c.item == item.number).order_by(table.c.number)
+        ).all()
+
+    return {
+        "versions": of(versions),
+        "decisions": decisions_of(connection, item=item.number),
+        "reports": of(reports),
+        "notes": of(notes),
+        "appeals": of(appeals),
+        "events": item_events(connection, item.number),
+        "people": names(connection),
+    }
+
+
+def _decisions() -> Any:
+    return select(
+        decisions,
+        items.c.id.label("item_id"),
+        items.c.community,
+        versions.c.action.label("machine"),
+        versions.c.attribute,
+        versions.c.text,
+    ).join(items, items.c.number == decisions.c.item).join(
+        versions,
+        and_(versions.c.item == decisions.c.item, versions.c.version == decisions.c.version),
+    )  # fmt: skip
+
+
+def _copies(connection: Connection, item: Row[Any]) -> tuple[int, Sequence[Row[Any]]]:
+    if item.fingerprint is None:
+        return 0, []
+    same = and_(
+        items.c.community == item.community,
+        items.c.fingerprint == item.fingerprint,
+        items.c.number != item.number,
+    )
+    waiting = connection.execute(
+        select(func.count())
+        .select_from(items)
+        .join(tasks, tasks.c.item == items.c.number)
+        .where(same, tasks.c.open.is_(True), tasks.c.kind == "first")
+    ).scalar_one()
+    decided = connection.execute(
+        _decisions()
+        .where(same, decisions.c.effective.is_(True))
+        .order_by(decisions.c.number.desc())
+        .limit(_MOST)
+    ).all()
+    return waiting, decided
+
+
+def _appeal(connection: Connection, task: Row[Any]) -> dict[str, Any]:
+    row = connection.execute(
+        select(appeals, statements.c.audience, statements.c.facts)
+        .join(statements, statements.c.number == appeals.c.statement)
+        .where(appeals.c.number == task.appeal)
+    ).one()
+    contested = connection.execute(_decisions().where(decisions.c.number == row.decision)).one()
+    return {"row": row, "decision": contested}

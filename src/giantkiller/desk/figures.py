@@ -1,0 +1,158 @@
+"""What the lead's page counts: the backlog, the pace, and how far scores have moved."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+from markupsafe import Markup
+from sqlalchemy import Connection, func, select
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.desk.tables import decisions, items, tasks, versions
+
+_MOST = 20_000
+_BINS = 10
+
+
+def backlog(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
+    """Count what waits by age."""
+    table = []
+    bounds = (1, 4, 24, 72, 24 * 7)
+    upper = now
+    for hours in (*bounds, None):
+        lower = now - timedelta(hours=hours) if hours else None
+        query = (
+            select(func.count())
+            .select_from(tasks)
+            .where(tasks.c.open.is_(True), tasks.c.kind != "known", tasks.c.created <= upper)
+        )
+        if lower is not None:
+            query = query.where(tasks.c.created > lower)
+        label = f"up to {hours} h" if hours else f"over {bounds[-1]} h"
+        table.append({"age": label, "waiting": connection.execute(query).scalar_one()})
+        upper = lower or upper
+    return table
+
+
+def per_hour(connection: Connection, hours: int, *, now: datetime) -> list[dict[str, Any]]:
+    """Count comments that came and decisions that were made in each of the last hours, oldest first."""
+    begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours - 1)
+    came = [0] * hours
+    made = [0] * hours
+    for column, into, where in (
+        (items.c.created, came, items.c.created >= begin),
+        (decisions.c.created, made, (decisions.c.created >= begin) & decisions.c.staff.is_not(None)),
+    ):
+        for (moment,) in connection.execute(select(column).where(where).limit(_MOST * 10)):
+            into[min(int((moment - begin).total_seconds() // 3600), hours - 1)] += 1
+    return [
+        {"hour": f"{begin + timedelta(hours=i):%Y-%m-%d %H:00}", "came": came[i], "decided": made[i]}
+        for i in range(hours)
+    ]
+
+
+def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
+    """Compare the scores of the last 7 days with those of the 23 days before.
+
+    The index is the sum over ten bins of (now - before) * log(now / before): below 0.1 is calm, above 0.25 a
+    shift.
+    """
+    import numpy as np
+
+    def scores(since: datetime, until: datetime) -> "np.ndarray[Any, Any]":
+        rows = connection.execute(
+            select(versions.c.scores)
+            .where(versions.c.created >= since, versions.c.created < until)
+            .order_by(versions.c.created.desc())
+            .limit(_MOST)
+        ).scalars()
+        return np.array([[row.get(a, 0.0) for a in ATTRIBUTES] for row in rows]).reshape(-1, len(ATTRIBUTES))
+
+    week, month = now - timedelta(days=7), now - timedelta(days=30)
+    recent, before = scores(week, now + timedelta(seconds=1)), scores(month, week)
+    table = []
+    for i, attribute in enumerate(ATTRIBUTES):
+        index = None
+        if len(recent) >= 100 and len(before) >= 100:
+            a, b = (np.histogram(part[:, i], _BINS, (0, 1))[0] + 0.5 for part in (recent, before))
+            a, b = a / a.sum(), b / b.sum()
+            index = round(float(((a - b) * np.log(a / b)).sum()), 4)
+        table.append(
+            {"attribute": attribute, "index": index, "mean": _mean(recent[:, i]),
+             "mean_before": _mean(before[:, i])}
+        )  # fmt: skip
+    return table
+
+
+def line_chart(title: str, series: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str]) -> Markup:
+    """Draw one or two lines as an SVG element; its title and description say what it shows.
+
+    Args:
+        title: What is shown.
+        series: A name and its values, each as many as labels.
+        labels: Of the horizontal axis; the first, middle and last are written.
+    """
+    width, height, left, bottom = 720, 220, 44, 30
+    most = max([1.0, *(value for _, values in series for value in values)])
+    count = max(len(labels) - 1, 1)
+
+    def at(i: int, value: float) -> str:
+        x = left + (width - left - 12) * i / count
+        y = 28 + (height - 28 - bottom) * (1 - value / most)
+        return f"{x:.1f},{y:.1f}"
+
+    parts = [_axes(width, height, left, bottom, most)]
+    for n, (name, values) in enumerate(series):
+        points = " ".join(at(i, value) for i, value in enumerate(values))
+        kind = "line two" if n else "line"
+        parts.append(f'<polyline class="{kind}" points="{points}"/>')
+        start = left + 150 * n
+        parts.append(f'<line class="{kind}" x1="{start}" y1="12" x2="{start + 20}" y2="12"/>')
+        parts.append(f'<text x="{start + 26}" y="16">{escape(name)}</text>')
+    for i, anchor in ((0, "start"), (count // 2, "middle"), (count, "end")):
+        if i < len(labels):
+            x = left + (width - left - 12) * i / count
+            parts.append(
+                f'<text x="{x:.1f}" y="{height - 8}" text-anchor="{anchor}">{escape(labels[i])}</text>'
+            )
+    said = "; ".join(f"{name}: {sum(values):g}" for name, values in series)
+    return _svg(title, said, width, height, parts)
+
+
+def bar_chart(title: str, labels: Sequence[str], values: Sequence[float]) -> Markup:
+    """Draw horizontal bars as an SVG element."""
+    width, row, left = 720, 26, 150
+    height = row * max(len(labels), 1) + 8
+    most = max([1e-9, *values])
+    parts = []
+    for i, (label, value) in enumerate(zip(labels, values, strict=True)):
+        y = 4 + i * row
+        long = (width - left - 80) * value / most
+        parts.append(f'<text x="{left - 8}" y="{y + 17}" text-anchor="end">{escape(label)}</text>')
+        parts.append(f'<rect class="bar" x="{left}" y="{y + 3}" width="{long:.1f}" height="{row - 8}"/>')
+        parts.append(f'<text x="{left + long + 6:.1f}" y="{y + 17}">{value:g}</text>')
+    said = "; ".join(f"{label}: {value:g}" for label, value in zip(labels, values, strict=True))
+    return _svg(title, said, width, height, parts)
+
+
+def _axes(width: int, height: int, left: int, bottom: int, most: float) -> str:
+    base = height - bottom
+    return (
+        f'<line class="axis" x1="{left}" y1="{base}" x2="{width - 12}" y2="{base}"/>'
+        f'<line class="axis" x1="{left}" y1="28" x2="{left}" y2="{base}"/>'
+        f'<text x="{left - 6}" y="34" text-anchor="end">{most:g}</text>'
+        f'<text x="{left - 6}" y="{base}" text-anchor="end">0</text>'
+    )
+
+
+def _svg(title: str, said: str, width: int, height: int, parts: Sequence[str]) -> Markup:
+    # Every text in it was escaped above.
+    return Markup(
+        f'<svg class="chart" viewBox="0 0 {width} {height}" role="img">'
+        f"<title>{escape(title)}</title><desc>{escape(said)}</desc>{''.join(parts)}</svg>"
+    )
+
+
+def _mean(values: Any) -> float | None:
+    return round(float(values.mean()), 4) if len(values) else None

@@ -1,0 +1,395 @@
+"""The pages against a real server on loopback, without scripts."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pyotp
+import pytest
+from people import PASSWORD, Person
+
+from giantkiller.desk import outbox
+from giantkiller.desk.delivery import sign
+from giantkiller.desk.web import POLICY
+from giantkiller.store import utc_now
+
+
+class Receiver:
+    """A webhook's receiver, down for as long as `down`."""
+
+    def __init__(self):
+        self.got, self.down, self.tries = [], False, 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.tries += 1
+                if not outer.down:
+                    outer.got.append((dict(self.headers), body))
+                self.send_response(500 if outer.down else 204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def messages(self):
+        return [json.loads(body) for _, body in self.got]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def wait_for(condition, seconds=15):
+    import time
+
+    for _ in range(seconds * 20):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("that never came")
+
+
+def test_a_whole_life_through_pages(site):
+    receiver = Receiver()
+    with site.store.write() as connection:
+        secret = outbox.add_webhook(connection, "forum", receiver.url, "test", now=utc_now())
+    try:
+        first, second = site.person(), site.person()
+        submitted = site.submit(
+            "You <b>stupid</b> idiot", id="c-1", author="u1", url="https://forum.example/1"
+        )
+        assert submitted["state"] == "hidden"
+        task = first.next()
+        assert "stupid" in first.text
+        assert "&lt;b&gt;" in first.page
+        assert "<mark class" in first.page
+        first.act(task, "remove", rule="insults", note="Please be kind")
+        assert site.state(submitted) == "removed"
+        wait_for(lambda: receiver.got)
+        headers, body = receiver.got[0]
+        headers = {name.lower(): value for name, value in headers.items()}
+        message = json.loads(body)
+        assert message["type"] == "comment.removed"
+        assert message["data"]["comment"] == "c-1"
+        assert b"stupid" not in body
+        signature = sign(secret, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+        assert headers["webhook-signature"] == signature
+        link = message["data"]["statement"]["url"]
+        assert link.startswith(site.url + "/s/")
+
+        author = Person(site.url)
+        author.get(link.removeprefix(site.url))
+        assert "No insults" in author.text
+        assert "Please be kind" in author.text
+        author.post(link.removeprefix(site.url), {"text": "It was <i>irony</i>"})
+        assert "has arrived" in author.text
+        author.get(link.removeprefix(site.url) + "?lang=de")
+        assert "Widerspruch" in author.text
+
+        assert first.next() is None
+        task = second.next()
+        assert "irony" in second.text
+        second.act(task, "reverse", reasons="Fair <point>")
+        assert site.state(submitted) == "approved"
+        author.get(link.removeprefix(site.url))
+        assert "succeeded" in author.text
+        assert "Fair <point>" in author.text
+        wait_for(lambda: len(receiver.got) == 4)
+        kinds = [message["type"] for message in receiver.messages()]
+        assert kinds == ["comment.removed", "appeal.received", "comment.restored", "appeal.decided"]
+    finally:
+        with site.store.write() as connection:
+            for hook in outbox.list_webhooks(connection):
+                if not hook["disabled"]:
+                    outbox.disable_webhook(connection, hook["number"], "test", now=utc_now())
+        receiver.close()
+
+
+def test_a_statement_is_there_as_json(site):
+    person = site.person()
+    site.submit("You idiot", id="json")
+    person.act(person.next(), "remove", rule="insults")
+    path = site.messages()[-1]["data"]["statement"]["path"]
+    got = Person(site.url).get(path + "?format=json").json()
+    assert (got["outcome"], got["automated_decision"], got["may_appeal"]) == ("remove", False, True)
+    assert got["rule"]["id"] == "insults"
+
+
+def test_undo_skip_escalate_and_leave(site):
+    site.settings(undo_seconds=60)
+    try:
+        person, lead = site.person(), site.person("lead")
+        submitted = site.submit("You stupid idiot one")
+        task = person.next()
+        person.act(task, "remove", rule="insults")
+        assert site.state(submitted) == "removed"
+        path = re.search(r'action="(/desk/decisions/\w+/undo)', person.page)[1]
+        person.post(path)
+        assert site.state(submitted) == "hidden"
+        assert f"/desk/tasks/{task}" in person.page
+        person.act(task, "leave")
+        assert person.next() == task
+        person.act(task, "escalate", internal="odd one")
+        assert person.next() is None
+        assert lead.next() == task
+        assert "odd one" in lead.text
+        lead.act(task, "skip")
+        assert lead.next() is None
+    finally:
+        site.settings(undo_seconds=0)
+
+
+def test_a_wrong_choice_keeps_what_was_typed(site):
+    person = site.person()
+    site.submit("You idiot two")
+    task = person.next()
+    done = person.act(task, "remove", rule="nonsense", note="kept <note>")
+    assert done.status_code == 400
+    assert "no rule" in person.text
+    assert "kept &lt;note&gt;" in person.page
+    assert person.act(task, "burn").status_code == 400
+
+
+def test_the_text_is_covered_above_the_severity_of_ones_choosing(site):
+    person = site.person()
+    site.submit("You idiot three")
+    person.next()
+    assert 'class="cover"' not in person.page
+    person.get("/desk/me")
+    person.post("/desk/me", {"cover_from": "20", "grey": "on", "break_every": "1", "language": "de"})
+    task = person.next()
+    assert 'class="cover"' in person.page
+    assert 'class="grey"' in person.page
+    assert '<html lang="de"' in person.page
+    person.act(task, "allow")
+    assert "Pause" in person.text
+
+
+def test_sign_in_gives_a_new_session_each_time(site):
+    person = site.person()
+    before = person.client.cookies["giantkiller_desk"]
+    person.post("/desk/sign-out")
+    assert "/desk/sign-in" in person.page
+    person.client.cookies.set("giantkiller_desk", "chosen-by-an-attacker", domain="127.0.0.1", path="/desk")
+    person.sign_in(person.name)
+    after = [c.value for c in person.client.cookies.jar if c.name == "giantkiller_desk"]
+    assert before not in after
+    stranger = Person(site.url)
+    for token in (before, "chosen-by-an-attacker"):
+        stranger.client.cookies.set("giantkiller_desk", token, domain="127.0.0.1", path="/desk")
+        assert "Sign in" in stranger.get("/desk").text
+        stranger.client.cookies.clear()
+
+
+def test_cookies_and_headers_are_strict(site):
+    person = site.person()
+    person.client.get("/desk")
+    response = httpx_response(person, person.name)
+    cookie = response.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert "path=/desk" in cookie
+    page = person.client.get("/desk")
+    assert page.headers["content-security-policy"] == POLICY
+    assert "unsafe" not in POLICY
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["x-frame-options"] == "DENY"
+    assert not re.search(r"<script(?![^>]* src=\"/desk/static)|style=|\son\w+=|https?://(?!127)", page.text)
+
+
+def httpx_response(person, name):
+    person.post("/desk/sign-out")
+    return person.client.post(
+        "/desk/sign-in", data={"name": name, "password": PASSWORD}, headers={"Origin": person.url}
+    )
+
+
+def test_wrong_passwords_wait_and_names_are_not_told(site):
+    person = site.person()
+    stranger = Person(site.url)
+    for name in (person.name, "nobody"):
+        for _ in range(5):
+            assert stranger.sign_in(name, "wrong").status_code == 403
+        said = stranger.text
+        assert stranger.sign_in(name, "wrong").status_code == 429
+        assert "wrong" in said
+    assert stranger.sign_in(person.name).status_code == 429  # the right one, too
+
+
+def test_the_second_factor(site):
+    person = site.person()
+    person.get("/desk/me")
+    person.post("/desk/me/totp", {"do": "begin"})
+    assert "<svg" in person.page
+    secret = re.search(r'name="secret" value="(\w+)"', person.page)[1]
+    assert person.post("/desk/me/totp", {"do": "on", "secret": secret, "code": "000000"}).status_code == 400
+    code = pyotp.TOTP(secret).now()
+    person.post("/desk/me/totp", {"do": "on", "secret": secret, "code": code})
+    assert "It is on." in person.text
+    other = Person(site.url)
+    assert other.sign_in(person.name).status_code == 403
+    assert other.sign_in(person.name, code=pyotp.TOTP(secret).now()).status_code == 200
+    again = Person(site.url)
+    assert again.sign_in(person.name, code=pyotp.TOTP(secret).now()).status_code == 403  # each code once
+    person.get("/desk/me")
+    assert person.post("/desk/me/totp", {"do": "off", "current": "x"}).status_code == 403
+    person.get("/desk/me")
+    person.post("/desk/me/totp", {"do": "off", "current": PASSWORD})
+    assert Person(site.url).sign_in(person.name).status_code == 200
+
+
+def test_a_new_password_ends_all_sessions(site):
+    person = site.person()
+    other = Person(site.url)
+    other.sign_in(person.name)
+    person.get("/desk/me")
+    new = "another long password"
+    for fields, status in (
+        ({"current": "x", "password": new, "again": new}, 403),
+        ({"current": PASSWORD, "password": new, "again": "y"}, 400),
+        ({"current": PASSWORD, "password": "short", "again": "short"}, 400),
+        ({"current": PASSWORD, "password": new, "again": new}, 200),
+    ):
+        assert person.post("/desk/me/password", fields).status_code == status
+    other.get("/desk")
+    assert "Sign in" in other.text
+    assert Person(site.url).sign_in(person.name, new).status_code == 200
+
+
+def test_an_invitation_works_once(site):
+    token = site.invite("moderator")
+    Person(site.url).join(token, "once")
+    assert Person(site.url).get(f"/desk/join/{token}").status_code == 404
+
+
+def test_admins_run_the_house(site):
+    admin = site.person("admin")
+    admin.get("/desk/staff")
+    admin.post("/desk/staff", {"role": "lead"})
+    token = re.search(r"/desk/join/([\w-]+)", admin.page)[1]
+    lead = Person(site.url).join(token, "new-lead")
+    assert lead.get("/desk/lead").status_code == 200
+    number = re.search(r'action="/desk/staff/(\d+)"', admin.get("/desk/staff").text.split("new-lead")[1])[1]
+    admin.post(f"/desk/staff/{number}", {"do": "disable"})
+    lead.get("/desk")
+    assert "Sign in" in lead.text
+
+    admin.get("/desk/settings")
+    assert admin.post("/desk/settings", {"lease_minutes": "0"}).status_code == 400
+    assert admin.post("/desk/settings", {"lease_minutes": "11"}).status_code == 200
+    assert 'name="lease_minutes" value="11"' in admin.page
+
+    admin.get("/desk/webhooks")
+    assert admin.post("/desk/webhooks", {"do": "add", "name": "x", "url": "ftp://x"}).status_code == 400
+    admin.post("/desk/webhooks", {"do": "add", "name": "x", "url": "http://127.0.0.1:9/"})
+    assert "whsec_" in admin.page
+    assert "whsec_" not in admin.get("/desk/webhooks").text
+    number = re.search(r'name="number" value="(\d+)"><button name="do" value="disable"', admin.page)[1]
+    admin.post("/desk/webhooks", {"do": "disable", "number": number})
+
+
+def test_leads_change_policy_after_a_preview_and_rules_with_versions(site):
+    lead = site.person("lead")
+    lead.get("/desk/communities")
+    lead.post("/desk/communities", {"id": "games", "name": "Games <3", "language": "de"})
+    assert "Games &lt;3" in lead.page
+    assert lead.post("/desk/communities", {"id": "games", "name": "x"}).status_code == 400
+    site.submit("damn", community="games")
+    path = "/desk/communities/games/policy"
+    lead.get(path + "?preset=forum")
+    assert '"aimed" selected' in lead.page
+    fields = {"toxicity-review": "10", "toxicity-remove": "5", "watched": "pineapple"}
+    assert lead.post(path, {**fields, "do": "preview"}).status_code == 400
+    fields["toxicity-remove"] = "90"
+    lead.post(path, {**fields, "do": "preview"})
+    assert "On the last" in lead.text
+    assert site.submit("I like pineapple", community="games")["state"] == "allowed"
+    lead.post(path, {**fields, "do": "switch-on"})
+    assert site.submit("I love pineapple", community="games")["state"] == "review"
+    assert lead.name in lead.text
+
+    path = "/desk/communities/games/rules"
+    lead.get(path)
+    rule = {"id": "be-kind", "title": "Be <kind>", "text": "Really.", "attribute": "insult", "url": ""}
+    rule |= {"ground": "terms", "legal": "", "category": "OTHER_VIOLATION_TC", "keyword": ""}
+    assert lead.post(path, {**rule, "url": "javascript:alert(1)"}).status_code == 400
+    lead.post(path, rule)
+    assert "Be &lt;kind&gt;" in lead.page
+    lead.next(community="games")
+    assert "Be &lt;kind&gt;" in lead.page
+    assert 'value="insults"' not in lead.page
+
+
+def test_the_overview_has_charts_and_tables_for_programs(site):
+    lead = site.person("lead")
+    site.submit("You idiot four")
+    lead.get("/desk/lead")
+    assert lead.page.count('<svg class="chart"') == 2
+    for name in ("backlog", "hours", "machine", "appeals", "agreement", "people", "known", "drift"):
+        assert isinstance(lead.get(f"/desk/lead/{name}.json").json(), list)
+        assert lead.get(f"/desk/lead/{name}.csv").headers["content-type"].startswith("text/csv")
+    assert lead.get("/desk/lead/nothing.csv").status_code == 404
+    waiting = lead.get("/desk/lead/backlog.json").json()
+    assert waiting[0] == {"age": "up to 1 h", "waiting": 1}
+
+
+def test_a_blind_look_stays_blind(site):
+    site.settings(second_share=1)
+    try:
+        first, second = site.person(), site.person()
+        submitted = site.submit("You idiot five")
+        first.act(first.next(), "remove", rule="insults", internal="my secret thoughts")
+        task = second.next()
+        assert task
+        assert "secret thoughts" not in second.page
+        assert second.get(f"/desk/items/{submitted['id']}").status_code == 409
+        second.get(f"/desk/tasks/{task}")
+        second.act(task, "remove", rule="insults")
+        assert "secret thoughts" in second.get(f"/desk/items/{submitted['id']}").text
+    finally:
+        site.settings(second_share=0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"text": " "}, 400),
+        ({"text": "x" * 20_481}, 400),
+        ({"text": "x", "community": "nowhere"}, 404),
+        ({"text": "x", "language": "???"}, 400),
+        ({"text": "x", "posted": "yesterday"}, 400),
+        ({"text": "x", "id": "y" * 201}, 400),
+        ({"text": 7}, 400),
+        ({"text": "a\x00b \ud800 c"}, 201),
+    ],
+)
+def test_what_programs_send_is_checked(site, body, status):
+    raw = json.dumps(body)
+    got = site.server.client.post("/v1/desk/items", content=raw, headers=site.server.bearer)
+    assert got.status_code == status, got.text
+    if status >= 400:
+        assert got.json()["error"]["details"]
+
+
+def test_programs_submit_many_report_and_fetch(site):
+    body = {"items": [{"text": f"You stupid idiot {n}", "id": f"many-{n}"} for n in range(20)]}
+    got = site.server.post("/v1/desk/items/batch", body).json()["items"]
+    assert [one["state"] for one in got] == ["hidden"] * 20
+    again = site.server.post("/v1/desk/items/batch", body).json()["items"]
+    assert [one["new"] for one in again] == [False] * 20
+    path = f"/v1/desk/items/{got[0]['id']}"
+    assert site.server.post(path + "/reports", {"reporter": "r", "reason": "x"}).status_code == 201
+    assert site.server.post(path + "/reports", {"kind": "x"}).status_code == 400
+    assert site.server.client.get(path, headers=site.server.bearer).json()["reports"] == 1
+    assert site.server.post("/v1/desk/items/none/reports", {}).status_code == 404
+    assert site.server.client.get("/v1/desk/messages?after=-1", headers=site.server.bearer).status_code == 400
+    for path, method in (("/v1/desk/items", "POST"), ("/v1/desk/messages", "GET")):
+        assert site.server.client.request(method, path, content="{}").status_code == 401
