@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
@@ -43,17 +43,7 @@ def build_model(settings: ModelSettings) -> tuple[Any, Any]:
             if isinstance(module, torch.nn.Dropout):
                 module.p = settings.dropout
     else:
-        config = DendriticBertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=settings.hidden_size,
-            num_hidden_layers=settings.layers,
-            num_attention_heads=settings.heads,
-            intermediate_size=settings.intermediate_size,
-            hidden_dropout_prob=settings.dropout,
-            attention_probs_dropout_prob=settings.dropout,
-            pad_token_id=tokenizer.pad_token_id,
-            **LABELS,
-        )
+        config = _config(settings, tokenizer)
         if settings.start == "weights":
             model = load_pretrained(
                 DendriticBertForSequenceClassification, str(settings.source), config=config
@@ -70,6 +60,26 @@ def build_model(settings: ModelSettings) -> tuple[Any, Any]:
     if settings.frozen:
         freeze(model, settings.frozen)
     return model, tokenizer
+
+
+def _config(settings: ModelSettings, tokenizer: Any) -> DendriticBertConfig:
+    """Return the architecture: of the starting weights where they have dendrites, else the recipe's."""
+    config = DendriticBertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=settings.intermediate_size,
+        pad_token_id=tokenizer.pad_token_id,
+        **LABELS,
+    )
+    if settings.start == "weights":
+        there = load_pretrained(AutoConfig, str(settings.source))
+        config.max_position_embeddings = there.max_position_embeddings
+        if isinstance(there, DendriticBertConfig) and there.dendrites:
+            config = there
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = settings.dropout
+    return config
 
 
 @torch.no_grad()
