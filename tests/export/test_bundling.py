@@ -9,9 +9,11 @@ from checkpoints import COUNTS, reference_logits, texts, write_checkpoint
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import read_bundle
 from giantkiller.cleaning import clean_text
 from giantkiller.data.labelled import read_labelled
 from giantkiller.errors import UserError
+from giantkiller.evaluation.presets import DEFAULT_PRESET, PRESETS
 from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export.bundling import export_bundle
 
@@ -176,3 +178,14 @@ def test_a_new_bundle_follows_links_and_leaves_other_files(dendritic_bert, tmp_p
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "notes.txt").read_text() == "mine"
     assert Screener(tmp_path / "real").bundle.name == bundle.name == "second"
+
+
+def test_presets_take_the_place_of_aims(dendritic_bert, labelled, tmp_path):
+    comments = read_labelled(labelled)
+    bundle = export_bundle(dendritic_bert, tmp_path / "out", validation={"a.csv": comments}, presets=True)
+    assert set(bundle.policies) == set(PRESETS)
+    assert bundle.policy == bundle.policies[DEFAULT_PRESET] == read_bundle(tmp_path / "out").policy
+    assert "obscene" not in bundle.policy
+    with pytest.raises(UserError, match="`presets` need labelled comments"):
+        export_bundle(dendritic_bert, tmp_path / "other", presets=True)
+    assert not (tmp_path / "other").exists()

@@ -87,6 +87,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Policy: share of toxic comments that must not be allowed without a trace.",
 )
+@click.option(
+    "--presets",
+    is_flag=True,
+    help="Policy: in place of these aims, fit the presets family, forum and adults by how many harmless "
+    "comments each may flag; forum becomes the bundle's own. The first file of labelled comments counts.",
+)
 @click.option("--name", help="The bundle's name.  [default: the checkpoint folder's]")
 @click.option("--model-version", help="The bundle's version.  [default: giantkiller's]")
 @policy_option
@@ -104,6 +110,7 @@ def command(
     remove_precision: float,
     review_recall: float,
     monitor_recall: float,
+    presets: bool,
     name: str | None,
     model_version: str | None,
     policy: "Policy | str | None",
@@ -149,6 +156,7 @@ def command(
         max_length=max_length,
         words_of={name: labelled.texts for name, labelled in read(vocabulary).items()},
         aims=PolicyAims(remove_precision, review_recall, monitor_recall),
+        presets=presets,
     )
     _print(bundle, as_json)
 

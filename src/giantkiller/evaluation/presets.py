@@ -50,7 +50,8 @@ PRESETS = {
     "forum": PresetAims(0.08, 0.20, 0.003, 0.9, {"threat": 0.01, "identity_attack": 0.005}),
     "adults": PresetAims(0.04, 0.12, 0.001, 0.95, {"threat": 0.01, "identity_attack": 0.0025}),
 }
-"""The presets that ship; `forum` is the default policy."""
+"""The presets that ship."""
+DEFAULT_PRESET = "forum"
 
 
 def fit_preset(

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from giantkiller import __version__
-from giantkiller.attributes import ATTRIBUTES
+from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, write_bundle
-from giantkiller.calibration import sigmoid
+from giantkiller.calibration import calibrate, sigmoid
 from giantkiller.data.labelled import Labelled
+from giantkiller.data.situations import read_situations
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.evaluation.metrics import TooFewRowsError, measure
+from giantkiller.evaluation.presets import DEFAULT_PRESET, PRESETS, fit_preset
 from giantkiller.evaluation.settings import Settings, fit_settings
 from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export import card, vocabulary
@@ -50,6 +52,7 @@ class Draft:
         model: The exported graph.
         settings: Calibration, thresholds and policy; None without labelled comments.
         figures: How well the exported model ranks, and what export cost.
+        policies: The presets by name, where they were asked for.
     """
 
     source: Checkpoint
@@ -62,6 +65,7 @@ class Draft:
     model: bytes = b""
     settings: Settings | None = None
     figures: dict[str, Any] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
 
     @property
     def shape(self) -> dict[str, int]:
@@ -80,6 +84,7 @@ def export_bundle(
     max_length: int | None = None,
     words_of: Mapping[str, Sequence[str]] | None = None,
     aims: PolicyAims | None = None,
+    presets: bool = False,
 ) -> Bundle:
     """Write the bundle of a checkpoint.
 
@@ -100,6 +105,8 @@ def export_bundle(
             read as the unknown token, special tokens and single characters excepted. All are kept if not
             given.
         aims: What the policy aims at; those of `PolicyAims` if not given.
+        presets: Fit the policies of `giantkiller.evaluation.presets`, `forum` being the bundle's own, and
+            none by aims. The first file must hold ordinary comments labelled for toxicity.
 
     Raises:
         UserError: The checkpoint can't be read or exported, nothing can be fitted on the labelled comments,
@@ -111,6 +118,8 @@ def export_bundle(
     build_model(draft, quantize)
     if draft.rows:
         fit(draft, aims or PolicyAims())
+    if presets:
+        fit_presets(draft)
     provenance = provenance_of(draft.source, quantize)
     if draft.words:
         provenance["vocabulary"] = draft.words
@@ -120,7 +129,8 @@ def export_bundle(
         version=version or __version__,
         max_length=draft.max_length,
         calibration=settings.calibration if settings else {},
-        policy=settings.policy if settings else Policy({}),
+        policy=draft.policies.get(DEFAULT_PRESET) or (settings.policy if settings else Policy({})),
+        policies=draft.policies,
         threshold=settings.threshold if settings else {},
         provenance=provenance,
         figures=draft.figures,
@@ -203,6 +213,41 @@ def fit(draft: Draft, aims: PolicyAims) -> None:
         "policy aims": asdict(aims),
         "largest logit change": round(float(np.abs(exported - reference).max()), 4),
     }
+
+
+def fit_presets(draft: Draft) -> None:
+    """Fit the presets on the first file's comments and on the situations of the validation split.
+
+    Raises:
+        UserError: There is no first file, or it has no comments labelled for toxicity.
+    """
+    first = next(iter(draft.parts.values()), None)
+    if first is None or draft.settings is None:
+        raise UserError("`presets` need labelled comments in `validation`: name a file with toxicity first")
+    column = ATTRIBUTES.index("toxicity")
+    labels = np.asarray(first.targets, dtype=np.float64)[:, column]
+    known = ~np.isnan(labels)
+    staged = read_situations("validation")
+    situations = draft.encoder.encode([situation.text for situation in staged])
+
+    def scores(rows: list[bytes]) -> NDArray[np.float64]:
+        assert draft.settings is not None
+        # In float32, as the screener returns them: a threshold must fall between the same two scores there.
+        single = calibrate(logits_of(draft.model, rows), draft.settings.calibration).astype(np.float32)
+        return single.astype(np.float64)
+
+    ordinary = scores([row for row, kept in zip(draft.rows, known, strict=False) if kept])
+    toxic, harmful = labels[known] >= POSITIVE, [situation.harmful for situation in staged]
+    staged_scores = scores(situations)
+    draft.policies = {
+        name: fit_preset(preset, ordinary, toxic, staged_scores, harmful) for name, preset in PRESETS.items()
+    }
+    draft.figures["policy"] = {
+        attribute: f"nothing is flagged by {attribute} alone in the default policy, `{DEFAULT_PRESET}`"
+        for attribute in ATTRIBUTES
+        if attribute not in draft.policies[DEFAULT_PRESET]
+    }
+    draft.figures["policy aims"] = {name: asdict(preset) for name, preset in PRESETS.items()}
 
 
 def _ranking(
