@@ -154,7 +154,7 @@ export class RowParser {
       throw new UserError(`a quote that opens in line ${this.begin} seems never to be closed`);
     }
     if (!this.open && !text.includes('"')) {
-      const line = text.replace(/\r?\n$|\r$/, "");
+      const line = text.replace(/[\r\n]+$/, "");
       return this.#end(line.split(this.delimiter), line.includes("\r") ? "broken quoting" : null);
     }
     return this.#scan(text);
