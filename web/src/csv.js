@@ -14,12 +14,13 @@ const OTHER_KINDS = [
   [[0xfe, 0xff], "is UTF-16; save it as UTF-8"],
 ];
 
-/** The lines of a file, line ends included: {text, damaged, number}. */
+/** The lines of a file, line ends included: {text, damaged, number, size}; `read` counts their bytes. */
 export class Lines {
   #reader;
   #waiting = [];
   #rest = [];
   #restSize = 0;
+  #begun = false;
   #ended = false;
   #strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   #lax = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -36,12 +37,15 @@ export class Lines {
   /** Return the next line, or undefined at the end. */
   async next() {
     while (!this.#waiting.length && !this.#ended) await this.#fetch();
-    return this.#waiting.shift();
+    const line = this.#waiting.shift();
+    this.read += line?.size ?? 0;
+    return line;
   }
 
   /** Put lines back that were read in vain. */
   unread(lines) {
     this.#waiting.unshift(...lines);
+    for (const line of lines) this.read -= line.size;
   }
 
   async #fetch() {
@@ -58,8 +62,8 @@ export class Lines {
       else if (!this.number) throw new UserError(`${this.name} is empty`);
       return;
     }
-    if (!this.read) this.#check(value);
-    this.read += value.length;
+    if (!this.#begun) this.#check(value);
+    this.#begun = true;
     let begin = 0;
     for (let end = value.indexOf(10); end >= 0; end = value.indexOf(10, begin)) {
       this.#push(value.subarray(begin, end + 1));
@@ -116,7 +120,7 @@ export class Lines {
       if (this.bom) text = text.slice(1);
       if (text.endsWith("\r\n")) this.lineEnd = "\r\n";
     }
-    this.#waiting.push({ text, damaged, number: this.number });
+    this.#waiting.push({ text, damaged, number: this.number, size: bytes.length });
   }
 }
 

@@ -159,7 +159,11 @@ for (const type of ["dragover", "dragleave", "drop"]) {
     }
   });
 }
-$("file").addEventListener("change", () => $("file").files.length && choose($("file").files[0]));
+$("file").addEventListener("change", () => {
+  const [chosen] = $("file").files;
+  $("file").value = ""; // so that the same file can be chosen again
+  if (chosen) choose(chosen);
+});
 $("start").addEventListener("click", screen);
 $("stop").addEventListener("click", () => screening?.abort());
 
