@@ -115,6 +115,7 @@ def measure(name, english):
     rows = [line.split("\t") for line in COMMENTS.read_text(encoding="utf-8").splitlines()]
     hard = [text for language, text in rows if language == "en"]
     others = [text for language, text in rows if language != "en"]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
     detect = detector(name)
     detect("The first call loads what is left.")
@@ -132,7 +133,7 @@ def measure(name, english):
         "licence": LIBRARIES[name][2],
         "megabytes": round(megabytes(LIBRARIES[name][0]), 1),
         "load_seconds": round(loaded, 2),
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "memory_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024,
         "microseconds": round(spent / max(1, len(english)) * 1e6, 1),
         "english": len(english),
         "english_refused": wrong,
