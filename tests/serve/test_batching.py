@@ -101,6 +101,19 @@ def test_too_much_is_refused_at_once():
     play(scene, max_queue=10, max_wait=1000)
 
 
+def test_large_requests_may_wait_longer_and_small_ones_do_not_wait_for_them():
+    async def scene(batcher, slow):
+        slow.seconds = 0.05
+        large = [asyncio.create_task(batcher.scores(["a" * 1000] * 64)) for _ in range(8)]
+        await asyncio.sleep(0.2)  # the speed is known now
+        assert batcher.expected_wait > batcher.max_wait
+        assert lengths(await batcher.scores(["bb"])) == [2]
+        assert not large[-1].done()
+        assert [len(await one) for one in large] == [64] * 8
+
+    play(scene, max_wait=0.2, max_batch=64)
+
+
 def test_an_idle_queue_takes_a_request_of_any_size():
     async def scene(batcher, slow):
         assert len(await batcher.scores(["a"] * 1000)) == 1000

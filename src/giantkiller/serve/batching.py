@@ -25,6 +25,9 @@ Observer = Callable[[NDArray[np.float32], float], None]
 SMALL = 8
 """Comments up to which a request goes in the lane of small ones."""
 
+LARGE_WAIT = 20
+"""How many times as long as a small request a large one may wait: it takes long in any case."""
+
 _LARGE_SHARE = 4  # one comment in so many of a call is kept for the lane of large requests
 _SMALLEST_PIECE = 16  # comments below which splitting a request over runners doesn't pay
 _WORTH_A_RUNNER = 32  # comments for which a second runner is set to work, if the first ends soon
@@ -49,6 +52,7 @@ class _Job:
     future: "asyncio.Future[NDArray[np.float32]]"
     deadline: float
     work: float
+    small: bool
     taken: int = 0
     left: int = 0
     rows: NDArray[np.float32] | None = None
@@ -65,7 +69,8 @@ class Batcher:
         runners: Threads that call it at the same time.
         max_batch: Most comments in one call.
         max_queue: Comments that may wait.
-        max_wait: Seconds; a request that would wait longer is refused.
+        max_wait: Seconds; a small request that would wait longer is refused, a large one (more than `SMALL`
+            comments) that would wait `LARGE_WAIT` times as long.
         window: Seconds to wait for more comments before a call, while a runner is free.
         timeout: Seconds after which a request that still waits is given up.
         observe: Called in a runner's thread with the scores and the seconds of each call.
@@ -98,7 +103,8 @@ class Batcher:
         self._large: deque[_Job] = deque()
         self._room: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.Handle | None = None
-        self._waiting_work = 0.0
+        self._small_work = 0.0
+        self._large_work = 0.0
         self._running_work = 0.0
         self._rate = 200_000.0  # characters' worth a second and runner, until it is measured
         self.waiting = 0
@@ -120,16 +126,17 @@ class Batcher:
         if not texts:
             return np.empty((0, len(ATTRIBUTES)), np.float32)
         work = float(sum([min(len(text), _MOST_WORK) for text in texts]) + _BASE_WORK * len(texts))
-        while patient and self._refuses(len(texts)):
+        small = len(texts) <= SMALL and not patient
+        while patient and self._refuses(len(texts), small):
             room = self._loop.create_future()
             self._room.append(room)
             await room
-        self._admit(len(texts))
+        self._admit(len(texts), small)
         deadline = float("inf") if patient else time.monotonic() + self.timeout
-        job = _Job(texts, self._loop.create_future(), deadline, work, left=len(texts))
-        (self._small if len(texts) <= SMALL and not patient else self._large).append(job)
+        job = _Job(texts, self._loop.create_future(), deadline, work, small, left=len(texts))
+        (self._small if small else self._large).append(job)
         self.waiting += len(texts)
-        self._waiting_work += work
+        self._add_work(job, work)
         if self._timer is None and self._idle:
             # Not at once: requests that arrived in the same breath of the loop go together.
             self._timer = (
@@ -149,7 +156,7 @@ class Batcher:
         Raises:
             OverloadedError: If too much waits already.
         """
-        self._admit(work)
+        self._admit(work, work <= SMALL)
         load = float(work * (_BASE_WORK + 100))
         self._running_work += load
         try:
@@ -166,17 +173,32 @@ class Batcher:
 
     @property
     def expected_wait(self) -> float:
-        """Seconds until a request that came now would be taken by a runner, by the speed of late."""
-        return (self._waiting_work + self._running_work) / (self._rate * self.runners)
+        """Seconds until all that is here now will be done, by the speed of late."""
+        return (self._small_work + self._large_work + self._running_work) / (self._rate * self.runners)
 
-    def _refuses(self, count: int) -> bool:
-        if not self.waiting and self.expected_wait <= self.max_wait:
-            return False  # nothing in front of it: a request of any size is taken
-        return self.waiting + count > self.max_queue or self.expected_wait > self.max_wait
+    @property
+    def expected_small_wait(self) -> float:
+        """The same for a small request, which goes ahead of the large ones."""
+        return (self._small_work + self._running_work) / (self._rate * self.runners)
 
-    def _admit(self, count: int) -> None:
-        if self._refuses(count):
+    def _refuses(self, count: int, small: bool) -> bool:
+        if small:
+            late = self.expected_small_wait > self.max_wait
+        else:
+            late = self.expected_wait > self.max_wait * LARGE_WAIT
+        # With nothing in front of it, a request of any size is taken.
+        return late or (self.waiting > 0 and self.waiting + count > self.max_queue)
+
+    def _admit(self, count: int, small: bool) -> None:
+        if self._refuses(count, small):
             raise OverloadedError(self.expected_wait)
+
+    def _add_work(self, job: _Job, work: float) -> None:
+        """Count work that waits, or with a negative number, that no longer does."""
+        if job.small:
+            self._small_work = max(0.0, self._small_work + work) if self._small else 0.0
+        else:
+            self._large_work = max(0.0, self._large_work + work) if self._large else 0.0
 
     def _dispatch(self) -> None:
         self._timer = None
@@ -192,11 +214,14 @@ class Batcher:
             if not pieces:
                 break
             self._idle -= 1
-            work = sum(job.work * (end - begin) / len(job.texts) for job, begin, end in pieces)
-            self._waiting_work = max(0.0, self._waiting_work - work) if self.waiting else 0.0
+            work = 0.0
+            for job, begin, end in pieces:
+                share = job.work * (end - begin) / len(job.texts)
+                self._add_work(job, -share)
+                work += share
             self._running_work += work
             self._pool.submit(self._call, pieces, work)
-        while self._room and not self._refuses(1):
+        while self._room and not self._refuses(1, False):
             room = self._room.popleft()
             if not room.done():
                 room.set_result(None)
@@ -216,7 +241,7 @@ class Batcher:
                 if not job.taken and (now > job.deadline or job.future.done()):
                     lane.popleft()
                     self.waiting -= len(job.texts)
-                    self._waiting_work -= job.work
+                    self._add_work(job, -job.work)
                     if not job.future.done():
                         job.future.set_exception(OverloadedError(self.expected_wait))
                     continue
