@@ -1,11 +1,12 @@
 # make demo: screen the sample comments with the shipped model
 # make test: format check, lint, types, and the tests that everybody runs before a change
 # make test-all: those and the slow ones, on every Python from 3.10 that is here; what CI runs
+# make web: build the npm package and the page that `giantkiller export --format web` fills (needs Node)
 # make release-model DATA=DIR: train and export the shipped model from labelled comments (hours on two cores)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-versions fix release-model force
+.PHONY: demo test test-all test-versions web fix release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
@@ -17,6 +18,7 @@ test: .venv/dev
 	$(BIN)/pytest -n 2 -m "not slow"
 
 test-all: test
+	if command -v npm >/dev/null; then $(MAKE) web; else echo "no Node: the browser's tests will skip"; fi
 	$(BIN)/pytest -n 2 -m slow
 	$(MAKE) test-versions
 
@@ -36,6 +38,9 @@ test-versions:
 			touch .venv/$$version/ready; } || exit 1; \
 		.venv/$$version/bin/pytest -n 2 -q -m "not slow" $(HOUSE) || exit 1; \
 	done
+
+web:
+	cd web && npm ci --no-audit --no-fund && npm run dist
 
 fix: .venv/dev
 	$(BIN)/ruff check --fix .
