@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.serve import native, perspective
+from giantkiller.serve import calls, native
 from giantkiller.serve.discovery import root_url
 from giantkiller.serve.http import Json
 
-_REQUESTS = (perspective.Analyze, perspective.Suggest, native.ScoreRequest, native.JudgeRequest)
+_REQUESTS = (calls.Analyze, calls.Suggest, native.ScoreRequest, native.JudgeRequest)
 _RESPONSES = (native.ScoreResponse, native.JudgeResponse, native.PolicyResponse, native.ModelResponse)
 _TOXIC = "You are an idiot"
 _SCORES = dict(zip(ATTRIBUTES, (0.95, 0.02, 0.12, 0.01, 0.93, 0.02, 0.01), strict=True))
