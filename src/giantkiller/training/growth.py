@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -68,40 +69,18 @@ def grow(
 
     def train_again(model: Any, phase: GrowthPhase) -> None:
         assert phase.folder is not None
-        name = f"growth-{phase.number}"
-        plain = [
-            weight
-            for key, weight in model.named_parameters()
-            if weight.requires_grad and not key.rpartition(".")[2].startswith("dendrite_")
-        ]
-        for weight in plain:
-            weight.requires_grad_(not settings.freeze)
-        try:
-            fit(
-                model,
-                train,
-                validation,
-                optim,
-                recipe.loss,
-                dataclasses.replace(base, folder=phase.folder, name=name, seed=phase.seed),
-            )
-        finally:
-            for weight in plain:
-                weight.requires_grad_(True)
+        ours = dataclasses.replace(base, folder=phase.folder, name=f"growth-{phase.number}", seed=phase.seed)
+        with plain_weights_frozen(model) if settings.freeze else nullcontext():
+            fit(model, train, validation, optim, recipe.loss, ours)
 
     def score(model: Any) -> float:
         return choose_by(validate(predict(model, validation.tokens), validation.corpus.targets))
 
-    rule = (
-        CorrelationRule(candidates=settings.candidates, passes=settings.passes, frozen=settings.frozen_inputs)
-        if settings.rule == "correlation"
-        else GradientRule()
-    )
     grower = Grower(
         model,
         fit=train_again,
         score=score,
-        rule=rule,
+        rule=_rule(settings),
         max_dendrites=settings.max_dendrites,
         min_gain=settings.min_gain,
         tries=settings.tries,
@@ -115,6 +94,31 @@ def grow(
         return grower.run()
     except DendriteError as error:
         raise UserError(str(error)) from None
+
+
+def _rule(settings: GrowthSettings) -> CorrelationRule | GradientRule:
+    if settings.rule == "gradient":
+        return GradientRule()
+    return CorrelationRule(
+        candidates=settings.candidates, passes=settings.passes, frozen=settings.frozen_inputs
+    )
+
+
+@contextmanager
+def plain_weights_frozen(model: torch.nn.Module) -> Iterator[None]:
+    """Let dendrites learn alone; weights that were frozen before stay so afterwards."""
+    plain = [
+        weight
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and not name.rpartition(".")[2].startswith("dendrite_")
+    ]
+    for weight in plain:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in plain:
+            weight.requires_grad_(True)
 
 
 def errors_of(train: Examples, recipe: Recipe) -> Errors:

@@ -51,22 +51,15 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     model, tokenizer = build_model(recipe.model)
     if recipe.growth.max_dendrites:
         prepare(model, recipe.growth)
-    corpora = load_corpora(recipe, data)
-    corpora = (augment(*corpora, recipe.data, recipe.seed), corpora[1])
-    encoder = Encoder(tokenizer.backend_tokenizer, recipe.data.max_length)
-    train_set, validation = (
-        Examples(corpus, tokenize(encoder, corpus.texts, pad_id=tokenizer.pad_token_id or 0))
-        for corpus in corpora
-    )
+    train_set, validation = _examples(recipe, data, tokenizer)
     choose_by(validate(np.zeros_like(validation.corpus.targets), validation.corpus.targets))
-    digest = _digest(recipe, *corpora)
     log.info(
         "%s: %d training texts (%d tokens), %d validation texts, %d parameters",
         recipe.name,
         len(train_set.corpus),
         len(train_set.tokens.ids),
         len(validation.corpus),
-        sum(parameter.numel() for parameter in model.parameters()),
+        _size(model),
     )
     began = time.monotonic()
     work = output / "training"
@@ -75,9 +68,9 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
         work / "base",
         "base",
         recipe.seed,
-        digest,
+        _digest(recipe, train_set.corpus, validation.corpus),
         recipe.checkpoint_seconds,
-        _Log(work / "log.jsonl", resume),
+        _Log(work / "log.jsonl", resume and _has_state(work)),
     )
     model.to(device)
     try:
@@ -89,24 +82,47 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     except DivergedError:
         _forget(work)
         raise
-    figures = validate(predict(model, validation.tokens), validation.corpus.targets)
-    record = {
-        "recipe": dataclasses.asdict(recipe),
-        "digest": digest,
-        "data": {name: _sha256(path) for name, path in _files(recipe, data).items()},
-        "texts": len(train_set.corpus),
-        "soft_labelled": int((~np.isnan(train_set.corpus.soft).all(axis=1)).sum()),
-        "tokens": len(train_set.tokens.ids),
-        "validation": figures,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    record = _record(recipe, data, model, train_set, validation) | {
+        "digest": phase.digest,
         "seconds": round(time.monotonic() - began, 1),
-        "versions": {"giantkiller": __version__, "torch": torch.__version__},
         "device": str(device),
     }
     _save(model, tokenizer, record, output, recipe.data.max_length)
     _forget(work)
-    log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(figures), output)
+    log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(record["validation"]), output)
     return record
+
+
+def _examples(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples, Examples]:
+    """Read, augment and tokenize a recipe's training and validation texts."""
+    train, validation = load_corpora(recipe, data)
+    train = augment(train, validation, recipe.data, recipe.seed)
+    encoder = Encoder(tokenizer.backend_tokenizer, recipe.data.max_length)
+    pad_id = tokenizer.pad_token_id or 0
+    return (
+        Examples(train, tokenize(encoder, train.texts, pad_id=pad_id)),
+        Examples(validation, tokenize(encoder, validation.texts, pad_id=pad_id)),
+    )
+
+
+def _record(
+    recipe: Recipe, data: Path, model: Any, train_set: Examples, validation: Examples
+) -> dict[str, Any]:
+    """Write down what was trained, on what, and how good it is."""
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "data": {name: _sha256(path) for name, path in _files(recipe, data).items()},
+        "texts": len(train_set.corpus),
+        "soft_labelled": int((~np.isnan(train_set.corpus.soft).all(axis=1)).sum()),
+        "tokens": len(train_set.tokens.ids),
+        "validation": validate(predict(model, validation.tokens), validation.corpus.targets),
+        "parameters": _size(model),
+        "versions": {"giantkiller": __version__, "torch": torch.__version__},
+    }
+
+
+def _size(model: Any) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _check_output(output: Path, resume: bool) -> None:
@@ -119,7 +135,7 @@ def _check_output(output: Path, resume: bool) -> None:
         return
     left = {entry.name for entry in output.iterdir()}
     if left == {"training"}:
-        if any((output / "training").rglob("state.pt")):
+        if _has_state(output / "training"):
             raise UserError(
                 f"{output} holds an unfinished run; continue it with `resume`, or delete the folder"
             )
@@ -127,6 +143,10 @@ def _check_output(output: Path, resume: bool) -> None:
         shutil.rmtree(output / "training")
     elif left:
         raise UserError(f"the folder `output` {output} is not empty; name a new one")
+
+
+def _has_state(work: Path) -> bool:
+    return any(work.rglob("state.pt"))
 
 
 def _forget(work: Path) -> None:
@@ -152,12 +172,14 @@ def _save(model: Any, tokenizer: Any, record: dict[str, Any], output: Path, max_
 
 
 class _Log:
-    """Appends records to a JSON Lines file; a resumed run repeats no record."""
+    """Appends records to a JSON Lines file; a resumed run goes on with its file and repeats no record."""
 
     def __init__(self, path: Path, resume: bool) -> None:
         self.path = path
         self.seen: set[tuple[str, int]] = set()
-        if resume and path.exists():
+        if not resume:
+            path.unlink(missing_ok=True)
+        elif path.exists():
             records = []
             for line in path.read_text().splitlines():
                 try:
