@@ -34,6 +34,7 @@ COMMANDS = {
     "export": ("export", "Turn a checkpoint into a bundle."),
     "serve": ("serve", "Serve scores over HTTP, as the Perspective API did."),
     "keys": ("keys", "Make, list and revoke the service's API keys."),
+    "desk": ("desk", "Run the desk where people decide: invite, back up, verify, export."),
 }
 
 

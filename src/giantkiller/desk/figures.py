@@ -136,6 +136,13 @@ def bar_chart(title: str, labels: Sequence[str], values: Sequence[float]) -> Mar
     return _svg(title, said, width, height, parts)
 
 
+def standalone_bars(title: str, labels: Sequence[str], values: Sequence[float]) -> str:
+    """Draw horizontal bars as an SVG file."""
+    style = "<style>text{font:12px sans-serif}.bar{fill:#0b57a4}</style>"
+    chart = str(bar_chart(title, labels, values)).replace("<title>", style + "<title>", 1)
+    return chart.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+
+
 def _axes(width: int, height: int, left: int, bottom: int, most: float) -> str:
     base = height - bottom
     return (

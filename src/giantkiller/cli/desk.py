@@ -1,0 +1,323 @@
+"""`giantkiller desk`: what an operator does beside the pages."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from giantkiller.cli._extras import need_extra
+from giantkiller.errors import UserError
+
+if TYPE_CHECKING:
+    from giantkiller.serve.settings import Settings
+    from giantkiller.store import Store
+
+_STATE = (
+    click.option("--state", type=click.Path(path_type=Path), help="The service's state folder."),
+    click.option("--config", type=click.Path(path_type=Path), help="The service's TOML file."),
+)
+
+
+def _with_state(function: Any) -> Any:
+    for option in reversed(_STATE):
+        function = option(function)
+    return function
+
+
+@click.group(
+    name="desk",
+    epilog="""Examples:
+
+\b
+  giantkiller desk invite --role admin
+  giantkiller desk submit comments.csv
+  giantkiller desk backup desk-monday.db
+  giantkiller desk labels -o decisions.jsonl
+""",
+)
+def command() -> None:
+    """Run the desk of `giantkiller serve`: invite people, back up, verify, move, export, forget.
+
+    All of it works while the service runs. The database is found as the service finds it: by --state,
+    --config and GIANTKILLER_* in the environment.
+    """
+
+
+@command.command()
+@click.option("--role", default="moderator", show_default=True, help="moderator, lead or admin.")
+@_with_state
+def invite(role: str, state: Path | None, config: Path | None) -> None:
+    """Print a link by which somebody joins, once and within a week.
+
+    Example: giantkiller desk invite --role admin
+    """
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk.staff import invite as make
+        from giantkiller.store import utc_now
+
+        with store.write() as connection:
+            token = make(connection, role, None, now=utc_now())
+    address = settings.public_url or f"http://{settings.bind}"
+    click.echo(f"{address}/desk/join/{token}")
+
+
+@command.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--community", default="default", show_default=True, help="Where the comments belong.")
+@click.option("--text-column", help="The column with the comments.")
+@_with_state
+def submit(
+    path: Path, community: str, text_column: str | None, state: Path | None, config: Path | None
+) -> None:
+    """Score the comments of a FILE and queue those that call for a look; again changes nothing.
+
+    Example: giantkiller desk submit comments.csv --community forum
+    """
+    from giantkiller.files.tables import read_texts
+
+    texts = read_texts(path, text_column=text_column)
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk.intake import submit_texts
+        from giantkiller.screener import Screener
+
+        screener = Screener(None if settings.model == "default" else settings.model)
+        counts = submit_texts(store, screener, texts, community, path.name)
+    click.echo(json.dumps(counts))
+
+
+@command.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@_with_state
+def backup(path: Path, state: Path | None, config: Path | None) -> None:
+    """Copy the SQLite database into a FILE, also while the service runs.
+
+    To restore it, stop the service and put the file in the state folder as giantkiller.db.
+
+    Example: giantkiller desk backup /backups/desk.db
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.events import head
+        from giantkiller.desk.moving import backup as copy
+
+        copy(store, path)
+        with store.read() as connection:
+            count, digest = head(connection)
+    click.echo(f"{path}: log of {count:,} events, head {digest}", err=True)
+
+
+@command.command()
+@click.option("--head", metavar="HASH", help="A head noted earlier; it must be in the log.")
+@_with_state
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(head: str | None, state: Path | None, config: Path | None, as_json: bool) -> None:
+    """Check that no event, decision or text was changed or removed behind the desk's back.
+
+    Example: giantkiller desk verify
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.events import verify as check
+
+        with store.read() as connection:
+            result = check(connection, head)
+    if as_json:
+        found = {"events": result.events, "head": result.head, "problems": result.problems}
+        click.echo(json.dumps(found))
+    else:
+        click.echo(f"{result.events:,} events, head {result.head}")
+    if result.problems:
+        raise UserError("the log does not verify: " + "; ".join(result.problems))
+
+
+@command.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@_with_state
+def export(path: Path, state: Path | None, config: Path | None) -> None:
+    """Write the whole database to a FILE (gzip), to import it into another.
+
+    The file holds everything, hashes of keys and passwords and webhooks' secrets, too: guard it.
+
+    Example: giantkiller desk export desk.jsonl.gz
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.moving import dump
+
+        with store.read() as connection:
+            count = dump(connection, path)
+    click.echo(f"{path}: {count:,} rows", err=True)
+
+
+@command.command(name="import")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@_with_state
+def import_(path: Path, state: Path | None, config: Path | None) -> None:
+    """Read an exported FILE into a new database, SQLite or PostgreSQL; all of it or nothing.
+
+    Example: GIANTKILLER_DATABASE=postgresql://desk@host/desk giantkiller desk import desk.jsonl.gz
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.moving import load
+
+        with store.write() as connection:
+            count = load(connection, path)
+    click.echo(f"{count:,} rows", err=True)
+
+
+@command.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file.  [default: standard output]")
+@click.option("--community", help="Of this community only.")
+@_with_state
+def labels(output: Path | None, community: str | None, state: Path | None, config: Path | None) -> None:
+    """Export decisions as labelled comments (JSON Lines), as training reads them.
+
+    Example: giantkiller desk labels -o decisions.jsonl
+    """
+    from giantkiller.atomic import replace_file
+
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.labels import write_labelled
+        from giantkiller.store import utc_now
+
+        with store.read() as connection:
+            if output is None:
+                write_labelled(connection, sys.stdout, now=utc_now(), community=community)
+                return
+            with replace_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+                count = write_labelled(connection, file, now=utc_now(), community=community)
+    click.echo(f"{output}: {count:,} comments", err=True)
+
+
+@command.command()
+@click.option("--since", required=True, metavar="DAY", help="The first day, YYYY-MM-DD.")
+@click.option("--until", metavar="DAY", help="The last day.  [default: today]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file.  [default: standard output]")
+@click.option("--post", metavar="URL", help="Send them to this address, too, with the token in DSA_TOKEN.")
+@_with_state
+def dsa(
+    since: str,
+    until: str | None,
+    output: Path | None,
+    post: str | None,
+    state: Path | None,
+    config: Path | None,
+) -> None:
+    """Write removals as statements for the DSA transparency database, checked against its rules.
+
+    Nothing is sent unless --post says where to.
+
+    Example: giantkiller desk dsa --since 2026-11-01 -o statements.json
+    """
+    token = os.environ.get("DSA_TOKEN", "")
+    if post and not token:
+        raise UserError("sending statements needs the database's token in DSA_TOKEN")
+    first = _day("--since", since)
+    last = _day("--until", until) if until else datetime.now(timezone.utc).date()
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.dsa import post as send
+        from giantkiller.desk.dsa import statements
+        from giantkiller.store import utc_now
+
+        with store.read() as connection:
+            made = statements(connection, first, last, now=utc_now())
+    _write(output, json.dumps({"statements": made}, indent=1, ensure_ascii=False))
+    if post:
+        click.echo(f"{send(made, post, token):,} statements sent", err=True)
+
+
+@command.command()
+@click.argument("year", type=int)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; .svg draws the months.")
+@_with_state
+def report(year: int, output: Path | None, state: Path | None, config: Path | None) -> None:
+    """Count a YEAR as Art. 15 and 24 of the DSA ask: notices, removals, appeals and how they ended.
+
+    Example: giantkiller desk report 2026 -o 2026.json
+    """
+    if not 2000 <= year <= 9000:
+        raise UserError(f"{year} is no year")
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.dsa import yearly
+        from giantkiller.desk.figures import standalone_bars
+
+        with store.read() as connection:
+            counts = yearly(connection, year)
+    if output is not None and output.suffix == ".svg":
+        months = counts["removals_by_month"]
+        _write(output, standalone_bars(f"Removals in {year}", list(months), list(months.values())))
+    else:
+        _write(output, json.dumps(counts, indent=1))
+
+
+@command.command()
+@click.option("--days", type=click.IntRange(1), help="Days of rest.  [default: the desk's setting]")
+@_with_state
+def purge(days: int | None, state: Path | None, config: Path | None) -> None:
+    """Purge texts of comments that have rested long enough; labels and counts stay. Run it daily.
+
+    Example: giantkiller desk purge --days 365
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.config import read_settings as desk_settings
+        from giantkiller.desk.retention import purge as forget
+        from giantkiller.store import utc_now
+
+        with store.write() as connection:
+            days = days or desk_settings(connection).retention_days
+            if not days:
+                raise UserError("the desk keeps texts for ever; give --days, or set retention_days")
+            count = forget(connection, days, now=utc_now())
+    click.echo(f"{count:,} comments purged", err=True)
+
+
+@command.command(name="forget-author")
+@click.argument("author")
+@click.option("--community", default="default", show_default=True, help="Where they wrote.")
+@_with_state
+def forget_author(author: str, community: str, state: Path | None, config: Path | None) -> None:
+    """Purge everything that an AUTHOR (the pseudonym) wrote.
+
+    Example: giantkiller desk forget-author u-4711 --community forum
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.desk.retention import forget_author as forget
+        from giantkiller.store import utc_now
+
+        with store.write() as connection:
+            count = forget(connection, community, author, "command", now=utc_now())
+    click.echo(f"{count:,} comments purged", err=True)
+
+
+@contextmanager
+def _open(state: Path | None, config: Path | None) -> "Iterator[tuple[Store, Settings]]":
+    need_extra("serve", "pydantic_settings", "sqlalchemy", "alembic", "jinja2", "argon2")
+    from giantkiller.serve.settings import read_settings
+    from giantkiller.store import open_store
+
+    settings = read_settings({} if state is None else {"state": state}, config)
+    store = open_store(settings.state, settings.database_url)
+    try:
+        yield store, settings
+    finally:
+        store.close()
+
+
+def _day(flag: str, value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise UserError(f"{flag} {value!r} is no day; write YYYY-MM-DD") from None
+
+
+def _write(output: Path | None, content: str) -> None:
+    from giantkiller.atomic import replace_file
+
+    if output is None:
+        click.echo(content)
+        return
+    with replace_file(output) as temporary:
+        temporary.write_text(content + "\n", encoding="utf-8")

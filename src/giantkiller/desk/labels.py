@@ -1,0 +1,115 @@
+"""Decisions as labelled data: what training reads, one row a comment that people decided."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, and_, select
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.desk.rules import read_rulebook
+from giantkiller.desk.tables import decisions, items, versions
+
+KIND = "decision"
+"""The `label_kind` of every row."""
+
+_PAGE = 2000
+
+
+def labelled(
+    connection: Connection, *, now: datetime, community: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each comment that a person decided and whose text is still there.
+
+    The decision that holds counts: one that a second look or an appeal has overturned appears as what it was
+    corrected to, with `corrected` true. A removal under a rule that stands for an attribute sets that
+    attribute and toxicity to 1; a removal under any other rule (spam, off the topic) says nothing of the
+    attributes; an approval sets toxicity and the attribute that called for a look to 0. Attributes that
+    nobody judged are missing (null), and never train.
+
+    Args:
+        connection: With one consistent view.
+        now: Decisions that can still be taken back are left out.
+        community: Of this one only.
+    """
+    rules: dict[tuple[str, int], dict[str, str | None]] = {}
+    last = 0
+    while page := connection.execute(_query(community, now, last)).all():
+        for row in page:
+            yield _row(connection, row, rules)
+        last = page[-1].number
+
+
+def write_labelled(
+    connection: Connection, file: TextIO, *, now: datetime, community: str | None = None
+) -> int:
+    """Write the rows as JSON Lines; return how many.
+
+    Args:
+        connection: With one consistent view.
+        file: An open text file.
+        now: The moment.
+        community: Of this one only.
+    """
+    count = 0
+    for row in labelled(connection, now=now, community=community):
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        count += 1
+    return count
+
+
+def _query(community: str | None, now: datetime, last: int) -> Any:
+    query = (
+        select(decisions, items.c.id.label("item_id"), items.c.community, items.c.language, items.c.source,
+               versions.c.text, versions.c.scores, versions.c.action, versions.c.attribute, versions.c.model)
+        .join(items, items.c.number == decisions.c.item)
+        .join(
+            versions,
+            and_(versions.c.item == decisions.c.item, versions.c.version == decisions.c.version),
+        )
+        .where(
+            decisions.c.number > last,
+            decisions.c.effective.is_(True),
+            decisions.c.staff.is_not(None),
+            decisions.c.release <= now,
+            versions.c.text.is_not(None),
+        )
+        .order_by(decisions.c.number)
+        .limit(_PAGE)
+    )  # fmt: skip
+    return query.where(items.c.community == community) if community else query
+
+
+def _row(
+    connection: Connection, row: Any, rules: dict[tuple[str, int], dict[str, str | None]]
+) -> dict[str, Any]:
+    targets: dict[str, float | None] = dict.fromkeys(ATTRIBUTES)
+    if row.outcome == "allow":
+        targets["toxicity"] = 0.0
+        targets[row.attribute] = 0.0
+    else:
+        book = (row.community, row.rulebook)
+        if book not in rules:
+            rules[book] = {r.id: r.attribute for r in read_rulebook(connection, *book).rules}
+        attribute = rules[book].get(row.rule)
+        if attribute is not None:
+            targets["toxicity"] = targets[attribute] = 1.0
+    return {
+        "text": row.text,
+        **targets,
+        "label_kind": KIND,
+        "outcome": row.outcome,
+        "rule": row.rule,
+        "corrected": row.supersedes is not None,
+        "decided_by": row.kind,
+        "decided": row.created.isoformat(),
+        "item": row.item_id,
+        "community": row.community,
+        "language": row.language,
+        "source": row.source,
+        "machine_action": row.action,
+        "machine_attribute": row.attribute,
+        "model": row.model,
+        **{f"score_{attribute}": row.scores.get(attribute) for attribute in ATTRIBUTES},
+    }
