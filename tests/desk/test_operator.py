@@ -114,7 +114,7 @@ def test_everything_moves_between_databases(used, tmp_path, request):
     [
         (lambda lines: lines[:-3], "cut off"),
         (lambda lines: ["{}", *lines[1:]], "no export"),
-        (lambda lines: [lines[0].replace('"schema": "', '"schema": "9')] + lines[1:], "schema"),
+        (lambda lines: [lines[0].replace('"schema": "', '"schema": "9'), *lines[1:]], "schema"),
         (lambda lines: [lines[0], "[1, 2", *lines[1:]], "damaged"),
         (lambda lines: [lines[0], '["sqlite_master", []]', *lines[1:]], "table"),
         (lambda lines: [line.replace('"insults"', '"threats"') if '"desk_decision"' in line else line
@@ -125,7 +125,7 @@ def test_a_damaged_export_changes_nothing(used, tmp_path, damage, said):
     path = tmp_path / "desk.jsonl.gz"
     with used.store.read() as connection:
         moving.dump(connection, path)
-    lines = gzip.open(path, "rt").read().splitlines()
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     with gzip.open(path, "wt") as out:
         out.write("\n".join(damage(lines)) + "\n")
     store = open_store(tmp_path / "new")
