@@ -6,6 +6,18 @@ import re
 import httpx
 
 PASSWORD = "correct horse battery"
+PAYLOADS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><svg/onload=alert(1)>",
+    "javascript:alert(1)",
+    "{{ 7777*7777 }}{% raw %}",
+    "</textarea></title></style><script>alert(1)</script>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "\u202egnp.exe \u2066<b>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "<!--<script>-->",
+)
 
 
 class Person:

@@ -5,7 +5,7 @@ import re
 import secrets
 
 import pytest
-from people import Person
+from people import PAYLOADS, Person
 from starlette.routing import Route
 
 from giantkiller.desk import app, views_account, views_lead, views_public, views_queue
@@ -61,18 +61,6 @@ API = {
     ("POST", "/v1/desk/items/{item}/reports"),
     ("GET", "/v1/desk/messages"),
 }
-PAYLOADS = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "'><svg/onload=alert(1)>",
-    "javascript:alert(1)",
-    "{{ 7777*7777 }}{% raw %}",
-    "</textarea></title></style><script>alert(1)</script>",
-    "<a href='javascript:alert(1)'>x</a>",
-    "\u202egnp.exe \u2066<b>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "<!--<script>-->",
-)
 
 
 def method_of(route):

@@ -15,6 +15,7 @@ from giantkiller.desk.web import Visit, page
 STATIC = Path(__file__).parent / "static"
 FILES = {
     "desk.css": "text/css",
+    "icon.svg": "image/svg+xml",
     "desk.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "htmx.LICENSE": "text/plain",
