@@ -76,7 +76,7 @@ def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
     backend.no_truncation()
     backend.no_padding()
     return Checkpoint(
-        name=Path(where).resolve().name,
+        name=Path(name).resolve().name if Path(name).is_dir() else Path(name.partition("@")[0]).name,
         where=where,
         model=model.eval(),
         tokenizer=backend,

@@ -196,6 +196,7 @@ def resolve(name: str, needs: str | None = CONFIG) -> str:
 @cache
 def _shipped() -> str:
     """Rebuild the shipped bundle's checkpoint, for as long as the process lives."""
+    _quiet()
     folder = tempfile.mkdtemp(prefix="giantkiller-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     rebuild_checkpoint(read_bundle(None), folder)
