@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from test_parity import LOGITS, WEB, needs_model
 
-from giantkiller.bundle import DEFAULT
+from giantkiller.bundle import DEFAULT, read_bundle
 from giantkiller.export import web
 from giantkiller.screener import Screener
 
@@ -112,6 +112,12 @@ def type_comment(browser, text):
     )
 
 
+@functools.cache
+def expected(text):
+    """The verdict of Python; what model there is doesn't matter."""
+    return Screener(threads=1).judge(text)
+
+
 def screen(browser, path):
     browser.find_element("id", "file").send_keys(str(path))
     wait(lambda: text_of(browser, "outcome"))
@@ -132,12 +138,11 @@ def test_a_comment_in_a_page_from_a_file_without_a_network(browser, page):
     loaded(browser, page)
     text = "You are an 1d10t <img src=x onerror=\"document.title='hit'\"> but thanks 🙂"
     type_comment(browser, text)
-    expected = Screener(threads=1).judge(text)
-    assert expected.action in said(browser, "verdict", f"({expected.action})")
+    said(browser, "verdict", f"({expected(text).action})")
     shown = browser.execute_script(
         "return [...document.querySelectorAll('#scores tbody tr')].map((r) => +r.cells[1].textContent)"
     )
-    assert shown == pytest.approx(list(expected.scores.values()), abs=LOGITS / 4)
+    assert shown == pytest.approx(list(expected(text).scores.values()), abs=LOGITS / 4)
     wait(
         lambda: (
             browser.execute_script("return document.querySelector('#marked mark.strong')?.textContent")
@@ -212,7 +217,7 @@ def test_a_hundred_megabytes_pasted(browser, page):
     )
     assert "its beginning is kept" in text_of(browser, "cut")
     assert browser.execute_script("return document.getElementById('comment').value.length") == 20_000
-    said(browser, "verdict", "(remove)")
+    said(browser, "verdict", f"({expected('idiot ' * 4_000).action})")
     # A value as long as a program can set, but never laid out.
     browser.execute_script(
         """const c = document.getElementById('comment'); c.hidden = true; window.big = 'thanks '.repeat(15e6);
@@ -258,7 +263,7 @@ def test_a_browser_without_simd(page):
 def test_the_page_for_those_who_dont_see_it(browser, page):
     loaded(browser, page)
     type_comment(browser, "You are an idiot")
-    said(browser, "verdict", "(remove)")
+    said(browser, "verdict", f"({expected('You are an idiot').action})")
     unnamed = browser.execute_script(
         """return [...document.querySelectorAll('input, textarea, select, progress, meter, button')]
              .filter((e) => !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
@@ -286,7 +291,7 @@ def test_the_policy_that_a_site_chose(browser, tmp_path):
         """const p = document.getElementById('policy'); p.value = 'default';
            p.dispatchEvent(new Event('change'))"""
     )
-    said(browser, "verdict", "(remove)")
+    said(browser, "verdict", f"({expected('You are an idiot').action})")
 
 
 # The nudge, from a server.
@@ -386,7 +391,7 @@ def test_the_nudge_under_a_strict_policy(browser, server):
     field.send_keys("You are an 1d10t, but thanks")
     message = wait(lambda: nudge_says(browser))
     assert "1d10t" in message
-    assert seen(browser, 1)[-1] == ["verdict", "remove", ["1d10t"]]
+    assert seen(browser, 1)[-1][:2] == ["verdict", expected("You are an 1d10t, but thanks").action]
     assert all(url.startswith(server) for url in requests(browser))
     live = browser.execute_script(
         "const p = document.querySelector('giantkiller-nudge').shadowRoot.querySelector('p');"
@@ -420,15 +425,14 @@ def test_the_nudge_and_a_hundred_megabytes(browser, server):
            Object.defineProperty(c, 'value', {get: () => big});
            c.dispatchEvent(new Event('input', {bubbles: true}))"""
     )
-    assert seen(browser, 1)[0][1] == "remove"
+    assert seen(browser, 1)[0][1] == expected("idiot " * 4_000).action
 
 
 def test_four_threads_in_an_isolated_page(browser, server):
     visit(browser, server + "/threads")
     scores = wait(lambda: browser.execute_script("return window.scores"))
     assert browser.execute_script("return window.isolated")
-    expected = Screener(threads=1).predict("You are an idiot")
-    assert scores == pytest.approx(expected, abs=LOGITS / 4)
+    assert scores == pytest.approx(expected("You are an idiot").scores, abs=LOGITS / 4)
 
 
 def test_what_an_export_refuses(tmp_path, monkeypatch):
@@ -443,4 +447,5 @@ def test_what_an_export_refuses(tmp_path, monkeypatch):
 
 
 def test_the_page_names_its_model(page):
-    assert f"<title>{html.escape('Screen comments: giantkiller-tiny')}" in page.read_text(encoding="utf-8")
+    title = html.escape(f"Screen comments: {read_bundle().name}")
+    assert f"<title>{title}" in page.read_text(encoding="utf-8")
