@@ -2,11 +2,12 @@
 # make test: format check, lint, types, and the tests that everybody runs before a change
 # make test-all: those and the slow ones, on every Python from 3.10 that is here; what CI runs
 # make web: build the npm package and the page that `giantkiller export --format web` fills (needs Node)
+# make docs: build the site in build/docs, warnings as errors
 # make release-model DATA=DIR: train and export the shipped model from labelled comments (hours on two cores)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-versions web fix have-data release-model force
+.PHONY: demo docs test test-all test-versions web fix have-data release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
@@ -20,6 +21,7 @@ test: .venv/dev
 test-all: test
 	if command -v npm >/dev/null; then $(MAKE) web; else echo "no Node: the browser's tests will skip"; fi
 	$(BIN)/pytest -n 2 -m slow
+	$(MAKE) docs
 	$(MAKE) test-versions
 
 # The house alone, without torch, on the other Pythons that it promises; those that are not here are skipped.
@@ -41,6 +43,9 @@ test-versions:
 
 web:
 	cd web && npm ci --no-audit --no-fund && npm run dist
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "open build/docs/index.html"
 
 fix: .venv/dev
 	$(BIN)/ruff check --fix .
@@ -98,6 +103,11 @@ force:
 		echo "$(PYTHON) is missing or older than 3.10; name another, as in: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+# No torch: the site is made from docstrings and the command line.
+.venv/docs: .venv/core
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
 	touch $@
 
 # torch first and pinned, so that a CPU build at hand is taken instead of the newest CUDA one.

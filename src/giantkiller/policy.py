@@ -46,7 +46,7 @@ class Policy(Mapping[str, Mapping[str, float]]):
     """Thresholds for each attribute: from which score on a comment is monitored, reviewed, removed.
 
     A comment gets the sternest action that any attribute calls for. An attribute or an action without a
-    threshold calls for nothing. As a mapping it holds the thresholds: policy["insult"]["review"].
+    threshold calls for nothing. As a mapping it holds the thresholds: `policy["insult"]["review"]`.
 
     Args:
         thresholds: {attribute: {"monitor": t, "review": t, "remove": t}}, scores in [0, 1], not falling from

@@ -18,7 +18,10 @@ from giantkiller.cli.terminal import fit, printable
 """
 )
 @click.argument("text")
-@click.option("-a", "--attribute", type=click.Choice(ATTRIBUTES), default="toxicity", show_default=True)
+@click.option(
+    "-a", "--attribute", type=click.Choice(ATTRIBUTES), default="toxicity", show_default=True,
+    help="The score to explain.",
+)  # fmt: skip
 @model_option
 @json_option("One JSON object.")
 def command(text: str, attribute: str, model: str, as_json: bool) -> None:

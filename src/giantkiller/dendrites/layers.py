@@ -36,6 +36,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid_,
     "gelu": F.gelu,
 }
+"""What a dendrite's activation may be, by name; each works in place."""
 DENDRITE_TENSORS = ("dendrite_weight", "dendrite_bias", "dendrite_strength", "dendrite_cascade")
 
 

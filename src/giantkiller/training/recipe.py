@@ -124,10 +124,15 @@ class ModelSettings:
     """Where the tokenizer comes from, as `source`; `default` is the shipped bundle's. None takes that of
     `source`, or the shipped one."""
     hidden_size: Count = 128
+    """Width of the layers; a multiple of `heads`."""
     layers: Count = 2
+    """Transformer layers."""
     heads: Count = 2
+    """Attention heads of a layer."""
     intermediate_size: Count = 512
+    """Width inside the feed-forward part of a layer."""
     dropout: Part = 0.1
+    """Share of activations dropped while training, in hidden layers and in attention."""
     frozen: str | None = None
     """Regular expression over parameter names that stay as they start."""
 
@@ -151,12 +156,15 @@ class OptimSettings:
     epochs: NonNegative = 3.0
     """0 trains no base model: growth begins on the starting weights."""
     learning_rate: Positive = 3e-4
+    """The highest, at the end of warm-up."""
     strength_rate: NonNegative = 1.0
     """Learning rate of dendrites' strengths, which start at 0, as a multiple of `learning_rate`."""
     weight_decay: NonNegative = 0.01
+    """AdamW's, on matrices; biases, norms and dendrites' strengths have none."""
     warmup_steps: Rows | None = None
     """Optimizer steps; None takes `warmup_fraction` of them all."""
     warmup_fraction: Share = 0.06
+    """Share of all optimizer steps in which the learning rate rises."""
     batch_size: Count = 32
     """Comments a batch."""
     batch_tokens: Count | None = None
@@ -193,12 +201,16 @@ class GrowthSettings:
     max_dendrites: Rows = 0
     """Most dendrites a neuron."""
     rule: Literal["gradient", "correlation"] = "gradient"
+    """`gradient`: dendrites learn by backpropagation with everything else; `correlation`: candidates learn to
+    correlate with the error at their neuron before one is kept."""
     where: str = r"encoder|pooler|classifier"
     """Regular expression over the names of the layers that grow."""
     activation: Literal["tanh", "sigmoid", "relu", "gelu"] = "tanh"
+    """The dendrites' activation function."""
     epochs: Positive = 1.0
     """Epochs of training after each growth."""
     learning_rate: Positive = 1e-4
+    """The highest of each training after growth."""
     freeze: bool = False
     """While dendrites learn, all other weights stay as they are."""
     min_gain: float = 0.0
@@ -223,12 +235,19 @@ class Recipe:
     """Everything about one training run. Same recipe, same data, same machine: same model."""
 
     name: str
+    """Of the run, for its log and its messages."""
     data: DataSettings
+    """What is trained on and what chooses."""
     model: ModelSettings = field(default_factory=ModelSettings)
+    """Architecture and starting weights."""
     optim: OptimSettings = field(default_factory=OptimSettings)
+    """AdamW and the batches."""
     loss: LossSettings = field(default_factory=LossSettings)
+    """What is minimized."""
     growth: GrowthSettings = field(default_factory=GrowthSettings)
+    """Whether and how dendrites grow."""
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    """Of everything drawn: starting weights, order of comments, dropout, rows held out."""
     checkpoint_seconds: NonNegative = 120.0
     """Seconds between resumable checkpoints."""
 
