@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -261,7 +262,8 @@ def test_more_candidates_find_a_better_one():
     assert found[1] > found[0]
 
 
-def test_the_phase_ends_when_nothing_improves():
+@pytest.mark.parametrize(("learning_rate", "min_gain"), [(0.0, 0.01), (0.0, 0.0), (0.01, 1e9)])
+def test_the_phase_ends_when_nothing_improves_enough(learning_rate, min_gain):
     model, x, y, mask = model_and_data()
     gone = []
 
@@ -270,9 +272,10 @@ def test_the_phase_ends_when_nothing_improves():
         return batches(x, y, mask)
 
     parts = Errors(counted, loss, mask=lambda batch: batch[2])
-    CorrelationRule(candidates=1, passes=50, patience=2, learning_rate=0.0).best_candidates(
-        model, ["head"], errors=parts
+    rule = CorrelationRule(
+        candidates=1, passes=50, patience=2, learning_rate=learning_rate, min_gain=min_gain
     )
+    rule.best_candidates(model, ["head"], errors=parts)
     # One pass that begins, two that stand still, one that measures.
     assert len(gone) == 4
 
@@ -288,6 +291,9 @@ def test_a_candidate_that_repeats_a_dendrite_is_rejected():
     assert best.rejected == 3
     assert torch.equal(best.weight, torch.zeros_like(best.weight))
     assert torch.equal(best.correlation, torch.zeros(3, dtype=torch.float64))
+    lenient = dataclasses.replace(rule, redundancy=1.0)
+    twin = lenient.best_candidates(model, ["second"], errors=errors(batches(x, y, mask)), seed=11)["second"]
+    assert twin.rejected == 0, "no correlation is above 1"
     other = rule.best_candidates(model, ["second"], errors=errors(batches(x, y, mask)), seed=12)["second"]
     assert other.rejected == 0
 

@@ -205,6 +205,14 @@ def test_what_has_no_effect_is_counted_as_unused():
     assert DendriticLinear(3, 2, dendrites=2).unused_parameters() == 2 * 2 * (3 + 2) + 2
 
 
+def test_an_unused_dendrite_counts_with_its_link_into_a_used_one():
+    layer = grown(inputs=3, neurons=2, dendrites=2)
+    with torch.no_grad():
+        layer.dendrite_strength[0, 0] = 0.0
+        layer.dendrite_cascade[0, 0] = 0.0
+    assert layer.unused_parameters() == (3 + 1 + 1) + 1
+
+
 def conv(kind, **options):
     """A convolution with two dendrites that have an effect, and an input for it."""
     torch.manual_seed(0)

@@ -52,6 +52,10 @@ def damaged(change):
         (damaged(lambda told: told["attempts"][0].pop("score")), "is damaged: KeyError 'score'"),
         (damaged(lambda told: told["attempts"][0].update(score="high")), "is damaged: ValueError"),
         (damaged(lambda told: told["attempts"][0].update(kept="yes")), "is damaged: ValueError"),
+        (
+            damaged(lambda told: told["attempts"][0].update(fit_seconds=float("inf"))),
+            "is damaged: ValueError",
+        ),
         (damaged(lambda told: told["attempts"][0].update(grown=[1])), "is damaged: AttributeError"),
         (damaged(lambda told: told.update(attempts=7)), "is damaged: TypeError"),
     ],

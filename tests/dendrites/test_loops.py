@@ -76,6 +76,29 @@ def test_a_plain_loop_stops_when_the_score_stands_still_and_keeps_the_best():
     assert torch.equal(model.hidden.weight, seen[1])
 
 
+def test_an_equal_score_is_no_better_one():
+    scores = iter([1.0, 1.0, 1.0, 9.0])
+    weights, model = [], Net()
+
+    def same_score(model):
+        weights.append(model.hidden.weight.detach().clone())
+        return next(scores)
+
+    plain_loop(score=same_score, patience=2).fit(model)
+    assert len(weights) == 3
+    assert torch.equal(model.hidden.weight, weights[0])
+
+
+@pytest.mark.parametrize(("higher_is_better", "score"), [(True, 0.75), (False, -0.75)])
+def test_a_trainers_metric_counts_by_its_direction(higher_is_better, score):
+    class Made:
+        def evaluate(self):
+            return {"eval_metric": 0.75}
+
+    loop = TrainerLoop(lambda model: Made(), metric="eval_metric", higher_is_better=higher_is_better)
+    assert loop.score(Net()) == score
+
+
 def test_a_plain_loop_steps_its_scheduler():
     made = []
 

@@ -91,3 +91,10 @@ def test_single_precision_rows_far_from_zero_keep_their_correlation():
         moments.add(torch.tensor(a[i : i + 50]).float(), torch.tensor(b[i : i + 50]).float())
     expected = [np.corrcoef(a[:, j], b[:, j])[0, 1] for j in range(3)]
     np.testing.assert_allclose(moments.correlation(), expected, rtol=1e-4)
+
+
+def test_rounding_never_takes_a_correlation_beyond_1():
+    rows = torch.randn(7, 2000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    moments = Moments(2000)
+    moments.add(rows, 3 * rows)
+    assert moments.correlation().max() <= 1.0

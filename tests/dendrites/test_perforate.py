@@ -88,6 +88,14 @@ def test_allocating_by_counts_makes_room_for_a_grown_state():
     assert counts(other) == {"0": 2}
 
 
+def test_allocating_what_is_there_keeps_the_parameters():
+    model = already()
+    model[0].grow(1)
+    weight = model[0].dendrite_weight
+    allocate(model, {"0": 1})
+    assert model[0].dendrite_weight is weight
+
+
 def test_parameters_are_told_apart():
     model = Tied()
     assert parameters(model) == Parameters(plain=7 * 3 + 12 + 7, dendrites=0, unused=0)

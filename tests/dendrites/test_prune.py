@@ -69,6 +69,41 @@ def test_tolerance_allows_more_to_go_and_the_limit_of_scores_holds():
     assert result.evaluations == len(calls) <= 5
 
 
+def test_the_weakest_go_first_when_evaluations_are_few():
+    model = grown(neurons=8, dendrites=1)
+    weak = torch.tensor([0, 1] * 4, dtype=torch.bool)
+    with torch.no_grad():
+        model[0].dendrite_strength[0] = torch.where(weak, 1e-6, 1.0)
+    x = torch.randn(50, 4, dtype=torch.float64)
+    target = model(x).detach()
+
+    def score(model):
+        return -(model(x) - target).abs().max().item()
+
+    result = prune(model, score, tolerance=1e-3, max_evaluations=3)
+    assert (result.dropped, result.kept) == (4, 4)
+    assert model[0].dendrite_neuron.tolist() == [0, 2, 4, 6]
+
+
+def test_a_dropped_dendrite_feeds_no_later_one():
+    model = grown(dendrites=2)
+    with torch.no_grad():
+        model[0].dendrite_strength[0] = 1e-6
+        model[0].dendrite_strength[1] = 1.0
+        model[0].dendrite_cascade.fill_(1e-6)
+    x = torch.randn(50, 4, dtype=torch.float64)
+    target = model(x).detach()
+    result = prune(model, lambda model: -(model(x) - target).abs().max().item(), tolerance=1e-3)
+    assert (result.dropped, result.kept) == (5, 5)
+    assert result.after.dendrites == 5 * (4 + 1 + 1), "no link is left"
+
+
+def test_two_evaluations_are_the_fewest():
+    prune(grown(), lambda model: 0.0, max_evaluations=2)
+    with pytest.raises(DendriteError, match="max_evaluations >= 2"):
+        prune(grown(), lambda model: 0.0, max_evaluations=1)
+
+
 def test_a_failing_score_leaves_the_model_as_it_was():
     model = grown()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

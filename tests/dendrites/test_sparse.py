@@ -108,9 +108,33 @@ def test_a_sparse_state_loads_into_a_plain_model():
     other.load_state_dict(model.state_dict())
     x = torch.randn(3, 4, dtype=torch.float64)
     assert torch.equal(other(x), model(x))
-    for wrong in ({"9": layout["0"]}, {"0": {**layout["0"], "rows": [99], "links": []}}):
-        with pytest.raises(DendriteError):
-            allocate_sparse(nn.Sequential(nn.Linear(4, 5)), wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("9", {}, "no layer '9' that can carry"),
+        ("0", {"rows": [6]}, r"rows \[6\] .* cannot be those of 5 neurons"),
+        ("0", {"rows": [0]}, "cannot be those of 5 neurons"),
+        ("0", {"rows": [2, 2]}, "cannot be those of 5 neurons"),
+        ("0", {"rows": [2, 2], "links": [6]}, "cannot be those of 5 neurons"),
+        ("0", {"rows": [2, 2], "links": [-1]}, "cannot be those of 5 neurons"),
+        ("0", {"activation": "cosine"}, "unknown activation 'cosine' of layer '0'"),
+    ],
+)
+def test_a_layout_of_another_model_is_said_in_a_sentence(name, change, sentence):
+    layout = {name: {"rows": [5], "links": [], "activation": "relu", **change}}
+    with pytest.raises(DendriteError, match=sentence):
+        allocate_sparse(nn.Sequential(nn.Linear(4, 5)), layout)
+
+
+def test_a_link_of_0_is_not_stored():
+    model = grown(dendrites=2)
+    with torch.no_grad():
+        model[0].dendrite_strength[:, 0] = 0
+        model[0].dendrite_cascade[0] = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0])
+    compact(model)
+    assert (model[0].rows, model[0].links) == ((4, 4), (1,))
 
 
 @settings(max_examples=25, deadline=None)

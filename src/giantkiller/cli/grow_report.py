@@ -13,7 +13,7 @@ from giantkiller.errors import MissingExtraError, UserError
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw score and |S| into this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole ledger as JSON instead of the table.")
 def command(folder: Path, plot: Path | None, as_json: bool) -> None:
-    """Tell what the growth of dendrites in DIR came to.
+    """Show what the growth of dendrites in DIR came to.
 
     DIR is the folder that Grower wrote its ledger into.
 

@@ -26,7 +26,7 @@ COMMANDS = {
     "info": ("info", "Show what is in a model: policy, thresholds, calibration, figures."),
     "data": ("data", "Fetch or convert labelled comments."),
     "train": ("train", "Train a model from a recipe."),
-    "grow-report": ("grow_report", "Tell what a growth of dendrites came to."),
+    "grow-report": ("grow_report", "Show what a growth of dendrites came to."),
     "soft-labels": ("soft_labels", "Write a teacher's logits for any texts."),
     "evaluate": ("evaluate", "Judge a model on labelled comments."),
     "compare": ("compare", "Compare two models on the same rows and the same clock."),

@@ -2,4 +2,4 @@
 
 
 class DendriteError(ValueError):
-    """Bad input that the caller can mend, told in one sentence."""
+    """Bad input that the caller can correct, described in one sentence."""

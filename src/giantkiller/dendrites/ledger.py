@@ -122,7 +122,7 @@ def read_ledger(folder: Path | str) -> Ledger:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DendriteError(
-            f"no growth ledger at {path}: give the folder that Grower wrote ({error.strerror})"
+            f"no growth ledger at {path}: name the folder that Grower wrote ({error.strerror})"
         ) from None
     except ValueError as error:
         raise DendriteError(f"{path} is damaged: {error}") from None

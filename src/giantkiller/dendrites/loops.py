@@ -55,13 +55,13 @@ class PlainLoop:
         best, best_score, idle = states.capture(model), -float("inf"), 0
         for _ in range(self.epochs):
             model.train()
-            seen = 0
+            steps = 0
             for batch in self.batches() if callable(self.batches) else self.batches:
                 optimizer.zero_grad()
                 self.loss(model, batch).backward()
                 optimizer.step()
-                seen += 1
-            if not seen:
+                steps += 1
+            if not steps:
                 raise DendriteError("there are no batches: nothing to train on")
             if scheduler is not None:
                 scheduler.step()

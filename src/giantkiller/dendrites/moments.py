@@ -15,7 +15,7 @@ class Moments:
     less and less, which makes the same moments running averages.
 
     Attributes:
-        count: weight of all rows seen.
+        count: Weight of all rows so far.
         mean_a: (neurons,) mean of a, float64, as are the others.
         mean_b: mean of b.
         square_a: sum of squared deviations of a.
@@ -30,14 +30,14 @@ class Moments:
         self.square_a, self.square_b, self.cross = zero, zero, zero
 
     def fade(self, momentum: float) -> None:
-        """Let everything seen so far weigh `momentum` times what it did."""
+        """Multiply the weight of all rows so far by `momentum`."""
         self.count *= momentum
         self.square_a = self.square_a * momentum
         self.square_b = self.square_b * momentum
         self.cross = self.cross * momentum
 
     def add(self, a: Tensor, b: Tensor) -> None:
-        """Count the rows of a and b; across processes, the rows of all of them."""
+        """Add the rows of a and b; across processes, the rows of all of them."""
         batch = Moments(a.shape[1], a.device)
         if len(a):
             batch.count = float(len(a))
@@ -50,7 +50,7 @@ class Moments:
             self.merge(part)
 
     def merge(self, other: "Moments") -> None:
-        """Count all that the other has seen."""
+        """Add all rows of another."""
         total = self.count + other.count
         if total == 0.0:
             return

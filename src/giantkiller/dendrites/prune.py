@@ -147,7 +147,6 @@ class _Search:
         if float(self.score(self.model)) >= self.floor:
             return
         self.gone[group] = False
-        self.apply()
         if len(group) > 1:
             half = len(group) // 2
             self.drop(group[:half])
@@ -155,7 +154,7 @@ class _Search:
 
     @torch.no_grad()
     def apply(self) -> None:
-        """Silence what is gone: its strength, and its links into later dendrites."""
+        """Set to 0 the strengths of what is gone and its links into later dendrites; restore all others."""
         for number, (layer, (strength, cascade)) in enumerate(zip(self.layers, self.full, strict=True)):
             if layer.dendrite_strength is None or strength is None:
                 continue

@@ -10,7 +10,7 @@ from giantkiller.dendrites.ledger import Attempt, Ledger
 def plot(ledger: Ledger, path: Path) -> None:
     """Plot the score over time and |S| by layer.
 
-    Phases are shaded in turn; a filled dot is an attempt that was kept, a cross one that was taken back.
+    Phases are shaded in turn; a filled dot is an attempt that was kept, a cross one that was undone.
     The second panel is drawn if the rule measured |S|.
 
     Args:
@@ -55,7 +55,7 @@ def _draw_scores(axes: Any, ledger: Ledger) -> None:
         axes.scatter([ended], [attempt.score], zorder=3, **marker)
         began = ended
     axes.set_xlabel("seconds")
-    axes.set_ylabel("score (filled: kept, cross: taken back)")
+    axes.set_ylabel("score (filled: kept, cross: undone)")
 
 
 def _draw_correlations(axes: Any, measured: list[Attempt]) -> None:

@@ -73,7 +73,7 @@ def save(state: State, path: Path, note: Mapping[str, Any]) -> None:
     Args:
         state: The state.
         path: The file.
-        note: Anything else to keep beside it, in JSON types.
+        note: Anything else to keep with it, in JSON types.
     """
     from safetensors.torch import save_file
 
