@@ -20,10 +20,14 @@ class Tab:
     """A browser, and what people do with it."""
 
     def __init__(self, driver, url):
+        from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
         from selenium.webdriver.common.by import By
         from selenium.webdriver.support.ui import WebDriverWait
 
-        self.driver, self.url, self.by, self.wait = driver, url, By, WebDriverWait(driver, 30)
+        self.driver, self.url, self.by = driver, url, By
+        # An answer may replace the page while it is looked at.
+        passing = (NoSuchElementException, StaleElementReferenceException)
+        self.wait = WebDriverWait(driver, 30, ignored_exceptions=passing)
 
     def go(self, path):
         self.driver.get(self.url + path if path.startswith("/") else path)
@@ -38,7 +42,7 @@ class Tab:
 
     def press(self, key):
         """Press a key on the page itself."""
-        self.find("body").send_keys(key)
+        self.wait.until(lambda d: d.find_element(self.by.TAG_NAME, "body").send_keys(key) or True)
 
     def see(self, text):
         self.wait.until(lambda d: text in d.find_element(self.by.TAG_NAME, "body").text)
@@ -91,7 +95,7 @@ def test_a_life_by_keyboard(site, driver):
         tab.press("b")
         tab.wait.until(lambda d: tab.find(".cover blockquote").is_displayed())
         tab.press("3")
-        assert tab.find("input[value=threats]").is_selected()
+        tab.wait.until(lambda d: tab.find("input[value=threats]").is_selected())
         tab.press("r")
         tab.see("Your last decision leaves the house")
         assert site.state(second) == "removed"
@@ -102,8 +106,7 @@ def test_a_life_by_keyboard(site, driver):
         tab.wait.until(lambda d: site.state(second) == "removed")
         tab.see("Your last decision leaves the house")
         tab.press("?")
-        assert tab.find("#help").get_attribute("open") is not None
-        tab.find("textarea[name=note]")
+        tab.wait.until(lambda d: tab.find("#help").get_attribute("open") is not None)
         tab.press("a")
         tab.see("Nothing waits for you here")
         assert site.state(first) == "approved"

@@ -11,12 +11,23 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk.decisions import judged_version
 from giantkiller.desk.events import item_events
 from giantkiller.desk.policies import read_policy
+from giantkiller.desk.rules import Rulebook
 from giantkiller.desk.staff import Staff, names
 from giantkiller.desk.tables import appeals, decisions, items, notes, reports, statements, tasks, versions
 from giantkiller.explain import Span
 from giantkiller.policy import Policy
 
-__all__ = ["Dossier", "decided_today", "decisions_of", "gather", "history", "holds_blind", "marked", "names"]
+__all__ = [
+    "Dossier",
+    "decided_today",
+    "decisions_of",
+    "gather",
+    "history",
+    "holds_blind",
+    "likely_rule",
+    "marked",
+    "names",
+]
 
 _MOST = 10
 
@@ -146,6 +157,20 @@ def scores_of(scores: Mapping[str, float], thresholds: Mapping[str, Mapping[str,
         )
     order = ("remove", "review", "monitor", "allow")
     return sorted(rows, key=lambda row: (order.index(row.reached), -row.score))
+
+
+def likely_rule(book: Rulebook, seen: Dossier) -> str:
+    """Return the id of the rule that a removal is likely to name: that of the highest score with a rule.
+
+    Toxicity goes with every other attribute, so that its own rule comes last.
+    """
+    scores = {row.attribute: row.score for row in seen.scores}
+    rules = [rule for rule in book.rules if rule.attribute is not None]
+    specific = [
+        rule for rule in rules if scores[rule.attribute or ""] >= 0.3 and rule.attribute != "toxicity"
+    ]
+    best = max(specific, key=lambda rule: scores[rule.attribute or ""], default=None)
+    return (best or next((rule for rule in rules if rule.attribute == seen.attribute), book.rules[0])).id
 
 
 def marked(text: str, words: Sequence[Span]) -> list[tuple[str, int]]:

@@ -169,7 +169,7 @@ def _task(visit: Visit, number: int, status: int = 200, error: str = "") -> Resp
     words = []
     if seen.text:
         words = screener.explain(seen.text, seen.scores[0].attribute)
-    rule = next((r.id for r in book.rules if r.attribute == seen.attribute), book.rules[0].id)
+    rule = dossier.likely_rule(book, seen)
     covered = max((settings.severity[s.attribute] * s.score for s in seen.scores), default=0.0)
     return visit.render(
         "task.html", status, task=task, seen=seen, book=book, last=last, error=error,

@@ -279,8 +279,6 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).parent / "pages"),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "when": when, "safe_url": safe_url}
     return environment
