@@ -1,7 +1,10 @@
 """Real servers on loopback, for tests."""
 
 import json
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -14,6 +17,8 @@ from giantkiller.serve.keys import create_key
 from giantkiller.serve.server import config_for, listen
 from giantkiller.serve.service import open_service
 from giantkiller.serve.settings import Settings
+
+PROGRAM = [sys.executable, "-m", "giantkiller"]
 
 
 class Running:
@@ -78,6 +83,41 @@ def running(make=create, **settings):
         server.should_exit = True
         thread.join(10)
         assert not thread.is_alive()
+
+
+@contextmanager
+def serving(bundle, state, *flags):
+    """Run `giantkiller serve`; gives (process, address, key or None)."""
+    log = (state.parent / f"{state.name}.log").open("ab")
+    process = subprocess.Popen(
+        [*PROGRAM, "serve", "--port", "0", "--model", str(bundle), "--state", str(state), *flags],
+        stdout=subprocess.PIPE, stderr=log, text=True,
+    )  # fmt: skip
+    try:
+        first = process.stdout.readline()
+        address = re.search(r"http://\S+(?=,)", first)[0]
+        known = state.parent / f"{state.name}.known"
+        second = process.stdout.readline() if "--open" in flags or not known.exists() else ""
+        known.touch()
+        wait_for(address)
+        yield process, address, second.rpartition(" ")[2].strip()
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+        log.close()
+
+
+def wait_for(address):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            if httpx.get(f"{address}/readyz", timeout=30).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.02)
+    raise AssertionError("the server never became ready")
 
 
 def error_of(response, code):

@@ -7,60 +7,18 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from servers import PROGRAM, serving
 
 from giantkiller.cli.main import giantkiller
 from giantkiller.errors import UserError
 from giantkiller.store import open_store
-
-PROGRAM = [sys.executable, "-m", "giantkiller"]
-
-
-def free_port():
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return listener.getsockname()[1]
-
-
-@contextmanager
-def serving(bundle, state, *flags):
-    """Run `giantkiller serve`; gives (process, address, key or None)."""
-    log = (state.parent / f"{state.name}.log").open("ab")
-    process = subprocess.Popen(
-        [*PROGRAM, "serve", "--port", "0", "--model", str(bundle), "--state", str(state), *flags],
-        stdout=subprocess.PIPE, stderr=log, text=True,
-    )  # fmt: skip
-    try:
-        first = process.stdout.readline()
-        address = re.search(r"http://\S+(?=,)", first)[0]
-        known = state.parent / f"{state.name}.known"
-        second = process.stdout.readline() if "--open" in flags or not known.exists() else ""
-        known.touch()
-        wait_for(address)
-        yield process, address, second.rpartition(" ")[2].strip()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        process.stdout.close()
-        log.close()
-
-
-def wait_for(address):
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            if httpx.get(f"{address}/readyz", timeout=30).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.02)
-    raise AssertionError("the server never became ready")
 
 
 def analyze(client, address, key, text="You idiot"):
