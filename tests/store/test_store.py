@@ -1,7 +1,10 @@
+import contextlib
 import importlib
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from sqlalchemy import text
 from giantkiller.errors import UserError
 from giantkiller.serve.feedback import Feedback, keep_feedback, read_feedback
 from giantkiller.store import StoreBusyError, UTCDateTime, metadata, open_store, utc_now
+from giantkiller.store.database import FILE, revisions
 
 
 @pytest.fixture
@@ -124,3 +128,24 @@ def test_another_programs_database_is_left_alone(tmp_path):
 def test_urls_that_lead_nowhere(tmp_path, url):
     with pytest.raises(UserError):
         open_store(tmp_path, url)
+
+
+def test_a_database_of_each_released_schema_is_brought_up_to_date(tmp_path):
+    """`schema_NNNN.sql` is a dump of a database as that schema had it, with something in it."""
+    dumps = sorted(Path(__file__).parent.glob("schema_*.sql"))
+    assert dumps
+    for dump in dumps:
+        state = tmp_path / dump.stem
+        state.mkdir()
+        with contextlib.closing(sqlite3.connect(state / FILE)) as connection:
+            connection.executescript(dump.read_text("utf-8"))
+        with pytest.raises(UserError, match="older schema"):
+            open_store(state, migrate=False)
+        store = open_store(state)
+        with store.read() as connection:
+            version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            assert version == revisions()[-1]
+            assert connection.execute(text("SELECT name FROM api_key")).scalar() == "forum"
+            assert connection.execute(text("SELECT text FROM feedback")).scalar() == "some comment"
+            assert connection.execute(text("SELECT id FROM desk_community")).scalar() == "default"
+        store.close()
