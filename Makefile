@@ -45,9 +45,10 @@ test-versions:
 
 web:
 	cd web && npm ci --no-audit --no-fund && npm run dist
+
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	@echo "open build/docs/index.html"
+	@echo "build/docs/index.html; for its search: $(PYTHON) -m http.server -d build/docs"
 
 fix: .venv/dev
 	$(BIN)/ruff check --fix .
