@@ -71,15 +71,17 @@ def test_the_page_of_commands_has_every_option():
 
 
 def test_every_recipe_key_has_a_docstring():
-    recipe = pytest.importorskip("giantkiller.training.recipe", exc_type=MissingExtraError)
-    for heading, kind in pages.tables(recipe.Recipe):
+    pytest.importorskip("msgspec")
+    from giantkiller.training.recipe import Recipe
+
+    for heading, kind in pages.tables(Recipe):
         docs = pages.field_docs(kind)
         for field in dataclasses.fields(kind):
             assert docs.get(field.name), f"{heading} {field.name} has no docstring below it"
 
 
 def test_the_page_of_recipes_has_every_table():
-    pytest.importorskip("giantkiller.training.recipe", exc_type=MissingExtraError)
+    pytest.importorskip("msgspec")
     page = pages.recipes_page()
     for heading in ("[data]", "[[data.sources]]", "[model]", "[optim]", "[loss]", "[growth]"):
         assert f"\n## {heading}\n" in page
@@ -160,6 +162,12 @@ def test_every_room_has_a_page():
     hidden = {"__init__", "__main__", "cli", "default", "runtime", "__pycache__", "py.typed"}
     rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
     assert {room for room in rooms if not room.startswith(".")} - hidden == known
+
+
+def test_the_design_names_every_room():
+    text = (DOCS / "design.md").read_text(encoding="utf-8")
+    for room in {*pages.HOUSE, *pages.ROOMS, "attributes", "errors", "policy", "screener", "explain", "cli"}:
+        assert f"`{room}`" in text, f"docs/design.md doesn't name {room}"
 
 
 # Pages and links.
