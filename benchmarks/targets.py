@@ -36,7 +36,9 @@ def main():
     options = parser.parse_args()
     screener = Screener(None if options.model == "default" else options.model)
     bundle = screener.bundle
-    config = EvaluationConfig(thresholds={"bundle": dict(bundle.threshold)}, samples=0)
+    config = EvaluationConfig(
+        thresholds={"bundle": dict(bundle.threshold)}, policy=bundle.policy.to_dict(), samples=0
+    )
 
     def suite(name):
         return run_suite(name, options.data, screener.scores, config)
@@ -48,7 +50,16 @@ def main():
     civil, wiki, validation = map(toxicity, ("civil_test", "wiki_test", "civil_val"))
     others = held_out_aucs(screener, options.data)
     hate, pairs, attacks = suite("hatecheck").by, suite("paradetox"), suite("spelling-attacks").attacks
+    situations = suite("situations")
+    staged = situations.all
+    attacked = [attacks[each].average_precision_kept for each in attacks if each != "none"]
     table = {
+        "situations (test): ROC-AUC by toxicity": staged.roc_auc.value,
+        "situations: twins ranked rightly": staged.twins_ranked.value,
+        "situations: harmless ones that pass": staged.harmless_passing.value,
+        "situations: harmless ones removed": staged.harmless_removed.value,
+        "situations: harmful ones flagged": staged.harmful_flagged.value,
+        "situations: worst kind, share treated rightly": situations.worst.treated_rightly.value,
         "ROC-AUC, toxicity, civil_test": civil.roc_auc.value,
         "average precision, toxicity, civil_test": civil.average_precision.value,
         "ROC-AUC, toxicity, wiki_test": wiki.roc_auc.value,
@@ -58,7 +69,9 @@ def main():
         "calibration error (ECE, 15 bins), civil_test": civil.ece.value,
         "ROC-AUC, HateCheck by toxicity": hate["toxicity"].roc_auc.value,
         "ROC-AUC, HateCheck by identity_attack": hate["identity_attack"].roc_auc.value,
+        "ROC-AUC, madlibs": suite("madlibs").toxicity.roc_auc.value,
         "ParaDetox: toxic above its rewrite": pairs.ranked_rightly.value,
+        "average precision kept, mean of all spelling attacks": float(np.mean(attacked)),
         **{
             f"average precision kept, {name}": attacks[name].average_precision_kept
             for name in (*NAMED, *(each for each in attacks if each not in (*NAMED, "none")))
