@@ -59,7 +59,11 @@ TEACHERS := runs/teacher runs/teacher-2
 SOFT := runs/teacher/civil.parquet runs/teacher-2/civil.parquet runs/teacher/wiki.parquet \
 	runs/teacher-2/extra.parquet runs/teacher/sentences.parquet runs/teacher-2/sentences.parquet \
 	runs/remixes-1.parquet runs/remixes-2.parquet runs/remixes-wiki.parquet
-STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 runs/release
+STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 runs/civil
+# What the model that knows words says of its own kind of texts, and what another teacher says of situations.
+OWN := runs/civil/civil.parquet runs/civil/sentences.parquet runs/civil/remixes.parquet runs/civil/wiki.parquet
+SITUATIONS := runs/situations runs/situations-2 runs/release
+BASE ?= sentence-transformers/all-mpnet-base-v2
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
 LABEL = $(BIN)/giantkiller soft-labels $(@D) --precision bf16 -o $@ -d $(DATA)
 
@@ -71,12 +75,16 @@ release-model: have-data .venv/dev
 	for run in $(TEACHERS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	for file in $(SOFT); do test -f $$file || $(MAKE) $$file || exit 1; done
 	for run in $(STUDENTS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
-	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny \
+	for file in $(OWN); do test -f $$file || $(MAKE) $$file || exit 1; done
+	test -f runs/situations-labels/soft.parquet || $(MAKE) runs/situations-labels
+	for run in $(SITUATIONS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
-		$(foreach name,civil_train wiki_train extra_text,--vocabulary $(DATA)/$(name).parquet)
+		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
+		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl),--vocabulary $(file))
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) $(STUDENTS): force
+$(TEACHERS) $(STUDENTS) $(SITUATIONS): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -90,6 +98,15 @@ $(TEACHERS) $(STUDENTS): force
 
 %/sentences.parquet: force
 	$(LABEL)/civil_train.parquet --sentences --holdout-fraction 0.1
+
+runs/civil/remixes.parquet: force
+	$(BIN)/giantkiller soft-labels runs/civil -d $(DATA)/civil_train.parquet --remixes 60000 \
+		--holdout-fraction 0.1 -o $@
+
+runs/situations-labels: force
+	$(BIN)/python recipes/situations_teacher.py train --data $(DATA) --base $(BASE) -o runs/situations-teacher
+	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(BASE) \
+		--teacher runs/situations-teacher -o $@ --recombined 20000 --hate 14000 --chat 3000
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 

@@ -3,7 +3,7 @@
 
     python recipes/situations_teacher.py train --data DATA --base all-mpnet-base-v2 -o runs/situations-teacher
     python recipes/situations_teacher.py label --data DATA --base all-mpnet-base-v2 \\
-        --teacher runs/situations-teacher -o runs/situations
+        --teacher runs/situations-teacher -o runs/situations-labels
 
 What is notable:
 - The lower half of the encoder and its embeddings stay as they are, which saves a third of the time.
