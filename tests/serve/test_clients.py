@@ -5,10 +5,12 @@ JavaScript come from npm in the test. Coral's calls are replayed from what its s
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -227,8 +229,8 @@ def test_a_client_that_knows_one_host_only(service, state, expected, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory, service):
-    """Run lines of JavaScript beside the clients from npm; gives what they resolve to."""
+def node_folder(tmp_path_factory):
+    """A folder in which npm has installed the clients."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("no Node here")
     folder = tmp_path_factory.mktemp("node")
@@ -239,12 +241,18 @@ def node(tmp_path_factory, service):
     )  # fmt: skip
     if installed.returncode != 0:
         pytest.skip(f"npm can't install the clients here: {installed.stderr.strip()[:200]}")
+    return folder
+
+
+@pytest.fixture
+def node(node_folder, service):
+    """Run lines of JavaScript beside the clients from npm; gives what they resolve to."""
 
     def run(lines):
         program = f"(async () => {{{lines}}})().then((v) => console.log(JSON.stringify(v)));"
         done = subprocess.run(
             [shutil.which("node"), "-e", program, *service],
-            cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
+            cwd=node_folder, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
@@ -350,3 +358,62 @@ class TestCoral:
             (RUDE, {"toxicity": 0.0}, "Coral:https://talk.example", "comment:c0"),
             (RUDE, {"toxicity": 1.0}, "Coral:https://talk.example", "comment:c1"),
         ]
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "perspective.md"
+
+
+def lines_of(language):
+    """Return the guide's blocks of code in a language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+class TestGuide:
+    """The lines of the guide, as they stand there but for address and key."""
+
+    @pytest.fixture
+    def run(self, service, tmp_path):
+        def run(program, lines, folder=tmp_path):
+            lines = lines.replace("http://127.0.0.1:8080", service[0]).replace("YOUR_KEY", service[1])
+            done = subprocess.run(
+                [*program, lines], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        return run
+
+    def test_curl(self, run):
+        if shutil.which("curl") is None:
+            pytest.skip("no curl here")
+        (lines,) = lines_of("sh")
+        assert set(json.loads(run(["sh", "-c"], lines))["attributeScores"]) == {"TOXICITY", "INSULT"}
+
+    @pytest.mark.parametrize("number", range(3))
+    def test_python(self, run, number, expected):
+        for module in ("googleapiclient", "perspective", "PyPerspective"):
+            pytest.importorskip(module)
+        said = run([sys.executable, "-c"], lines_of("python")[number])
+        assert float(re.search(r"0\.\d{3,}", said)[0]) == expected("You are an idiot")
+
+    def test_thresholds(self, run, tmp_path):
+        """Against scores that are ours, the thresholds found are near those that were asked for."""
+        endings = (
+            "idiot,is stupid,is fine,is a moron,shut up,helps us,is damn rude,is garbage,sounds silly,was new"
+        )
+        openings = ("You", "This plan", "My brother", "The article")
+        texts = [f"{opening} {ending}" for opening in openings for ending in endings.split(",")]
+        scores = Screener().scores(texts)[:, 0]
+        rows = [f'"{text}",{score}' for text, score in zip(texts, scores, strict=True)]
+        (tmp_path / "scores.csv").write_text("\n".join(["text,toxicity", *rows]))
+        said = run([sys.executable, "-c"], lines_of("python")[3])
+        cuts = re.findall(r"theirs (\S+): \S+ of 40; ours (\S+), (\d+)%", said)
+        assert len(cuts) == sum((scores > threshold).any() for threshold in (0.7, 0.8, 0.9))
+        assert all(int(share) >= 90 for _, _, share in cuts)
+
+    @pytest.mark.parametrize("number", range(3))
+    def test_node(self, run, node_folder, number, expected):
+        said = run([shutil.which("node"), "-e"], lines_of("js")[number], node_folder)
+        assert float(re.search(r"0\.\d{3,}", said)[0]) == expected("You are an idiot")
