@@ -107,8 +107,10 @@ def test_the_page_in_firefox(tmp_path):
         text = "You are an 1d10t, but thanks 🙂"
         tab.run(f"document.getElementById('comment').value = {json.dumps(text)}")
         tab.run("document.getElementById('comment').dispatchEvent(new Event('input'))")
-        marked = "document.querySelector('#marked mark.strong')?.textContent ?? null"
-        assert tab.wait(marked) == "1d10t"
+        marked = (
+            "[...document.querySelectorAll('#marked mark.strong')].map((mark) => mark.textContent).join()"
+        )
+        assert "1d10t" in tab.wait(marked).split(",")
         expected = Screener(threads=1).judge(text)
         assert f"({expected.action})" in tab.run("document.getElementById('verdict').textContent")
         shown = tab.run(
