@@ -23,6 +23,10 @@ FILE = "giantkiller.db"
 BUSY_SECONDS = 5
 """How long a writer waits for another program's transaction on SQLite."""
 
+TURN_SECONDS = 30
+"""How long a thread waits for its turn to write on SQLite, behind other threads of this process."""
+
+_CONNECTIONS = {"pool_size": 8, "max_overflow": 56}  # more than a server has threads: nobody waits for one
 _TOGETHER = 128  # works that share one commit
 _WAITING = 10_000  # works in line before the writer refuses more
 
@@ -45,6 +49,8 @@ class Store:
         )
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        # SQLite lets writers poll for the lock, and some of twenty never get it: ours take turns instead.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._closed = False
 
     @contextlib.contextmanager
@@ -63,7 +69,7 @@ class Store:
             StoreBusyError: If another program holds the database for too long.
         """
         try:
-            with self.engine.connect() as connection:
+            with self._my_turn(), self.engine.connect() as connection:
                 connection = connection.execution_options(giantkiller_write=True)
                 with connection.begin():
                     yield connection
@@ -73,6 +79,18 @@ class Store:
                     "the database is locked by another program; try again, or stop that program"
                 ) from error
             raise
+
+    @contextlib.contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            raise StoreBusyError("too many writes are waiting for the disk")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def submit(self, work: "Callable[[Connection], T]") -> "Future[T]":
         """Run a work inside a transaction, soon, in the writer's thread.
@@ -207,6 +225,7 @@ def _engine(state: Path, url: str | None) -> tuple[str, Engine]:
         engine = create_engine(
             URL.create("sqlite+pysqlite", database=str(path)),
             connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            **_CONNECTIONS,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -222,7 +241,9 @@ def _engine(state: Path, url: str | None) -> tuple[str, Engine]:
         )
     parsed = parsed.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        engine = create_engine(
+            parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **_CONNECTIONS
+        )
     except (ImportError, NoSuchModuleError):
         raise MissingExtraError("psycopg", "postgresql") from None
     return parsed.render_as_string(hide_password=True), engine
