@@ -5,7 +5,7 @@ from sqlalchemy import delete, select, update
 
 from giantkiller.desk import appeals, events, items, outbox, policies, queue, statements
 from giantkiller.desk.appeals import Answer
-from giantkiller.desk.decisions import last_undoable, look_again, mark_known, sample, undo
+from giantkiller.desk.decisions import look_again, mark_known, sample
 from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError, NotFoundError
 from giantkiller.desk.tables import (
     bars,
@@ -17,6 +17,7 @@ from giantkiller.desk.tables import (
 )
 from giantkiller.desk.tables import events as event_table
 from giantkiller.desk.tables import items as item_table
+from giantkiller.desk.undoing import last_undoable, undo
 
 
 def state(desk, submitted):

@@ -15,11 +15,11 @@ from sqlalchemy import func, select
 
 from giantkiller.desk import appeals, events, items, outbox, queue
 from giantkiller.desk.config import read_settings
-from giantkiller.desk.decisions import undo
 from giantkiller.desk.errors import DeskError
 from giantkiller.desk.tables import appeals as appeal_table
 from giantkiller.desk.tables import decisions, messages, tasks
 from giantkiller.desk.tables import items as item_table
+from giantkiller.desk.undoing import undo
 from giantkiller.store import open_store
 
 PEOPLE = st.integers(0, 3)

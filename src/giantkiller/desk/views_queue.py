@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from giantkiller.desk import appeals, dossier, items, queue
+from giantkiller.desk import appeals, dossier, items, queue, undoing
 from giantkiller.desk import decisions as deciding
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
@@ -43,7 +43,7 @@ def queue_page(visit: Visit) -> Response:
         waiting = queue.waiting(connection, visit.me, filters, now=visit.now)
         choices = queue.choices(connection)
         mine = dossier.decisions_of(connection, staff=visit.me.number, most=10)
-        last = deciding.last_undoable(connection, visit.me, now=visit.now)
+        last = undoing.last_undoable(connection, visit.me, now=visit.now)
     return visit.render(
         "queue.html", waiting=waiting, choices=choices, filters=filters, mine=mine, last=last,
         done=bool(visit.query("done")), pause=bool(visit.query("pause")), query=_query(filters),
@@ -108,7 +108,7 @@ def undo(visit: Visit) -> Response:
         held = queue.next_task(connection, visit.me, now=visit.now)
         if held is not None:  # one item at a time: the one in hand goes back
             queue.leave(connection, held.number, visit.me, skip=False, now=visit.now)
-        task = deciding.undo(connection, visit.param("decision"), visit.me, now=visit.now)
+        task = undoing.undo(connection, visit.param("decision"), visit.me, now=visit.now)
     return visit.go(f"/desk/tasks/{task}?{_query(_filters(visit))}")
 
 
@@ -164,7 +164,7 @@ def _task(visit: Visit, number: int, status: int = 200, error: str = "") -> Resp
         task = queue.held_task(connection, number, me)
         seen = dossier.gather(connection, task, screener.policy, now=visit.now)
         book = read_rulebook(connection, task.community)
-        last = deciding.last_undoable(connection, me, now=visit.now)
+        last = undoing.last_undoable(connection, me, now=visit.now)
         settings = read_settings(connection)
     words = []
     if seen.text:
