@@ -57,10 +57,8 @@ def record(
             seq=seq, at=at, kind=kind, actor=actor, item=item, data=body, previous=previous, hash=digest
         )
     )
-    if last:
-        connection.execute(update(chain).values(seq=seq, hash=digest))
-    else:
-        connection.execute(insert(chain).values(id=1, seq=seq, hash=digest))
+    end = update(chain) if last else insert(chain)
+    connection.execute(end.values(id=1, seq=seq, hash=digest))
     return seq
 
 

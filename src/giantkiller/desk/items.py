@@ -138,7 +138,8 @@ def submit(
     )  # fmt: skip
     if judgement.automatic and (known is None or state == "hidden"):
         state = _remove_automatically(connection, number, version, settings, now)
-    _queue(connection, number, state, rounded, judgement, settings, now)
+    if known is not None or state in WAITING:
+        _queue(connection, number, state, rounded, judgement, settings, now)
     return Submitted(public, number, state, version, True)
 
 
