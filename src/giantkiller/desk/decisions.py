@@ -12,6 +12,7 @@ from giantkiller.desk import outbox, statements
 from giantkiller.desk.config import DeskSettings
 from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError, NotFoundError
 from giantkiller.desk.events import lock, record
+from giantkiller.desk.items import WAITING
 from giantkiller.desk.queue import bar, held_task
 from giantkiller.desk.rules import read_rulebook
 from giantkiller.desk.staff import Staff
@@ -387,13 +388,20 @@ def _copies(
     """Return the near-identical comments that wait and are in nobody else's hands, each with its task."""
     if item.fingerprint is None:
         return []
-    rows = connection.execute(
-        select(items, tasks.c.number.label("task"))
-        .join(tasks, tasks.c.item == items.c.number)
+    same = connection.execute(
+        select(items)
         .where(
             items.c.community == item.community,
             items.c.fingerprint == item.fingerprint,
             items.c.number != item.number,
+            items.c.state.in_(WAITING),
+        )
+        .order_by(items.c.number)
+        .limit(_MOST_COPIES)
+    ).all()
+    free = connection.execute(
+        select(tasks.c.item, tasks.c.number).where(
+            tasks.c.item.in_([row.number for row in same]),
             tasks.c.open.is_(True),
             tasks.c.kind == "first",
             or_(
@@ -402,10 +410,9 @@ def _copies(
                 tasks.c.lease_by == staff.number,
             ),
         )
-        .order_by(items.c.number)
-        .limit(_MOST_COPIES)
-    ).all()
-    return [(row, row.task) for row in rows]
+    )
+    task_of = {row.item: row.number for row in free}
+    return [(row, task_of[row.number]) for row in same if row.number in task_of]
 
 
 def _checked(connection: Connection, community: str, choice: Choice) -> tuple[Choice, int | None]:

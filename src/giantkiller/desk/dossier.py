@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk.decisions import judged_version
 from giantkiller.desk.events import item_events
+from giantkiller.desk.items import WAITING
 from giantkiller.desk.policies import read_policy
 from giantkiller.desk.rules import Rulebook
 from giantkiller.desk.staff import Staff, names
@@ -281,11 +282,9 @@ def _copies(connection: Connection, item: Row[Any]) -> tuple[int, Sequence[Row[A
         items.c.fingerprint == item.fingerprint,
         items.c.number != item.number,
     )
+    # By its state: whatever waits has one open task, and to look for that would read the whole queue.
     waiting = connection.execute(
-        select(func.count())
-        .select_from(items)
-        .join(tasks, tasks.c.item == items.c.number)
-        .where(same, tasks.c.open.is_(True), tasks.c.kind == "first")
+        select(func.count()).select_from(items).where(same, items.c.state.in_(WAITING))
     ).scalar_one()
     decided = connection.execute(
         _decisions()
