@@ -213,14 +213,17 @@ def test_no_comment_and_no_key_in_the_log(server, caplog):
     def records():
         return [vars(record) for record in caplog.records if record.name == "giantkiller.serve"]
 
+    def routes():
+        return {record.get("fields", {}).get("route") for record in records()}
+
+    # A line is written after its answer, and the line of an earlier test's request may come late.
     until = time.monotonic() + 5
-    while len(records()) < 4 and time.monotonic() < until:  # a line is written after its answer
+    while not {"analyze", "judge", "score"} <= routes() or len(records()) < 4:
+        assert time.monotonic() < until, routes()
         time.sleep(0.01)
     log = str(records())
-    assert len(records()) == 4
     assert SECRET not in log
     assert server.key not in log
-    assert "'route': 'analyze'" in log
 
 
 def test_request_ids(server):
