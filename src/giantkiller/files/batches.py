@@ -1,6 +1,6 @@
 """Reading Parquet in batches that are small once decoded, however small the file makes them look."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from giantkiller.files.columns import check_count
 
 try:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet
 except ImportError as error:
     raise MissingExtraError("pyarrow", "parquet") from error
+
+from giantkiller.files.arrow import is_valid, lengths, numbers
 
 _ROOM = 64 << 20
 """Decoded bytes that a batch may come to at worst, where only bounds are known before it is decoded."""
@@ -32,9 +33,9 @@ _VARIABLE = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
 class ParquetBatches:
     """The record batches of a Parquet file.
 
-    A page of a few kilobytes can decode to gigabytes: one long value, named thousands of times. So columns of
-    strings are read as dictionaries, where each value is held once, and decoded in slices of at most
-    CHUNK_BYTES. For all else the number of rows is bounded by the most that they can decode to.
+    A page of a few kilobytes can decode to gigabytes: one long value, named thousands of times. So the number
+    of rows that are decoded at once is bounded by the most that they can decode to. For columns of strings
+    that is known from the dictionary of a row group, which is looked at before its rows are decoded.
 
     Args:
         path: The file.
@@ -53,11 +54,12 @@ class ParquetBatches:
             with pa.parquet.ParquetFile(path) as file:
                 self.schema, metadata = file.schema_arrow, file.metadata
             check_count(path, self.schema.names)
-            strings = _as_dictionaries(self.schema, metadata)
             self.rows = metadata.num_rows
-            self._size = _batch_size(self.schema, metadata, strings)
-            self._file = pa.parquet.ParquetFile(
-                path, read_dictionary=sorted(strings), pre_buffer=False, buffer_size=1 << 20
+            self._strings = sorted(_with_dictionaries(self.schema, metadata))
+            self._file = pa.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+            # Read to the end in this way, Arrow would hold all values of a row group, and some of them twice.
+            self._dictionaries = pa.parquet.ParquetFile(
+                path, read_dictionary=self._strings, pre_buffer=False, buffer_size=1 << 20
             )
 
     @contextmanager
@@ -72,21 +74,37 @@ class ParquetBatches:
 
     def __iter__(self) -> Iterator[Any]:
         """Read the file: record batches of its own schema, each of at most CHUNK_BYTES or one row."""
-        with self._reading():
-            batches = self._file.iter_batches(batch_size=self._size)
         row = 0
-        while True:
+        for group in range(self._file.num_row_groups):
             with self._reading():
-                batch = next(batches, None)
-            if batch is None:
-                return
-            for first, last in self._slices(batch, row):
+                size = self._batch_size(group)
+                # Scoring takes a hundred times as long: threads would only add their memory.
+                batches = self._file.iter_batches(size, row_groups=[group], use_threads=False)
+            while True:
                 with self._reading():
-                    decoded = self._decoded(batch.slice(first, last - first))
-                step = max(1, decoded.num_rows * chunks.CHUNK_BYTES // max(decoded.nbytes, 1))
-                for i in range(0, decoded.num_rows, step):
-                    yield decoded.slice(i, step)
-            row += batch.num_rows
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                for first, last in self._slices(batch, row):
+                    with self._reading():
+                        decoded = self._decoded(batch.slice(first, last - first))
+                    step = max(1, decoded.num_rows * chunks.CHUNK_BYTES // max(decoded.nbytes, 1))
+                    for i in range(0, decoded.num_rows, step):
+                        yield decoded.slice(i, step)
+                row += batch.num_rows
+
+    def _batch_size(self, group: int) -> int:
+        """Return how many rows of a row group may be decoded at once."""
+        size = _batch_size(self.schema, self._file.metadata.row_group(group), self._strings)
+        if not self._strings:
+            return size
+        # With its first row, Arrow returns all values of the dictionary.
+        first = next(
+            self._dictionaries.iter_batches(1, row_groups=[group], columns=self._strings, use_threads=False),
+            None,
+        )
+        longest = [lengths(column.dictionary).max(initial=1) for column in first.columns] if first else [1]
+        return max(1, min(size, _ROOM // int(sum(longest))))
 
     def _slices(self, batch: Any, row: int) -> Iterator[tuple[int, int]]:
         """Cut a batch into runs of rows that are small enough when they are decoded."""
@@ -94,6 +112,8 @@ class ParquetBatches:
         for column in batch.columns:
             if pa.types.is_dictionary(column.type):
                 sizes += _lengths(column)
+            elif column.type in _VARIABLE:
+                sizes += lengths(column)
         if sizes.sum() <= chunks.CHUNK_BYTES:
             yield 0, batch.num_rows
             return
@@ -111,9 +131,7 @@ class ParquetBatches:
     def _decoded(self, batch: Any) -> Any:
         columns = []
         for column, field in zip(batch.columns, self.schema, strict=True):
-            if pa.types.is_dictionary(column.type) and column.type != field.type:
-                column = column.dictionary_decode().cast(field.type)
-            elif pa.types.is_dictionary(column.type):
+            if pa.types.is_dictionary(column.type):
                 # Without the values that this slice doesn't name.
                 column = column.dictionary_decode().dictionary_encode().cast(field.type)
             columns.append(column)
@@ -122,9 +140,10 @@ class ParquetBatches:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._dictionaries.close()
 
 
-def _as_dictionaries(schema: Any, metadata: Any) -> set[str]:
+def _with_dictionaries(schema: Any, metadata: Any) -> set[str]:
     """Choose the columns of strings that Arrow can read as dictionaries."""
     strings = {field.name for field in schema if field.type in _VARIABLE}
     for column in (column for group in _groups(metadata) for column in _columns(group)):
@@ -133,20 +152,19 @@ def _as_dictionaries(schema: Any, metadata: Any) -> set[str]:
     return strings
 
 
-def _batch_size(schema: Any, metadata: Any, as_dictionaries: set[str]) -> int:
-    """Return how many rows may be decoded at once."""
+def _batch_size(schema: Any, group: Any, with_dictionaries: Sequence[str]) -> int:
+    """Return how many rows of a row group may be decoded at once, as far as its metadata tell."""
     fixed = sum(field.type.byte_width for field in schema if pa.types.is_fixed_size_binary(field.type))
     size = min(rows_per_chunk(len(schema)), _ROOM // max(fixed, 1))
-    for group in _groups(metadata):
-        # By averages; and by less where a group is so large that they can hide much.
-        size = min(size, chunks.CHUNK_BYTES * group.num_rows // max(group.total_byte_size, 1))
-        if group.total_byte_size > _ROOM:
-            size = min(size, 512)
-        for column in _columns(group):
-            if column.physical_type == "BYTE_ARRAY" and column.path_in_schema not in as_dictionaries:
-                # Each of its values may be as long as the whole column is encoded.
-                values = -(-column.num_values // max(group.num_rows, 1))
-                size = min(size, _ROOM // max(column.total_uncompressed_size * values, 1))
+    # By averages; and by less where a group is so large that they can hide much.
+    size = min(size, chunks.CHUNK_BYTES * group.num_rows // max(group.total_byte_size, 1))
+    if group.total_byte_size > _ROOM:
+        size = min(size, 512)
+    for column in _columns(group):
+        if column.physical_type == "BYTE_ARRAY" and column.path_in_schema not in with_dictionaries:
+            # Each of its values may be as long as the whole column is encoded.
+            values = -(-column.num_values // max(group.num_rows, 1))
+            size = min(size, _ROOM // max(column.total_uncompressed_size * values, 1))
     return int(max(1, size))
 
 
@@ -163,9 +181,11 @@ def _lengths(column: Any) -> NDArray[np.int64]:
     values = column.dictionary
     if values.type not in _VARIABLE:
         return np.full(len(column), 8)
-    lengths = pc.binary_length(values).take(column.indices)
-    result: NDArray[np.int64] = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return result
+    sizes = lengths(values)
+    if not len(sizes):
+        return np.zeros(len(column), np.int64)  # nothing but nulls
+    indices = numbers(column.indices, column.indices.type.to_pandas_dtype())
+    return np.where(is_valid(column.indices), sizes[np.clip(indices, 0, len(sizes) - 1)], 0)
 
 
 def texts_of(column: Any) -> tuple[list[str | None], list[str | None]]:

@@ -4,12 +4,12 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from giantkiller.errors import UserError
 from giantkiller.files import chunks
+from giantkiller.files.arrow import floats, strings
 from giantkiller.files.batches import ParquetBatches, is_text, texts_of
 from giantkiller.files.chunks import Chunk, Results, rows_per_chunk
 from giantkiller.files.columns import check_collision, choose_text_column
@@ -77,10 +77,8 @@ class ParquetTable:
 
     def encode(self, chunk: Chunk, results: Results) -> bytes:
         """Encode the rows of a chunk with their results as one Arrow stream; no score is null."""
-        scores = np.asarray(results.scores)
-        added = [pa.array(column, pa.float32(), mask=np.isnan(column)) for column in scores.T]
-        texts = (results.actions, results.attributes, results.errors)
-        added += [pa.array(column, pa.string()) for column in texts]
+        added = [floats(column) for column in results.scores.T]
+        added += [strings(column) for column in (results.actions, results.attributes, results.errors)]
         buffer = io.BytesIO()
         with pa.ipc.new_stream(buffer, self._out) as stream:
             row = 0
