@@ -41,6 +41,7 @@ WORKSHOP = {
 }
 OTHERS = {
     "files": house,
+    "frames": house,
     "speed": f"{house} files",
     "store": house,
     "serve": f"{house} store",
@@ -122,7 +123,9 @@ def test_packages_stay_where_they_belong(path):
     if room in HOUSE:
         assert packages <= CORE | OPTIONAL
     elif room not in WORKSHOP:
-        assert not packages & HEAVY
+        # It needs a base class of scikit-learn; `giantkiller.frames` itself leaves the module out.
+        allowed = {"sklearn"} if path.relative_to(PACKAGE).as_posix() == "frames/estimator.py" else set()
+        assert not packages & (HEAVY - allowed)
 
 
 def is_private(name):

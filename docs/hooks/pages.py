@@ -31,7 +31,19 @@ MIRRORED = {
 }
 HOUSE = ("bundle", "calibration", "encoding", "cleaning", "batching", "atomic", "speed")
 """Modules of the house below the public names, which have a page of their own."""
-ROOMS = ("files", "data", "dendrites", "models", "training", "evaluation", "export", "serve", "store", "desk")
+ROOMS = (
+    "files",
+    "frames",
+    "data",
+    "dendrites",
+    "models",
+    "training",
+    "evaluation",
+    "export",
+    "serve",
+    "store",
+    "desk",
+)
 
 # Links.
 
