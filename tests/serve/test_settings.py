@@ -79,3 +79,32 @@ def test_every_setting_is_a_flag_with_help():
     for name, field in Settings.model_fields.items():
         assert f"--{name.replace('_', '-')}" in shown
         assert field.description
+
+
+def test_secrets_of_hooks(toml, tiny_bundle, tmp_path, monkeypatch):
+    good = "whsec_" + "QUFB" * 8
+    monkeypatch.setenv("GIANTKILLER_WEBHOOK_SECRETS", f"{good}, {good}")
+    path = toml('coral_secrets = ["long enough to be a secret"]')
+    settings = read_settings({}, path)
+    assert [secret.get_secret_value() for secret in settings.webhook_secrets] == [good, good]
+    arguments = ["serve", "--check", "--model", str(tiny_bundle), "--state", str(tmp_path / "s")]
+    shown = CliRunner().invoke(giantkiller, [*arguments, "--config", str(path)]).output
+    assert "# coral_secrets is not shown\n# webhook_secrets is not shown\n" in shown
+    assert "long enough" not in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"coral_secrets": "hunter2"}, "at least 16 characters"),
+        ({"webhook_secrets": "hunter2hunter2hunter2"}, "whsec_"),
+        ({"webhook_secrets": "whsec_hunter2=hunter2="}, "in base64"),
+        ({"webhook_secrets": "whsec_QUFBQUFB"}, "at least 16"),
+    ],
+)
+def test_a_wrong_secret_is_named_without_saying_it(flags, said):
+    with pytest.raises(UserError) as error:
+        read_settings(flags)
+    assert said in str(error.value)
+    assert next(iter(flags)) in str(error.value)
+    assert "hunter2" not in str(error.value)

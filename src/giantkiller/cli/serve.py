@@ -26,7 +26,7 @@ need_extra(
     "segno",
 )  # before the options, which are the settings' fields
 
-from giantkiller.serve.settings import Settings, read_settings  # noqa: E402
+from giantkiller.serve.settings import SECRET, Settings, read_settings  # noqa: E402
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -132,8 +132,10 @@ def as_toml(settings: Settings) -> str:
             from sqlalchemy.engine import make_url
 
             value = make_url(settings.database_url).render_as_string(hide_password=True)
+        elif name in SECRET and value:
+            value = None
         if value is None:
-            lines.append(f"# {name} is not set")
+            lines.append(f"# {name} is {'not shown' if getattr(settings, name) else 'not set'}")
         else:
             lines.append(f"{name} = {json.dumps(value)}")
     return "\n".join(lines)

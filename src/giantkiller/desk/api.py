@@ -1,9 +1,7 @@
 """The routes for programs: submit comments, report them, read what became of them, fetch messages."""
 
-import asyncio
 from typing import Annotated, Any
 
-import anyio.to_thread
 import msgspec
 from msgspec import Meta
 from sqlalchemy import Connection
@@ -11,17 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk import dossier, items, outbox
 from giantkiller.desk.config import read_settings
-from giantkiller.desk.errors import DeskError
+from giantkiller.desk.intake import take
 from giantkiller.desk.items import Comment, Submitted
-from giantkiller.desk.policies import CommunityPolicy, judge, read_policy, without_allowed
+from giantkiller.desk.work import in_thread, written
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.http import BadJsonError, Json, admit, count_against, decode, read_body
 from giantkiller.serve.keys import Key
 from giantkiller.serve.language import detect, is_tag
-from giantkiller.serve.native import model_name
 from giantkiller.serve.service import Service, service_of
 from giantkiller.store import utc_now
 
@@ -115,7 +111,7 @@ async def item(request: Request) -> Response:
                 "version": row.version, "reports": row.reports, "decisions": made,
             }  # fmt: skip
 
-    return Json(await _in_thread(work))
+    return Json(await in_thread(work))
 
 
 async def report(request: Request) -> Response:
@@ -132,7 +128,7 @@ async def report(request: Request) -> Response:
             kind=given.kind, settings=read_settings(connection), actor=f"key:{key.id}", now=utc_now(),
         )  # fmt: skip
 
-    number = await _written(service, work)
+    number = await written(service, work)
     return Json({"report": number}, 201)
 
 
@@ -147,28 +143,16 @@ async def messages(request: Request) -> Response:
     def work(connection: Connection) -> list[dict[str, Any]]:
         return outbox.read_messages(connection, int(after), MOST_MESSAGES, now=utc_now())
 
-    return Json({"messages": await _written(service, work)})
+    return Json({"messages": await written(service, work)})
 
 
 async def _submit(service: Service, key: Key, given: list[NewItem]) -> list[Submitted]:
     count_against(service, key, len(given))
-    communities = {one.community for one in given}
-
-    def read() -> dict[str, CommunityPolicy]:
-        with service.store.read() as connection:
-            bundle = service.screener.policy
-            return {name: read_policy(connection, name, bundle) for name in communities}
-
-    policies = await _in_thread(read)
     for one in given:
         if not one.text.strip():
             raise ApiError(400, "text is empty.")
         if one.language is not None and not is_tag(one.language):
             raise ApiError(400, "language is no language tag.")
-    texts = [without_allowed(policies[one.community], one.text) for one in given]
-    rows = (await service.batcher.scores(texts)).astype(float).tolist()
-    scored = [dict(zip(ATTRIBUTES, row, strict=True)) for row in rows]
-    model = model_name(service.screener.bundle)
     comments = [
         Comment(
             text=one.text, community=one.community, external=one.id, author=one.author, url=one.url,
@@ -177,20 +161,8 @@ async def _submit(service: Service, key: Key, given: list[NewItem]) -> list[Subm
         )
         for one in given
     ]  # fmt: skip
-
-    def work(connection: Connection) -> list[Submitted]:
-        settings = read_settings(connection)
-        return [
-            items.submit(
-                connection, comment, scores, judge(policies[comment.community], scores, comment.text),
-                model=model, policy=policies[comment.community].version, settings=settings,
-                actor=f"key:{key.id}", now=utc_now(),
-            )
-            for comment, scores in zip(comments, scored, strict=True)
-        ]  # fmt: skip
-
-    done: list[Submitted] = await _written(service, work)
-    return done
+    taken = await take(service, comments, actor=f"key:{key.id}")
+    return [one.submitted for one in taken if one.submitted is not None]
 
 
 def _as_json(done: Submitted) -> dict[str, Any]:
@@ -202,24 +174,3 @@ def _decoded(body: bytes, decoder: Any) -> Any:
         return decode(body, decoder)
     except BadJsonError as error:
         raise ApiError(400, str(error)) from None
-
-
-async def _in_thread(work: Any) -> Any:
-    try:
-        return await anyio.to_thread.run_sync(work)
-    except DeskError as error:
-        raise _api_error(error) from None
-
-
-async def _written(service: Service, work: Any) -> Any:
-    """Run a work in the writer's transaction, which it shares with others that come at the same time."""
-    try:
-        return await asyncio.wrap_future(service.store.submit(work))
-    except DeskError as error:
-        raise _api_error(error) from None
-
-
-def _api_error(error: DeskError) -> ApiError:
-    message = str(error)
-    reason = {404: "NOT_FOUND", 409: "CONFLICT", 403: "NOT_ALLOWED"}.get(error.status, "INVALID_REQUEST")
-    return ApiError(error.status, message[0].upper() + message[1:] + ".", reason)

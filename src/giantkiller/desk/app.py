@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 
 from giantkiller.desk import api, views_account, views_lead, views_public, views_queue
 from giantkiller.desk.delivery import Courier
+from giantkiller.desk.intake import intake_of
 from giantkiller.serve.app import create
 from giantkiller.serve.service import Service
 
@@ -22,6 +23,7 @@ def routes() -> list[BaseRoute]:
 
 def compose(service: Service) -> Starlette:
     """Make the application: the scoring service, and the desk in it."""
+    service.intake = intake_of(service)
     courier = Courier(service.store, web_address(service))
     return create(service, routes(), [courier.running])
 

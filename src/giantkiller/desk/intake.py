@@ -1,18 +1,125 @@
-"""Comments from a file into the queue."""
+"""Comments into the desk: from programs, from hooks, from a file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
+
+from sqlalchemy import Connection
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk.config import read_settings
-from giantkiller.desk.items import LONGEST_TEXT, Comment, submit
-from giantkiller.desk.policies import judge, read_policy, without_allowed
+from giantkiller.desk.events import lock
+from giantkiller.desk.items import LONGEST_TEXT, Comment, Submitted, find_submitted, submit
+from giantkiller.desk.policies import CommunityPolicy, Judgement, judge, read_policy, without_allowed
+from giantkiller.desk.work import in_thread, written
 from giantkiller.screener import Screener
+from giantkiller.serve.hooks.messages import remember
+from giantkiller.serve.incoming import WAITING, Decided, Incoming, Intake
 from giantkiller.serve.language import detect
 from giantkiller.serve.native import model_name
+from giantkiller.serve.service import Service
 from giantkiller.store import Store, utc_now
 
 _TOGETHER = 256
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a comment came to: its scores, what they call for, and what is kept of it, if anything."""
+
+    scores: dict[str, float]
+    judgement: Judgement
+    submitted: Submitted | None
+
+
+async def take(
+    service: Service,
+    comments: Sequence[Comment],
+    *,
+    actor: str,
+    everything: bool = True,
+    message: str | None = None,
+) -> list[Taken]:
+    """Score comments, judge them by their communities' policies, and keep them: all or none.
+
+    Args:
+        service: The service.
+        comments: The comments.
+        actor: Who submits.
+        everything: Keep also those that call for nobody.
+        message: The id of a signed message that carried them; the same one again changes nothing.
+
+    Raises:
+        ApiError: If there is no such community.
+    """
+    communities = {comment.community for comment in comments}
+
+    def read() -> dict[str, CommunityPolicy]:
+        with service.store.read() as connection:
+            bundle = service.screener.policy
+            return {name: read_policy(connection, name, bundle) for name in communities}
+
+    policies = await in_thread(read)
+    texts = [without_allowed(policies[comment.community], comment.text) for comment in comments]
+    rows = (await service.batcher.scores(texts)).astype(float).tolist()
+    scored = [dict(zip(ATTRIBUTES, row, strict=True)) for row in rows]
+    judged = [
+        judge(policies[comment.community], scores, comment.text)
+        for comment, scores in zip(comments, scored, strict=True)
+    ]
+    kept = [i for i, judgement in enumerate(judged) if everything or judgement.action in WAITING]
+    model = model_name(service.screener.bundle)
+
+    def work(connection: Connection) -> dict[int, Submitted | None]:
+        settings, now = read_settings(connection), utc_now()
+        lock(connection)
+        if message is not None and not remember(connection, message, now=now):
+            return {i: find_submitted(connection, comments[i]) for i in kept}
+        return {
+            i: submit(
+                connection, comments[i], scored[i], judged[i], model=model,
+                policy=policies[comments[i].community].version, settings=settings, actor=actor, now=now,
+            )
+            for i in kept
+        }  # fmt: skip
+
+    done = await written(service, work) if kept else {}
+    return [
+        Taken(scores, judgement, done.get(i))
+        for i, (scores, judgement) in enumerate(zip(scored, judged, strict=True))
+    ]
+
+
+def intake_of(service: Service) -> Intake:
+    """Return how hooks hand comments to the desk of a service."""
+
+    async def intake(
+        comments: Sequence[Incoming], *, community: str, source: str, everything: bool, message: str | None
+    ) -> list[Decided]:
+        ours = [
+            Comment(
+                text=one.text, community=community, external=one.external, author=one.author, url=one.url,
+                parent=one.parent, title=one.title, source=source, posted=one.posted,
+                language=one.language or detect(one.text).languages[0],
+            )
+            for one in comments
+        ]  # fmt: skip
+        taken = await take(service, ours, actor=f"hook:{source}", everything=everything, message=message)
+        return [_decided(one) for one in taken]
+
+    return intake
+
+
+def _decided(taken: Taken) -> Decided:
+    judgement, kept = taken.judgement, taken.submitted
+    return Decided(
+        judgement.action,
+        judgement.attribute,
+        judgement.score,
+        taken.scores,
+        item=kept.id if kept else None,
+        state=kept.state if kept else None,
+    )
 
 
 def submit_texts(

@@ -102,7 +102,7 @@ def submit(
         if current.text == text or (
             current.text is None and current.salt and digest_of(current.salt, text) == current.digest
         ):
-            return Submitted(known.id, known.number, known.state, known.version, False)
+            return _submitted(known)
     version = known.version + 1 if known else 1
     state = STATES[judgement.action]
     if known is None:
@@ -141,6 +141,12 @@ def submit(
     if known is not None or state in WAITING:
         _queue(connection, number, state, rounded, judgement, settings, now)
     return Submitted(public, number, state, version, True)
+
+
+def find_submitted(connection: Connection, comment: Comment) -> Submitted | None:
+    """Return what became of a comment that was submitted before, by the platform's id; None if it wasn't."""
+    known = _find(connection, comment)
+    return None if known is None else _submitted(known)
 
 
 def report(
@@ -273,6 +279,10 @@ def _find(connection: Connection, comment: Comment) -> Row[Any] | None:
     return connection.execute(
         select(items).where(items.c.community == comment.community, items.c.external == comment.external)
     ).one_or_none()
+
+
+def _submitted(known: Row[Any]) -> Submitted:
+    return Submitted(known.id, known.number, known.state, known.version, False)
 
 
 def _version(connection: Connection, item: int, version: int) -> Row[Any]:

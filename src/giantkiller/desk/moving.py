@@ -14,12 +14,14 @@ from giantkiller.desk import tables
 from giantkiller.desk.events import verify
 from giantkiller.errors import UserError
 from giantkiller.serve import feedback, keys
+from giantkiller.serve.hooks import messages
 from giantkiller.store import Store, UTCDateTime, metadata
 from giantkiller.store.database import revisions
 
 FORMAT = "giantkiller-desk"
 _TOGETHER = 500
-_MUST_BE_KNOWN = (tables.items, feedback.feedback_table, keys.api_keys)  # so that all tables are registered
+# So that all tables are registered.
+_MUST_BE_KNOWN = (tables.items, feedback.feedback_table, keys.api_keys, messages.hook_messages)
 
 
 def backup(store: Store, path: Path) -> None:

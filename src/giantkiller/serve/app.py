@@ -17,7 +17,11 @@ from giantkiller.serve.batching import OverloadedError
 from giantkiller.serve.discovery import discovery
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.front import Front
-from giantkiller.serve.http import as_api_error, error_response
+from giantkiller.serve.hooks.comments import comments
+from giantkiller.serve.hooks.coral import coral
+from giantkiller.serve.hooks.detoxify import classify
+from giantkiller.serve.hooks.matrix import matrix_event, matrix_ping
+from giantkiller.serve.http import MATRIX, as_api_error, error_response
 from giantkiller.serve.labels import feedback
 from giantkiller.serve.perspective import OMITTED, analyze, suggestscore
 from giantkiller.serve.service import Service
@@ -36,6 +40,14 @@ def routes() -> list[BaseRoute]:
         Route("/batch", batch, methods=["POST"]),
         Route("/batch/commentanalyzer/v1alpha1", batch, methods=["POST"]),
         Route("/$discovery/rest", discovery, methods=["GET"]),
+        *(Route(path, coral, methods=["POST"]) for path in with_community("/v1/hooks/coral")),
+        *(Route(path, comments, methods=["POST"]) for path in with_community("/v1/hooks/comments")),
+        *(
+            Route(f"{path}/{name}", endpoint, methods=["POST"])
+            for path in with_community(MATRIX.rstrip("/"))
+            for name, endpoint in (("check_event_for_spam", matrix_event), ("ping", matrix_ping))
+        ),
+        Route("/api/v1/classify", classify, methods=["POST"]),
         Route("/v1/policy", native.policy, methods=["GET"]),
         Route("/v1/model", native.model, methods=["GET"]),
         Route("/v1/feedback", feedback, methods=["GET"]),
@@ -45,6 +57,11 @@ def routes() -> list[BaseRoute]:
         Route("/metrics", status.metrics, methods=["GET"]),
         Route("/", status.page, methods=["GET"]),
     ]
+
+
+def with_community(path: str) -> tuple[str, str]:
+    """Return the address of a hook, and the one under which the desk keeps what it is sent."""
+    return path, f"{path}/{{community}}"
 
 
 Companion = Callable[[], contextlib.AbstractAsyncContextManager[None]]
@@ -100,16 +117,17 @@ def create(
     return app
 
 
-async def _known(_request: Request, error: Exception) -> Response:
+async def _known(request: Request, error: Exception) -> Response:
     known = as_api_error(error)
     assert known is not None
-    return error_response(known)
+    return error_response(known, request.url.path)
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     """Say 404 and 405 as everything else."""
     assert isinstance(error, HTTPException)
     messages = {404: "There is nothing at this address.", 405: "This address takes another method."}
     message = messages.get(error.status_code, "The request can't be answered.")
     reason = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "INVALID_REQUEST")
-    return error_response(ApiError(error.status_code, message, reason, headers=error.headers))
+    known = ApiError(error.status_code, message, reason, headers=error.headers)
+    return error_response(known, request.url.path)

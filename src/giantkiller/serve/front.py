@@ -75,7 +75,7 @@ class Front:
                 )
                 known = ApiError(500, "Something went wrong here; the log knows the request id.", "INTERNAL")
             if not status:
-                await error_response(known)(scope, receive, tell)
+                await error_response(known, scope["path"])(scope, receive, tell)
         finally:
             self.under_way -= 1
             self._note(scope, status, time.perf_counter() - began, request_id)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from giantkiller.serve.batching import OverloadedError
 from giantkiller.serve.errors import ApiError, overloaded
@@ -28,6 +28,9 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _LONGEST_KEY = 200
 
+MATRIX = "/v1/hooks/matrix/"
+"""Below this, errors are plain text: a Matrix server takes one in JSON for a verdict on the message."""
+
 
 class Json(Response):
     """A reply in JSON. Never to be kept by caches: scores belong to whoever asked."""
@@ -44,8 +47,10 @@ class Json(Response):
         return content if isinstance(content, bytes) else _encode(content)
 
 
-def error_response(error: ApiError) -> Json:
-    """Turn an error into a reply."""
+def error_response(error: ApiError, path: str) -> Response:
+    """Turn an error into a reply to a request for a path."""
+    if path.startswith(MATRIX):
+        return PlainTextResponse(error.message, error.code, error.headers)
     return Json(error.body(), error.code, error.headers)
 
 

@@ -11,10 +11,27 @@ from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.serve import calls, native
 from giantkiller.serve.discovery import root_url
+from giantkiller.serve.hooks import comments, coral, detoxify, matrix
 from giantkiller.serve.http import Json
 
-_REQUESTS = (calls.Analyze, calls.Suggest, native.ScoreRequest, native.JudgeRequest)
-_RESPONSES = (native.ScoreResponse, native.JudgeResponse, native.PolicyResponse, native.ModelResponse)
+_REQUESTS = (
+    calls.Analyze,
+    calls.Suggest,
+    native.ScoreRequest,
+    native.JudgeRequest,
+    coral.Moderation,
+    comments.HookComments,
+    matrix.Check,
+    matrix.Ping,
+    detoxify.Classify,
+)
+_RESPONSES = (
+    native.ScoreResponse,
+    native.JudgeResponse,
+    native.PolicyResponse,
+    native.ModelResponse,
+    comments.HookResponse,
+)
 _TOXIC = "You are an idiot"
 _SCORES = dict(zip(ATTRIBUTES, (0.95, 0.02, 0.12, 0.01, 0.93, 0.02, 0.01), strict=True))
 _ANALYZED = {
@@ -278,9 +295,67 @@ def _paths() -> dict[str, Any]:
         },
         "/healthz": {"get": _operation("healthz", "The process lives", _json(_ref("Health")), public=True)},
         "/readyz": {"get": _operation("readyz", "It can take comments", _json(_ref("Health")), public=True)},
+        **_hooks(),
         "/metrics": {
             "get": _operation(
                 "metrics", "What Prometheus reads", _json({"type": "string"}, media="text/plain")
+            )
+        },
+    }
+
+
+_EVENT = {
+    "type": "m.room.message",
+    "sender": "@ada:example.org",
+    "event_id": "$1",
+    "room_id": "!1:example.org",
+    "content": {"msgtype": "m.text", "body": "Thanks!"},
+}
+
+
+def _hooks() -> dict[str, Any]:
+    """Describe what other programs call by contracts of their own; each also with a community behind it."""
+    any_object = _json({"type": "object"})
+    coral_says = _operation(
+        "coral", "Coral's external moderation phase", any_object, _json(_ref("Moderation")), public=True
+    )
+    coral_says["responses"] |= {"204": {"description": "Nothing to say."}, "404": _error("The hook is off.")}
+    signed = _operation(
+        "comments",
+        "Comments by a signed webhook (Standard Webhooks)",
+        _json(_ref("HookResponse")),
+        _json(_ref("HookComments")),
+        public=True,
+    )
+    signed["responses"] |= {"404": _error("The hook is off.")}
+    event = _operation(
+        "matrix_event",
+        "synapse-http-antispam: may this event be sent?",
+        any_object,
+        _json(_ref("Check"), {"event": _EVENT}),
+    )
+    ping = _operation(
+        "matrix_ping", "synapse-http-antispam: ping", any_object, _json(_ref("Ping"), {"id": "1"})
+    )
+    for operation in (event, ping):  # whatever is JSON with an error status would be a verdict
+        text = {"text/plain": {"schema": {"type": "string"}}}
+        for code in _ERRORS:
+            operation["responses"][code] = {**_ERRORS[code], "content": text}
+    event["responses"]["403"] = {
+        "description": "The event is rejected, as JSON; or the key lacks the role, as text.",
+        "content": {**any_object, "text/plain": {"schema": {"type": "string"}}},
+    }
+    return {
+        "/v1/hooks/coral": {"post": coral_says},
+        "/v1/hooks/comments": {"post": signed},
+        "/v1/hooks/matrix/check_event_for_spam": {"post": event},
+        "/v1/hooks/matrix/ping": {"post": ping},
+        "/api/v1/classify": {
+            "post": _operation(
+                "classify",
+                "Scores from 0 to 100, as a Detoxify server gave them to Discourse",
+                any_object,
+                _json(_ref("Classify"), {"content": _TOXIC}),
             )
         },
     }

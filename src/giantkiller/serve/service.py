@@ -11,6 +11,7 @@ from giantkiller.screener import Screener, available_cores
 from giantkiller.serve.batching import Batcher
 from giantkiller.serve.drift import Drift
 from giantkiller.serve.feedback import Listener
+from giantkiller.serve.incoming import Intake
 from giantkiller.serve.keys import Keyring
 from giantkiller.serve.limits import RateLimiter
 from giantkiller.serve.logs import log, where
@@ -31,7 +32,8 @@ class Service:
 
     Other rooms that live in the process find here the settings, the store, the keys and the model. Before
     the start they add to `feedback_listeners` what shall happen in the transaction that keeps feedback, and
-    to `background` what shall run as long as the service does (in each process; cancelled at the end).
+    to `background` what shall run as long as the service does (in each process; cancelled at the end). The
+    desk sets `intake`, through which hooks hand it comments.
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class Service:
     drift: Drift
     feedback_listeners: list[Listener] = field(default_factory=list)
     background: list[Callable[[], Coroutine[None, None, None]]] = field(default_factory=list)
+    intake: Intake | None = None
     streams: int = 0
     started: bool = False
     _batcher: Batcher | None = None

@@ -9,8 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from giantkiller.errors import UserError
+from giantkiller.serve.hooks.signatures import key_of
 
 PREFIX = "GIANTKILLER_"
+SECRET = ("database", "coral_secrets", "webhook_secrets")
+"""Settings that are never printed as they are."""
 
 
 def default_state() -> Path:
@@ -31,6 +34,24 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < LEAST_SECRET:
+        raise ValueError(f"a secret has at least {LEAST_SECRET} characters")
+    return value
+
+
+def _webhook_secrets(values: list[SecretStr]) -> list[SecretStr]:
+    for value in values:
+        key_of(value.get_secret_value())
+    return values
+
+
+LEAST_SECRET = 16
+"""Characters of a secret that somebody else has made."""
+
+Secrets = Annotated[
+    list[Annotated[SecretStr, AfterValidator(_long_enough)]], NoDecode, BeforeValidator(_listed)
+]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
@@ -66,6 +87,18 @@ class Settings(BaseSettings):
     )
     public_metrics: bool = Field(
         False, description="Give /metrics to anybody; else to loopback or an admin's key."
+    )
+
+    coral_secrets: Secrets = Field(
+        default_factory=list,
+        description="Signing secrets of Coral's external moderation phases, by commas; none: it is off.",
+    )
+    webhook_secrets: Annotated[Secrets, AfterValidator(_webhook_secrets)] = Field(
+        default_factory=list,
+        description="Secrets (whsec_...) of the signed webhook for comments, by commas; none: it is off.",
+    )
+    webhook_window: float = Field(
+        300, ge=1, le=3600, description="Seconds after which a signed message no longer counts."
     )
 
     rate: float | None = Field(
@@ -170,7 +203,7 @@ def read_settings(flags: dict[str, Any], config: Path | None = None) -> Settings
             raise UserError(
                 f"{config}: {field!r} is no setting; `giantkiller serve --help` names all"
             ) from None
-        given = "" if field == "database" else f" {first['input']!r}"[:100]
+        given = "" if field in SECRET else f" {first['input']!r}"[:100]
         raise UserError(f"{source}{given}: {what}") from None
 
 
