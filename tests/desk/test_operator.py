@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import json
 import threading
 from datetime import date
@@ -16,7 +17,7 @@ from giantkiller.cli.desk import command
 from giantkiller.desk import appeals, dsa, events, items, moving, policies, retention
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
-from giantkiller.desk.labels import labelled
+from giantkiller.desk.labels import labelled, suggested, write_labelled
 from giantkiller.desk.tables import items as item_table
 from giantkiller.desk.tables import messages, versions
 from giantkiller.errors import UserError
@@ -79,6 +80,32 @@ def test_training_reads_the_labels(used, tmp_path):
     assert sorted(read.texts) == ["bad", "fine", "ironic"]
     assert set(read.kinds) == {"decision"}
     assert read.targets[read.texts.index("bad"), ATTRIBUTES.index("insult")] == 1
+
+
+def test_what_coral_suggested_is_a_label_too(used):
+    from giantkiller.serve.feedback import Feedback, keep_feedback
+
+    def coral(comment, value, community="Coral:https://news.example"):
+        return Feedback(
+            f"text {comment}", {"toxicity": value, "SPAM": 1}, community=community,
+            client_token=comment and f"comment:{comment}",
+        )  # fmt: skip
+
+    given = [coral("1", 1.0), coral("2", 0.0), coral("1", 0.0), coral("1", 1.0, "other"), coral(None, 1.0)]
+    with used.write() as connection:
+        for feedback in [*given, coral(None, 0.5)]:
+            keep_feedback(connection, feedback, [])
+    out = io.StringIO()
+    with used.store.read() as connection:
+        found = list(suggested(connection))
+        assert len(list(suggested(connection, community="other"))) == 1
+        assert write_labelled(connection, out, now=used.now, suggestions=True) == 3 + 5
+        assert write_labelled(connection, io.StringIO(), now=used.now) == 3
+    assert [(row["text"], row["toxicity"], row["insult"]) for row in found] == [
+        ("text 2", 0.0, None), ("text 1", 0.0, None), ("text 1", 1.0, None), ("text None", 1.0, None),
+        ("text None", 0.5, None),
+    ]  # fmt: skip
+    assert json.loads(out.getvalue().splitlines()[-1])["label_kind"] == "suggestion"
 
 
 def test_everything_moves_between_databases(used, tmp_path, request):

@@ -4,8 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import re
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from servers import error_of, running
@@ -348,3 +353,14 @@ def test_no_text_of_a_hook_reaches_the_log(hooked, capsys):
     ask_matrix(hooked, event_of("idiot unmistakable"))
     send(hooked, {"comments": [{"text": "idiot unmistakable"}]})
     assert "unmistakable" not in capsys.readouterr().err
+
+
+def test_the_lines_of_the_guide_work(hooked):
+    guide = Path(__file__).parents[2] / "docs" / "guides" / "hooks.md"
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```", guide.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    program = program.replace("http://127.0.0.1:8080", hooked.url).replace("You are an idiot", TOXIC)
+    environment = os.environ | {"GIANTKILLER_WEBHOOK_SECRETS": STANDARD}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("hidden\n", "")

@@ -171,8 +171,15 @@ def import_(path: Path, state: Path | None, config: Path | None) -> None:
 @command.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file.  [default: standard output]")
 @click.option("--community", help="Of this community only.")
+@click.option(
+    "--suggestions",
+    is_flag=True,
+    help="Then also what clients suggested (comments:suggestscore), such as Coral its moderators' decisions.",
+)
 @_with_state
-def labels(output: Path | None, community: str | None, state: Path | None, config: Path | None) -> None:
+def labels(
+    output: Path | None, community: str | None, suggestions: bool, state: Path | None, config: Path | None
+) -> None:
     """Export decisions as labelled comments (JSON Lines), as training reads them.
 
     Example: giantkiller desk labels -o decisions.jsonl
@@ -185,10 +192,14 @@ def labels(output: Path | None, community: str | None, state: Path | None, confi
 
         with store.read() as connection:
             if output is None:
-                write_labelled(connection, sys.stdout, now=utc_now(), community=community)
+                write_labelled(
+                    connection, sys.stdout, now=utc_now(), community=community, suggestions=suggestions
+                )
                 return
             with replace_file(output) as temporary, temporary.open("w", encoding="utf-8") as file:
-                count = write_labelled(connection, file, now=utc_now(), community=community)
+                count = write_labelled(
+                    connection, file, now=utc_now(), community=community, suggestions=suggestions
+                )
     click.echo(f"{output}: {count:,} comments", err=True)
 
 

@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk.rules import read_rulebook
 from giantkiller.desk.tables import decisions, items, versions
+from giantkiller.serve.feedback import feedback_table
 
 KIND = "decision"
-"""The `label_kind` of every row."""
+"""The `label_kind` of a decision made here."""
+
+SUGGESTION = "suggestion"
+"""The `label_kind` of what a client suggested, such as Coral of its moderators' decisions."""
 
 _PAGE = 2000
 
@@ -41,8 +46,45 @@ def labelled(
         last = page[-1].number
 
 
+def suggested(connection: Connection, *, community: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a row for each comment whose scores a client suggested (`comments:suggestscore`), oldest first.
+
+    Of suggestions for one comment of one community, by the client's token, the last one counts.
+
+    Args:
+        connection: With one consistent view.
+        community: As the client named it; of this one only.
+    """
+    table = feedback_table
+    last_ones = select(func.max(table.c.number)).group_by(
+        table.c.source, table.c.community, table.c.client_token
+    )
+    counts = or_(table.c.client_token.is_(None), table.c.number.in_(last_ones))
+    query = select(table).where(counts).order_by(table.c.number).limit(_PAGE)
+    if community is not None:
+        query = query.where(table.c.community == community)
+    last = 0
+    while page := connection.execute(query.where(table.c.number > last)).all():
+        for row in page:
+            yield {
+                "text": row.text,
+                **{attribute: row.scores.get(attribute) for attribute in ATTRIBUTES},
+                "label_kind": SUGGESTION,
+                "community": row.community,
+                "source": row.source,
+                "decided": row.received.isoformat(),
+                "client_token": row.client_token,
+            }
+        last = page[-1].number
+
+
 def write_labelled(
-    connection: Connection, file: TextIO, *, now: datetime, community: str | None = None
+    connection: Connection,
+    file: TextIO,
+    *,
+    now: datetime,
+    community: str | None = None,
+    suggestions: bool = False,
 ) -> int:
     """Write the rows as JSON Lines; return how many.
 
@@ -51,9 +93,12 @@ def write_labelled(
         file: An open text file.
         now: The moment.
         community: Of this one only.
+        suggestions: Then also what clients suggested.
     """
     count = 0
-    for row in labelled(connection, now=now, community=community):
+    rows = labelled(connection, now=now, community=community)
+    more = suggested(connection, community=community) if suggestions else ()
+    for row in chain(rows, more):
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
         count += 1
     return count
