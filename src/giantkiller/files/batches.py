@@ -184,7 +184,7 @@ def _lengths(column: Any) -> NDArray[np.int64]:
     sizes = lengths(values)
     if not len(sizes):
         return np.zeros(len(column), np.int64)  # nothing but nulls
-    indices = numbers(column.indices, column.indices.type.to_pandas_dtype())
+    indices = numbers(column.indices, np.dtype(str(column.indices.type)))
     return np.where(is_valid(column.indices), sizes[np.clip(indices, 0, len(sizes) - 1)], 0)
 
 
