@@ -37,7 +37,7 @@ from giantkiller.desk.config import read_settings
 from giantkiller.desk.decisions import Choice, decide
 from giantkiller.desk.staff import list_staff
 from giantkiller.store import open_store, utc_now
-store = open_store(Path(sys.argv[1]))
+store = open_store(Path(sys.argv[1]), sys.argv[2] or None)
 with store.read() as connection:
     person = list_staff(connection)[0]
 while True:
@@ -52,8 +52,10 @@ while True:
 """
 
 
-def start(state, model, log):
+def start(state, url, model, log):
     environment = os.environ | {"PYTHONPATH": str(Path(giantkiller.__file__).parents[1])}
+    if url:
+        environment["GIANTKILLER_DATABASE"] = url
     program = [
         sys.executable,
         "-m",
@@ -69,7 +71,7 @@ def start(state, model, log):
     server = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     address = server.stdout.readline().split(" on ")[1].split(",")[0]
     decider = subprocess.Popen(
-        [sys.executable, "-c", DECIDER, str(state)],
+        [sys.executable, "-c", DECIDER, str(state), url or ""],
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -78,9 +80,11 @@ def start(state, model, log):
     return server, decider, address
 
 
-def test_what_was_acknowledged_survives_kills(tiny_bundle, tmp_path):
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_what_was_acknowledged_survives_kills(database, tiny_bundle, tmp_path, request):
+    url = request.getfixturevalue("empty_postgresql") if database == "postgresql" else None
     state, receiver, chance = tmp_path / "state", Receiver(), random.Random(1)
-    store = open_store(state)
+    store = open_store(state, url)
     with store.write() as connection:
         key = create_key(connection, "test", ("submit",))
         staff.add_staff(connection, "one", "no hash", "moderator", now=utc_now())
@@ -90,7 +94,7 @@ def test_what_was_acknowledged_survives_kills(tiny_bundle, tmp_path):
     kept, decided = set(), set()
     with (tmp_path / "log").open("w") as log:
         for turn in range(KILLS):
-            server, decider, address = start(state, tiny_bundle, log)
+            server, decider, address = start(state, url, tiny_bundle, log)
             stop = threading.Event()
 
             def submit(thread, turn=turn, address=address, stop=stop):
@@ -126,12 +130,12 @@ def test_what_was_acknowledged_survives_kills(tiny_bundle, tmp_path):
                 thread.join()
             server.stdout.close()
             decider.stdout.close()
-        server, decider, address = start(state, tiny_bundle, log)
+        server, decider, address = start(state, url, tiny_bundle, log)
         decider.kill()
         decider.wait()
         decider.stdout.close()
         try:
-            store = open_store(state)
+            store = open_store(state, url)
             with store.read() as connection:
                 stored = set(connection.execute(select(items.c.external)).scalars())
                 made = set(connection.execute(select(decisions.c.id)).scalars())
