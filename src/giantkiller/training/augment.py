@@ -37,7 +37,8 @@ def mentioning_copies(corpus: Corpus, share: float, seed: int) -> Corpus:
     """Copy some texts with a neutral sentence about an identity before or behind them, labels kept.
 
     Where groups are mentioned mostly by those who attack them, raters' labels and a teacher's alike tie the
-    mention to toxicity; that it adds nothing is what these copies say.
+    mention to toxicity; that it adds nothing is what these copies say. A teacher's states would be those of
+    the added sentence, too, so the copies have none.
 
     Args:
         corpus: n texts.
@@ -51,11 +52,13 @@ def mentioning_copies(corpus: Corpus, share: float, seed: int) -> Corpus:
         f"{added} {corpus.texts[row]}" if first else f"{corpus.texts[row]} {added}"
         for row, added, first in pairs
     ]
-    return _copies(corpus, rows, [clean_text(text) for text in texts])
+    copies = _copies(corpus, rows, [clean_text(text) for text in texts])
+    copies.states = None
+    return copies
 
 
 def disguised_copies(corpus: Corpus, share: float, seed: int, known: Set[str]) -> Corpus:
-    """Copy some texts with words misspelt or disguised, labels kept.
+    """Copy some texts with words misspelt or disguised, labels and states kept.
 
     People write so to get past a filter, and readers understand them all the same. Each copy gets one of
     `giantkiller.data.augment.attacks.ATTACKS`, drawn evenly. Copies that cleaning turns back into a known

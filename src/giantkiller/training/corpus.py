@@ -16,7 +16,7 @@ from giantkiller.data.labelled import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
 from giantkiller.errors import UserError
 from giantkiller.training.recipe import DataSettings, Recipe, SourceSettings
-from giantkiller.training.soft_labels import logits_of
+from giantkiller.training.soft_labels import logits_of, states_of
 
 
 @dataclass
@@ -41,6 +41,8 @@ class Corpus:
     """(n,) int64, how often an epoch holds the row."""
     pairs: np.ndarray
     """(n,) int64, one number for rows that are twins; -1 for others."""
+    states: np.ndarray | None = None
+    """(n, k) float16, a teacher's states, NaN where there are none; None if no row has any."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -51,16 +53,23 @@ class Corpus:
         return Corpus([self.texts[i] for i in rows], **arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the columns beside the texts, by name."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "texts"}
+        """Return the columns beside the texts, by name; states only if there are any."""
+        columns = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "texts"}
+        return {name: values for name, values in columns.items() if values is not None}
 
 
-def make_corpus(texts: Sequence[str], targets: np.ndarray | None = None, **columns: Any) -> Corpus:
+def make_corpus(
+    texts: Sequence[str],
+    targets: np.ndarray | None = None,
+    states: np.ndarray | None = None,
+    **columns: Any,
+) -> Corpus:
     """Clean texts and put what is known about them beside.
 
     Args:
         texts: n comments as they were written.
         targets: (n, 7) fractions of raters; None if nobody was asked.
+        states: (n, k) states of a teacher; None if there are none.
         columns: Other columns of a `Corpus`, an array or one value for all rows.
 
     Returns:
@@ -83,7 +92,7 @@ def make_corpus(texts: Sequence[str], targets: np.ndarray | None = None, **colum
     }
     for name, values in columns.items():
         neutral[name] = np.broadcast_to(np.asarray(values, neutral[name].dtype), neutral[name].shape).copy()
-    return Corpus(cleaned, keys, **neutral)
+    return Corpus(cleaned, keys, **neutral, states=None if states is None else states.astype(np.float16))
 
 
 def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
@@ -106,9 +115,18 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
         return _published(recipe, folder)
     rng = np.random.default_rng(recipe.seed)
     parts: list[Corpus] = []
+    wide: tuple[str, int] | None = None  # the first source with states, and how many
     pairs = 0
     for source in data.sources:
         part = _read_source(source, recipe, folder, rng)
+        if part.states is not None:
+            here = str(source.file), part.states.shape[1]
+            wide = wide or here
+            if here[1] != wide[1]:
+                raise UserError(
+                    f"{here[0]} has {here[1]} states a row, {wide[0]} has {wide[1]}; "
+                    "take the states of one teacher in all sources"
+                )
         part.pairs[part.pairs >= 0] += pairs
         pairs = max(pairs, int(part.pairs.max(initial=-1)) + 1)
         parts.append(part)
@@ -141,7 +159,8 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
 
     Targets are averaged, weighted by the rows' weights, and so are soft labels by theirs; weights and soft
     shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often as
-    the one of its parts that repeats most, and belongs to the first of their pairs.
+    the one of its parts that repeats most, belongs to the first of their pairs, and has the first of their
+    states, for those of several teachers have no meaningful mean.
     """
     whole = join(parts)
     if not len(whole):
@@ -172,16 +191,31 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
     for row in np.flatnonzero(whole.pairs >= 0)[::-1]:  # the first one is written last
         pairs[group[row]] = whole.pairs[row]
     merged.pairs = pairs
+    if whole.states is not None and merged.states is not None:
+        known = np.flatnonzero(has_states(whole))
+        rows, first = np.unique(group[known], return_index=True)
+        merged.states[rows] = whole.states[known[first]]
     return merged
 
 
 def join(parts: Sequence[Corpus]) -> Corpus:
-    """Put corpora one after the other."""
+    """Put corpora one after the other; where one has states, the rows of those without have NaN."""
     if not parts:
         return make_corpus([])
+    width = next((part.states.shape[1] for part in parts if part.states is not None), None)
     columns = [part.arrays() for part in parts]
+    if width is not None:
+        for part, each in zip(parts, columns, strict=True):
+            each.setdefault("states", np.full((len(part), width), np.nan, np.float16))
     arrays = {name: np.concatenate([each[name] for each in columns]) for name in columns[0]}
     return Corpus([text for part in parts for text in part.texts], **arrays)
+
+
+def has_states(corpus: Corpus) -> np.ndarray:
+    """Tell which rows have states, (n,) bool."""
+    if corpus.states is None:
+        return np.zeros(len(corpus), bool)
+    return np.asarray(~np.isnan(corpus.states).any(axis=1))
 
 
 def repeated(corpus: Corpus) -> Corpus:
@@ -211,9 +245,12 @@ def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.r
     if source.file is None:
         part = _made_up(source, recipe.seed)
     else:
-        part = _from_labelled(read_labelled(find_source(folder, source.file)), data, source)
+        labelled = read_labelled(find_source(folder, source.file))
+        part = _from_labelled(labelled, data, source)
+        if recipe.loss.states:
+            part.states = states_of(labelled, source.file)
         needed = [ATTRIBUTES.index(attribute) for attribute in source.require]
-        useful = ~(np.isnan(part.targets).all(axis=1) & np.isnan(part.soft).all(axis=1))
+        useful = ~(np.isnan(part.targets).all(axis=1) & np.isnan(part.soft).all(axis=1)) | has_states(part)
         part = part.take(np.flatnonzero(useful & ~np.isnan(part.targets[:, needed]).any(axis=1)))
         part = without_held_out(part, data.holdout_fraction)
         if source.limit is not None and source.limit < len(part):
@@ -257,6 +294,10 @@ def _numbered(values: np.ndarray) -> np.ndarray:
 
 
 def _published(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
-    labelled = read_labelled(find_source(folder, recipe.data.files[0]))
+    file = recipe.data.files[0]
+    labelled = read_labelled(find_source(folder, file))
     train, validation, _ = published_splits(labelled, seed=recipe.seed)
-    return _from_labelled(train, recipe.data), _from_labelled(validation, recipe.data)
+    corpus = _from_labelled(train, recipe.data)
+    if recipe.loss.states:
+        corpus.states = states_of(train, file)
+    return corpus, _from_labelled(validation, recipe.data)

@@ -122,7 +122,7 @@ def plain_weights_frozen(model: torch.nn.Module) -> Iterator[None]:
 
 
 def errors_of(train: Examples, recipe: Recipe) -> Errors:
-    """Show the correlation rule the training batches, in one order, padding masked."""
+    """Show the correlation rule the training batches, in one order, padding masked; states are no error."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def batches() -> Iterator[Any]:

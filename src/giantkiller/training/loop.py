@@ -24,6 +24,7 @@ from giantkiller.models.inference import predict, use_bf16
 from giantkiller.training.batches import Examples, plan_batches
 from giantkiller.training.loss import batch_loss
 from giantkiller.training.recipe import LossSettings, OptimSettings
+from giantkiller.training.states import make_head, state_loss
 from giantkiller.training.validation import choose_by, validate
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ def fit(
         The best validation score; the model holds its weights.
 
     Raises:
-        UserError: If the phase's state belongs to another recipe, or the loss stops being a number.
+        UserError: If the phase's state belongs to another recipe, `loss.states` is set but no text has
+            states, or the loss stops being a number.
     """
     loop = _Loop(model, train, validation, optim, loss, phase)
     loop.resume()
@@ -97,7 +99,7 @@ def fit(
 
 
 class _Loop:
-    """A phase under way: model, optimizer, schedule and progress, which are saved together."""
+    """A phase under way: model, head, optimizer, schedule and progress, which are saved together."""
 
     def __init__(
         self,
@@ -119,7 +121,9 @@ class _Loop:
         warmup = optim.warmup_steps
         if warmup is None:
             warmup = round(self.steps * optim.warmup_fraction)
-        self.optimizer = make_optimizer(model, optim)
+        self.head = make_head(model, train.corpus, loss)
+        self.parameters = [*model.parameters(), *(self.head.parameters() if self.head else ())]
+        self.optimizer = make_optimizer(model, optim, self.head)
         self.schedule = get_linear_schedule_with_warmup(self.optimizer, min(warmup, self.steps), self.steps)
         self.state = phase.folder / "state.pt"
         self.progress = Progress()
@@ -170,13 +174,18 @@ class _Loop:
     def step(self, rows: np.ndarray) -> None:
         """Take one optimizer step on a batch."""
         ids, mask = self.train.tokens.batch(rows)
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        hidden = {"output_hidden_states": True} if self.head else {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits
-        value = batch_loss(logits.float(), self.train.corpus, rows, self.loss)
+            output = self.model(input_ids=ids, attention_mask=mask, **hidden)
+        value = batch_loss(output.logits.float(), self.train.corpus, rows, self.loss)
+        if self.head:
+            mapped = self.head(output.hidden_states[-1].float(), mask)
+            value = value + self.loss.states * state_loss(mapped, self.train.corpus, rows)
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
         if self.optim.clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.optim.clip)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.optim.clip)
         self.optimizer.step()
         self.schedule.step()
         progress = self.progress
@@ -237,6 +246,7 @@ class _Loop:
             "schedule": self.schedule.state_dict(),
             "rng": torch.get_rng_state(),
             "best_weights": self.best_weights,
+            "head": self.head.state_dict() if self.head else None,
             "progress": dataclasses.asdict(dataclasses.replace(self.progress, seconds=self.spent())),
         }
         with replace_file(self.state) as temporary:
@@ -257,6 +267,8 @@ class _Loop:
         self.schedule.load_state_dict(content["schedule"])
         torch.set_rng_state(content["rng"].cpu())
         self.best_weights = content["best_weights"]
+        if self.head:
+            self.head.load_state_dict(content["head"])
         self.progress = Progress(**content["progress"])
 
 
@@ -311,12 +323,17 @@ def interrupts_between_steps() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def make_optimizer(model: torch.nn.Module, optim: OptimSettings) -> torch.optim.AdamW:
-    """Make the optimizer; biases, layer norms and dendrite strengths are not pulled to zero."""
+def make_optimizer(
+    model: torch.nn.Module, optim: OptimSettings, head: torch.nn.Module | None = None
+) -> torch.optim.AdamW:
+    """Make the optimizer, of a head's weights, too.
+
+    Biases, layer norms and dendrite strengths are not pulled to zero.
+    """
     decayed: list[torch.nn.Parameter] = []
     plain: list[torch.nn.Parameter] = []
     strengths: list[torch.nn.Parameter] = []
-    for name, parameter in model.named_parameters():
+    for name, parameter in [*model.named_parameters(), *(head.named_parameters() if head else ())]:
         if parameter.requires_grad:
             if name.endswith("dendrite_strength"):
                 strengths.append(parameter)

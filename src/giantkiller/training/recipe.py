@@ -192,6 +192,10 @@ class LossSettings:
     which raters call some toxic and others not. Twins share a batch."""
     margin: Positive = 2.0
     """By how much the toxic twin's toxicity logit should lie above the other's."""
+    states: NonNegative = 0.0
+    """Weight of the squared error between a linear map of the student's mean-pooled last hidden states and a
+    teacher's states, which sources have in columns `state_0`, `state_1`, ... (`giantkiller.training.states`).
+    It grows with the square of the teacher's states. 0 does not read these columns."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from giantkiller.models.inference import predict, tokenize
 from giantkiller.models.loading import CONFIG
 from giantkiller.training.augment import augment
 from giantkiller.training.batches import Examples
-from giantkiller.training.corpus import Corpus, find_source, load_corpora
+from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora
 from giantkiller.training.growth import grow, prepare
 from giantkiller.training.loop import DivergedError, Phase, fit
 from giantkiller.training.recipe import Recipe
@@ -113,7 +113,9 @@ def _record(
         "recipe": dataclasses.asdict(recipe),
         "data": {name: _sha256(path) for name, path in _files(recipe, data).items()},
         "texts": len(train_set.corpus),
-        "soft_labelled": int((~np.isnan(train_set.corpus.soft).all(axis=1)).sum()),
+        "soft_labelled": int(
+            (~np.isnan(train_set.corpus.soft).all(axis=1) | has_states(train_set.corpus)).sum()
+        ),
         "tokens": len(train_set.tokens.ids),
         "validation": validate(predict(model, validation.tokens), validation.corpus.targets),
         "parameters": _size(model),

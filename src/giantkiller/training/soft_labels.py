@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,39 @@ def logits_of(labelled: Labelled) -> np.ndarray:
                 raise UserError(f"the column {name!r} holds words, not logits")
             logits[:, i] = values
     return logits
+
+
+def states_of(labelled: Labelled, file: str) -> np.ndarray | None:
+    """Return a teacher's states, the columns `state_0` ... `state_{k-1}` of a file.
+
+    Args:
+        labelled: The file's n rows.
+        file: What messages call it.
+
+    Returns:
+        (n, k) float16; a row that lacks any of them is NaN altogether. None if the file has no such columns.
+
+    Raises:
+        UserError: If a column is missing in between, or a value is no number or too large for float16.
+    """
+    names = [name for name in labelled.extra if re.fullmatch(r"state_\d+", name)]
+    if not names:
+        return None
+    states = np.empty((len(labelled), len(names)), np.float16)
+    for i in range(len(names)):
+        name = f"state_{i}"
+        if name not in names:
+            raise UserError(
+                f"{file} has {len(names)} columns of states, but no {name!r}; count them from 0 on"
+            )
+        values = labelled.extra[name]
+        if values.dtype == object:
+            raise UserError(f"{file}: the column {name!r} holds words, not states")
+        if (np.abs(values) > np.finfo(np.float16).max).any():
+            raise UserError(f"{file}: the column {name!r} holds a value beyond 65504; scale the states down")
+        states[:, i] = values
+    states[np.isnan(states).any(axis=1)] = np.nan
+    return states
 
 
 def read_soft_labels(path: str | Path) -> tuple[list[str], np.ndarray]:
