@@ -13,11 +13,11 @@ from giantkiller.bundle import (
     MODEL,
     TOKENIZER,
     Bundle,
-    Calibration,
     find_bundle,
     read_bundle,
     write_bundle,
 )
+from giantkiller.calibration import Calibration
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy
 
@@ -243,7 +243,7 @@ def test_names_of_models(tmp_path, copy, monkeypatch):
         find_bundle(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no model at"):
         find_bundle("~nobody-of-that-name/bundle/x")
-    monkeypatch.setattr("giantkiller.bundle.DEFAULT", tmp_path)
+    monkeypatch.setattr("giantkiller.bundle.finding.DEFAULT", tmp_path)
     for name in (None, "default"):
         with pytest.raises(UserError, match="no model inside"):
             find_bundle(name)

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import MODEL, TOKENIZER, Calibration
+from giantkiller.bundle import MODEL, TOKENIZER
+from giantkiller.calibration import Calibration
 from giantkiller.cleaning import MAX_CHARS
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy

@@ -31,6 +31,7 @@ HOUSE = {
     "screener": "attributes batching bundle calibration encoding errors explain policy runtime",
 }
 house = " ".join(HOUSE)
+LOADING = f"{house} loading"
 WORKSHOP = {
     "dendrites": "",  # a library of its own
     "models": f"{house} dendrites",
@@ -40,14 +41,15 @@ WORKSHOP = {
     "export": f"{house} data dendrites evaluation models",
 }
 OTHERS = {
+    "loading": f"{house} models",  # and torch with it, but only for a checkpoint
     "files": house,
-    "frames": house,
-    "speed": f"{house} files",
+    "frames": LOADING,
+    "speed": f"{LOADING} files",
     "store": house,
-    "serve": f"{house} store",
+    "serve": f"{LOADING} store",
     "desk": f"{house} serve store",
-    "cli": f"{house} {' '.join(WORKSHOP)} desk files serve speed store",
-    "__init__": house,
+    "cli": f"{LOADING} {' '.join(WORKSHOP)} desk files serve speed store",
+    "__init__": LOADING,
     "__main__": "cli",
 }
 ALLOWED = {room: set(rooms.split()) for room, rooms in (HOUSE | WORKSHOP | OTHERS).items()}

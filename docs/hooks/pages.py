@@ -29,7 +29,7 @@ MIRRORED = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
-HOUSE = ("bundle", "calibration", "encoding", "cleaning", "batching", "atomic", "speed")
+HOUSE = ("bundle", "calibration", "encoding", "cleaning", "batching", "atomic", "loading", "speed")
 """Modules of the house below the public names, which have a page of their own."""
 ROOMS = (
     "files",

@@ -9,11 +9,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["ACTIONS", "ATTRIBUTES", "Policy", "Screener", "UserError", "Verdict", "__version__"]
+__all__ = [
+    "ACTIONS",
+    "ATTRIBUTES",
+    "Policy",
+    "Screener",
+    "UserError",
+    "Verdict",
+    "__version__",
+    "load_screener",
+]
 
 if TYPE_CHECKING:
     from giantkiller.attributes import ATTRIBUTES
     from giantkiller.errors import UserError
+    from giantkiller.loading import load_screener
     from giantkiller.policy import ACTIONS, Policy, Verdict
     from giantkiller.screener import Screener
 
@@ -25,6 +35,7 @@ _MODULES = {
     "Screener": "screener",
     "UserError": "errors",
     "Verdict": "policy",
+    "load_screener": "loading",
 }
 
 

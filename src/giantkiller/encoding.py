@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from giantkiller.cleaning import MAX_CHARS, SPACED, clean_text
+from giantkiller.cleaning import MAX_CHARS, SPACED, Cleaned, clean, clean_text
 from giantkiller.errors import UserError
 
 ID = np.dtype(np.int32)
@@ -25,6 +25,7 @@ ID = np.dtype(np.int32)
 _REMEMBERED = 65_536  # words, and as many blank-separated chunks: some 10 MB each
 _LONGEST = 40  # characters of what is remembered
 _ASCII_WORDS = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _YIELD_EVERY = 16
 
 
@@ -50,12 +51,13 @@ class Encoder:
         tokenizer: A tokenizer, or a tokenizer.json. BERT's WordPiece tokenizers are read word by word, any
             other reads whole texts; a tokenizer given is not changed.
         max_length: Tokens that a text may have, special ones included.
+        cleans: Whether texts are cleaned first, as our models expect; those of others read what people wrote.
 
     Raises:
         UserError: The file is no tokenizer, or one that can't encode every text.
     """
 
-    def __init__(self, tokenizer: Tokenizer | str | Path, max_length: int) -> None:
+    def __init__(self, tokenizer: Tokenizer | str | Path, max_length: int, *, cleans: bool = True) -> None:
         name = "the tokenizer" if isinstance(tokenizer, Tokenizer) else str(tokenizer)
         try:
             if isinstance(tokenizer, Tokenizer):
@@ -86,13 +88,23 @@ class Encoder:
         self._chunks = _Memory(self._chunk_ids)
         self._untouched = _Memory(self._untouched_ids)
         self._by_words = _is_word_by_word(tokenizer)
+        self._cleans = cleans
+
+    def clean(self, text: str) -> Cleaned:
+        """Return what is read of a text, with the way back to the original."""
+        if self._cleans:
+            return clean(text)
+        text = _as_written(text)
+        return Cleaned(text, range(len(text)))
 
     def encode(self, texts: Iterable[str]) -> list[bytes]:
         """Clean texts and return a row of ids for each: packed `ID` integers, special tokens included."""
-        return self._rows(texts, self._clean_ids)
+        return self._rows(
+            texts, self._clean_ids if self._cleans else lambda text: self.ids(_as_written(text))
+        )
 
     def encode_cleaned(self, texts: Iterable[str]) -> list[bytes]:
-        """Return what `encode` returns, for texts that went through `clean_text` before."""
+        """Return what `encode` returns, for texts that went through `clean` or `clean_text` before."""
         return self._rows(texts, self.ids)
 
     def ids(self, text: str) -> bytes:
@@ -157,6 +169,11 @@ class Encoder:
         if clean_text(chunk) != chunk:
             raise _NeedsCleaningError
         return self._chunk_ids(chunk)
+
+
+def _as_written(text: str) -> str:
+    """Return a text as far as it is read, without the lone surrogates that no tokenizer takes."""
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_CHARS])
 
 
 class _NeedsCleaningError(Exception):

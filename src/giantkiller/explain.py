@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.cleaning import clean
 from giantkiller.encoding import length
 from giantkiller.errors import UserError
 
@@ -49,8 +48,8 @@ def explain(screener: "Screener", text: str, attribute: str = "toxicity") -> lis
         raise UserError(f"{attribute!r} is none of the attributes {', '.join(ATTRIBUTES)}")
     if not isinstance(text, str):
         raise UserError(f"the text to explain is of type {type(text).__name__}, not a string")
-    cleaned = clean(text)
     encoder = screener.encoder
+    cleaned = encoder.clean(text)
     words = []
     end = room = 0
     for match in _WORD.finditer(cleaned.text):

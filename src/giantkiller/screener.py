@@ -4,7 +4,8 @@ import itertools
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -30,6 +31,9 @@ WINDOW = 4096
 
 BATCH_TOKENS = 1024
 """Tokens run together: what fits the cache of one core beats larger batches."""
+
+Logits = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Ids of texts of one length (n, tokens) to logits (n, 7)."""
 
 _FIRST_WINDOW = 512  # the model starts while most texts still wait for the tokenizer
 
@@ -69,25 +73,36 @@ class Screener:
         for name, value in (("threads", threads), ("batch_tokens", batch_tokens), ("window", window)):
             if value is not None and value < 1:
                 raise UserError(f"`{name}` is {value}; it must be at least 1")
-        self.bundle: Bundle = read_bundle(model)
+        self.bundle, self.encoder, self._logits = self._open(model)
         self.policy: Policy = (
             policy if isinstance(policy, Policy) else self.bundle.choose_policy(policy or DEFAULT_NAME)
         )
         self.threads = threads or available_cores()
         self.batch_tokens = batch_tokens
         self.window = window
-        self.encoder = Encoder(self.bundle.tokenizer, self.bundle.max_length)
-        self._session = load_session(self.bundle.model)
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
         self._slopes, self._intercepts = coefficients(self.bundle.calibration)
         # The longest row of the highest id: what the position table and the embeddings must reach.
         self.run([pack([self.encoder.size - 1] * self.bundle.max_length)])
 
+    def _open(self, model: str | Path | None) -> tuple[Bundle, Encoder, Logits]:
+        """Return what is known of a model, its encoder and its function from ids to logits."""
+        bundle = read_bundle(model)
+        encoder = Encoder(bundle.tokenizer, bundle.max_length)
+        return bundle, encoder, partial(_run_session, load_session(bundle.model))
+
     def __reduce__(self) -> Any:
-        return _restore, (self.bundle.folder, self.threads, self.policy, self.batch_tokens, self.window)
+        return _restore, (
+            type(self),
+            self.bundle.folder,
+            self.threads,
+            self.policy,
+            self.batch_tokens,
+            self.window,
+        )
 
     def __repr__(self) -> str:
-        return f"Screener({str(self.bundle.folder)!r}, threads={self.threads})"
+        return f"{type(self).__name__}({str(self.bundle.folder)!r}, threads={self.threads})"
 
     def scores(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Score texts.
@@ -193,18 +208,17 @@ class Screener:
             UserError: The model can't run them, or returns something else.
         """
         ids = np.frombuffer(b"".join(rows), ID).reshape(len(rows), -1).astype(np.int64)
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         try:
-            logits: NDArray[np.float32] = self._session.run(["logits"], feeds)[0]
+            logits = self._logits(ids)
         except Exception as error:  # onnxruntime's errors share no base class
             raise UserError(
-                f"{self.bundle.model} can't run {ids.shape[1]} tokens of this tokenizer: it is broken, or "
-                f"max_length or the tokenizer are another model's ({type(error).__name__})"
+                f"the model in {self.bundle.folder} can't run {ids.shape[1]} tokens of this tokenizer: it is "
+                f"broken, or max_length or the tokenizer are another model's ({type(error).__name__})"
             ) from error
         if logits.shape != (len(rows), len(ATTRIBUTES)) or logits.dtype != np.float32:
             raise UserError(
-                f"{self.bundle.model} returns {logits.dtype} of shape {logits.shape} for {len(rows)} texts, "
-                f"not seven float32 logits for each"
+                f"the model in {self.bundle.folder} returns {logits.dtype} of shape {logits.shape} for "
+                f"{len(rows)} texts, not seven float32 logits for each"
             )
         return logits
 
@@ -234,7 +248,7 @@ class _Window:
             self.cancel()
             raise
         if not np.isfinite(self.logits).all():
-            raise UserError("the model gave a score that is no number; the bundle's model.onnx is broken")
+            raise UserError("the model gave a score that is no number; its weights are broken")
         return self.logits[self.index]
 
     def cancel(self) -> None:
@@ -304,6 +318,13 @@ def load_session(path: Path) -> Any:
     return session
 
 
+def _run_session(session: Any, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    logits: NDArray[np.float32] = session.run(
+        ["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    )[0]
+    return logits
+
+
 # The key that an ONNX tensor outside the file must have: field 1, a string of 8 bytes. Protobuf takes both
 # numbers in longer forms, too.
 _LOCATION = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
@@ -318,5 +339,7 @@ def _has_external_data(graph: bytes) -> bool:
     return False
 
 
-def _restore(folder: Path, threads: int, policy: Policy, batch_tokens: int, window: int) -> Screener:
-    return Screener(folder, threads=threads, policy=policy, batch_tokens=batch_tokens, window=window)
+def _restore(
+    kind: type[Screener], folder: Path, threads: int, policy: Policy, batch_tokens: int, window: int
+) -> Screener:
+    return kind(folder, threads=threads, policy=policy, batch_tokens=batch_tokens, window=window)

@@ -1,4 +1,4 @@
-"""How fast bundles are on this machine: text in, seven scores out."""
+"""How fast models are on this machine: text in, seven scores out."""
 
 import random
 import statistics
@@ -14,6 +14,7 @@ from giantkiller.batching import plan
 from giantkiller.cleaning import clean_text
 from giantkiller.encoding import length
 from giantkiller.errors import UserError
+from giantkiller.loading import load_screener
 from giantkiller.screener import Screener
 
 # Sentences of ours; shuffled together they have the lengths of real comments (median 35 tokens).
@@ -43,7 +44,7 @@ _SENTENCES = (
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of one bundle.
+    """What was measured of one model.
 
     Attributes:
         model: As it was named.
@@ -85,16 +86,16 @@ class Speed:
 def measure(
     models: Sequence[str], texts: list[str], *, threads: int | None = None, rounds: int = 5
 ) -> list[Speed]:
-    """Time bundles in turn, so that their ratios hold on a busy machine.
+    """Time models in turn, so that their ratios hold on a busy machine.
 
     Args:
-        models: As for `Screener`.
+        models: As for `load_screener`.
         texts: Comments, at least 100; repeated ones count once.
         threads: Cores to use; all if None.
-        rounds: How often each bundle scores all comments.
+        rounds: How often each model scores all comments.
     """
     before = _resident()
-    screeners = [Screener(model, threads=threads) for model in models]
+    screeners = [load_screener(model, threads=threads) for model in models]
     for screener in screeners:
         screener.scores(texts[:512])
     seconds: list[list[float]] = [[] for _ in screeners]

@@ -1,9 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from bundles import tokenizer
 from checkpoints import write_checkpoint
 
+from giantkiller.bundle import DEFAULT
 from giantkiller.cleaning import clean_text
 from giantkiller.encoding import ID, Encoder
 from giantkiller.errors import UserError
@@ -25,7 +28,7 @@ def test_sources_that_are_not_there_are_refused(tmp_path):
         resolve("package:no_such_package/model")
     with pytest.raises(UserError, match="no folder 'nowhere'"):
         resolve("package:giantkiller/nowhere")
-    with pytest.raises(UserError, match="there is no checkpoint at"):
+    with pytest.raises(UserError, match="there is no model at"):
         load_teacher(str(tmp_path / "nothing"))
 
 
@@ -49,7 +52,7 @@ def test_a_checkpoint_and_its_teacher_read_what_the_bundle_reads(checkpoint):
 
 def test_what_a_folder_holds_decides(checkpoint, tiny_bundle, tmp_path):
     assert resolve(str(checkpoint)) == str(checkpoint)
-    with pytest.raises(UserError, match="is a bundle"):
+    with pytest.raises(UserError, match="was not built by this package"):
         resolve(str(tiny_bundle))
     with pytest.raises(UserError, match=r"neither a bundle .* nor a checkpoint"):
         resolve(str(tmp_path))
@@ -57,6 +60,11 @@ def test_what_a_folder_holds_decides(checkpoint, tiny_bundle, tmp_path):
 
 def test_the_shipped_checkpoint_can_be_named():
     assert load_checkpoint("default").labels[0] == "toxicity"
+
+
+def test_a_bundle_is_its_checkpoint_rebuilt(tmp_path):
+    folder = shutil.copytree(DEFAULT, tmp_path / "bundle")
+    assert load_checkpoint(str(folder)).labels[0] == "toxicity"
 
 
 def test_the_shipped_tokenizer_is_bert_uncased():

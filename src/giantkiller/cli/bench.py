@@ -41,10 +41,10 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Measure the speed of bundles on this machine: text in, seven scores out.
+    """Measure the speed of models on this machine: text in, seven scores out.
 
-    MODEL is `default` (the shipped bundle), a bundle folder or a hub id; several take turns, so that their
-    ratios hold on a busy machine. Repeated comments count once.
+    MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a hub id of either; several take
+    turns, so that their ratios hold on a busy machine. Repeated comments count once.
     """
     from giantkiller.runtime import onnxruntime
     from giantkiller.speed import made_up, measure, read_comments
@@ -77,7 +77,7 @@ def _table(speeds: list["Speed"]) -> str:
         "batching_us": "batching, us a comment",
         "model_us": "model on one core, us",
         "resident_mb": "resident memory, MB",
-        "bundle_bytes": "bundle, bytes",
+        "bundle_bytes": "on disk, bytes",
     }
     names = [fit(Path(speed.model).name, 22) for speed in speeds]
     rows = [[label, *(f"{getattr(speed, key):,}" for speed in speeds)] for key, label in labels.items()]

@@ -84,9 +84,9 @@ def submit(
     texts = read_texts(path, text_column=text_column)
     with _open(state, config) as (store, settings):
         from giantkiller.desk.intake import submit_texts
-        from giantkiller.screener import Screener
+        from giantkiller.loading import load_screener
 
-        screener = Screener(None if settings.model == "default" else settings.model)
+        screener = load_screener(settings.model)
         counts = submit_texts(store, screener, texts, community, path.name)
     click.echo(json.dumps(counts))
 

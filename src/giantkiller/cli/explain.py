@@ -26,9 +26,9 @@ from giantkiller.cli.terminal import fit, printable
 @json_option("One JSON object.")
 def command(text: str, attribute: str, model: str, as_json: bool) -> None:
     """Show which words of TEXT carried a score: what it would be without each of them."""
-    from giantkiller.screener import Screener
+    from giantkiller.loading import load_screener
 
-    screener = Screener(model)
+    screener = load_screener(model)
     spans = screener.explain(text, attribute)
     score = screener.predict(text)[attribute]
     if as_json:

@@ -118,7 +118,8 @@ def command(
 ) -> None:
     """Turn a checkpoint (a Hugging Face folder that training wrote) into a bundle.
 
-    MODEL is a checkpoint folder or a hub id; for the format web, a bundle or default.
+    MODEL is a checkpoint folder or its hub id; a bundle's checkpoint is rebuilt first. For the format web it
+    is a bundle.
 
     Example: giantkiller export runs/release -o my-bundle --calibration-data validation.csv
 

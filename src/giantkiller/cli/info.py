@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 @click.argument("model", default="default", metavar="[MODEL]")
 @json_option("The whole manifest, with the digest, as JSON.")
 def command(model: str, as_json: bool) -> None:
-    """Show what is in a bundle, and verify its files.
+    """Show what is in a model, and verify a bundle's files.
 
-    MODEL is `default` (the shipped model), a bundle folder or a hub id. The digest is a SHA-256 over all of
-    it: two bundles with one digest are the same.
+    MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a hub id of either. The digest is
+    a SHA-256 over all of it: two models with one digest are the same.
     """
-    from giantkiller.bundle import DEFAULT_NAME, read_bundle
+    from giantkiller.bundle import DEFAULT_NAME
+    from giantkiller.loading import describe
 
-    bundle = read_bundle(model)
+    bundle = describe(model)
     if as_json:
         about = {"folder": str(bundle.folder), "digest": bundle.digest, "bytes": bundle.bytes}
         click.echo(json.dumps({**about, **bundle.to_dict()}, indent=2))
@@ -58,6 +59,8 @@ def _facts(bundle: "Bundle") -> list[list[str]]:
         if key in bundle.provenance:
             value = bundle.provenance[key]
             facts[key.replace("_", " ")] = f"{value:,}" if isinstance(value, int) else value
+    if isinstance(bundle.provenance.get("labels"), list):
+        facts["labels"] = ", ".join(bundle.provenance["labels"])
     if isinstance(bundle.provenance.get("dendrites"), dict):
         facts["dendrites"] = f"on {len(bundle.provenance['dendrites'])} layers"
     return [[name, str(value)] for name, value in facts.items()]

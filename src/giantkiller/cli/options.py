@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-MODEL = "default (the shipped model), a bundle folder, a checkpoint folder or a hub id (owner/name)"
-"""What MODEL may be, the same in every command; those that need no torch say how to export a checkpoint."""
-
 # What is wrong with a path is said by the function that opens it.
 PATH = click.Path(path_type=Path, readable=False)
 
@@ -22,7 +19,8 @@ def model_option(command: Command) -> Command:
     """Add -m/--model."""
     return click.option(
         "-m", "--model", default="default", show_default=True, metavar="MODEL",
-        help="default (the shipped model), a bundle folder or a hub id (owner/name).",
+        help="default (the shipped model), a bundle or checkpoint folder, or a hub id (owner/name) of "
+        "either; a checkpoint needs torch.",
     )(command)  # fmt: skip
 
 

@@ -56,9 +56,9 @@ def command(
     out as they come in, empty lines included.
     """
     from giantkiller.errors import UserError
-    from giantkiller.screener import Screener
+    from giantkiller.loading import load_screener
 
-    screener = Screener(model, threads=threads, policy=policy)
+    screener = load_screener(model, threads=threads, policy=policy)
     if sys.stdout is None:
         raise UserError("standard output is closed; there is nowhere to write the scores")
     if not texts and sys.stdin is None:

@@ -73,9 +73,9 @@ def command(
 
     from giantkiller.files import judge_with, screen_file
     from giantkiller.files.verdicts import describe_model
-    from giantkiller.screener import Screener
+    from giantkiller.loading import load_screener
 
-    screener = Screener(model, threads=threads, policy=policy)
+    screener = load_screener(model, threads=threads, policy=policy)
     with _progress(source, output) as progress:
         summary = screen_file(
             _stream(sys.stdin, "input") if source == _STREAM else source,

@@ -78,9 +78,9 @@ def command(config: Path | None, check: bool, **flags: Any) -> None:
     """
     settings = read_settings({name: value for name, value in flags.items() if value is not None}, config)
     if check:
-        from giantkiller.bundle import read_bundle
+        from giantkiller.loading import load_screener
 
-        read_bundle(settings.model)
+        load_screener(settings.model)
         click.echo(as_toml(settings))
         return
     from giantkiller.serve.server import listen, run

@@ -83,7 +83,8 @@ def command(
 ) -> None:
     """Write the logits of one MODEL, or the mean of several, for the comments of some files.
 
-    MODEL is a checkpoint folder or a hub id of a classifier whose labels are among the seven attributes.
+    MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a hub id of either; its labels
+    must be among the seven attributes. Of a bundle the checkpoint behind it is rebuilt.
     A recipe learns from the result when one of its sources names it. With --sentences a teacher tells which
     part of a comment it means, in more and shorter texts than raters ever saw; with --remixes it judges texts
     that nobody wrote, as many as you like.

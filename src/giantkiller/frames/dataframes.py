@@ -35,7 +35,7 @@ def score(
         column: Where the texts are.
         attributes: Which scores, in which order; all seven if None.
         prefix: Put before the names of the new columns.
-        model: A screener, a bundle folder, a hub id, or None for the shipped bundle.
+        model: A screener, or what `load_screener` takes: a folder, a hub id, None for the shipped bundle.
 
     Returns:
         A frame of the same kind with a float32 column for each attribute; null where the text is null.

@@ -20,7 +20,7 @@ def register(connection: Any, *, prefix: str = "giantkiller_", model: Model = No
     Args:
         connection: A connection of DuckDB.
         prefix: Put before the names of the functions.
-        model: A screener, a bundle folder, a hub id, or None for the shipped bundle.
+        model: A screener, or what `load_screener` takes: a folder, a hub id, None for the shipped bundle.
 
     Raises:
         UserError: It is no connection of DuckDB, the prefix gives no name that SQL takes, or the bundle can't

@@ -19,7 +19,7 @@ class ToxicityTransformer(TransformerMixin, BaseEstimator):
     """Texts to scores, for pipelines of scikit-learn. There is nothing to fit.
 
     Args:
-        model: A screener, a bundle folder, a hub id, or None for the shipped bundle.
+        model: A screener, or what `load_screener` takes: a folder, a hub id, None for the shipped bundle.
         attributes: Which scores, in which order; all seven if None.
     """
 

@@ -11,7 +11,7 @@ class ToxicityMetric:
     """The toxicity of predictions; called as `evaluate.load("toxicity")` is.
 
     Args:
-        model: A screener, a bundle folder, a hub id, or None for the shipped bundle.
+        model: A screener, or what `load_screener` takes: a folder, a hub id, None for the shipped bundle.
         attribute: Which of the seven scores.
 
     Raises:

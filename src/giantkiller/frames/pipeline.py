@@ -18,7 +18,7 @@ def pipeline(model: Model = None, *, top_k: int | None = _UNSET) -> "TextClassif
     """Make what `transformers.pipeline("text-classification", ...)` makes, of a bundle and without torch.
 
     Args:
-        model: A screener, a bundle folder, a hub id, or None for the shipped bundle.
+        model: A screener, or what `load_screener` takes: a folder, a hub id, None for the shipped bundle.
         top_k: How many attributes to return, those with the highest scores first; all if None.
 
     Raises:
@@ -34,7 +34,7 @@ class TextClassifier:
     for each; with `top_k`, also None for all, a text gives a list of them. A generator gives a generator.
 
     Args:
-        model: A screener, a bundle folder, a hub id, or None for the shipped bundle.
+        model: A screener, or what `load_screener` takes: a folder, a hub id, None for the shipped bundle.
         top_k: How many attributes to return, those with the highest scores first; all if None.
     """
 

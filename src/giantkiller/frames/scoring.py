@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
+from giantkiller.loading import load_screener
 from giantkiller.screener import Screener
 
 Model = Screener | str | Path | None
-"""A screener, or what makes one: a bundle's folder, a hub id, None for the shipped bundle."""
+"""A screener, or what `load_screener` makes one of."""
 
-_shared = cache(Screener)
+_shared = cache(load_screener)
 
 
 def screener_of(model: Model) -> Screener:
-    """Return a screener; the same one for the same bundle, loaded when it is needed first."""
+    """Return a screener; the same one for the same model, loaded when it is needed first."""
     return model if isinstance(model, Screener) else _shared(model)
 
 

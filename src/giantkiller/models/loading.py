@@ -17,16 +17,16 @@ import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 import giantkiller.models  # noqa: F401  registers our own architecture
-from giantkiller.bundle import DEFAULT, HUB_ID, MANIFEST, TOKENIZER, read_bundle
+from giantkiller.bundle import CONFIG, DEFAULT, DEFAULT_NAME, TOKENIZER, is_bundle, read_bundle
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.inference import predict, tokenize, use_bf16
 from giantkiller.models.labels import label_columns
 from giantkiller.models.rebuild import rebuild_checkpoint
 
-CONFIG = "config.json"
 MAX_LENGTH = 512
 
 
@@ -36,6 +36,7 @@ class Classifier:
 
     Attributes:
         name: What it was asked for by.
+        folder: Where its files are.
         model: The torch model, in evaluation mode.
         tokenizer: A fast tokenizer of transformers.
         missing: Weights that the checkpoint lacks: they have random values.
@@ -43,6 +44,7 @@ class Classifier:
     """
 
     name: str
+    folder: Path
     model: Any
     tokenizer: Any
     missing: tuple[str, ...]
@@ -63,12 +65,26 @@ class Classifier:
         return label_columns(self.name, self.labels)
 
     @property
+    def files(self) -> list[Path]:
+        """What is read of its folder: config and tokenizer, and the weights in one format."""
+        found = sorted(path for path in self.folder.iterdir() if path.is_file())
+        kept = {".safetensors", ".json", ".txt"}
+        if not any(path.suffix == ".safetensors" for path in found):
+            kept.add(".bin")
+        return [path for path in found if path.suffix in kept]
+
+    @property
     def max_length(self) -> int:
         """Most tokens a text that it reads, special ones included."""
         positions = int(getattr(self.model.config, "max_position_embeddings", MAX_LENGTH))
         # RoBERTa and its kin count positions from behind the padding token's on.
         first = self.model.config.pad_token_id or 0 if "roberta" in self.model.config.model_type else -1
         return min(positions - first - 1, int(self.tokenizer.model_max_length), MAX_LENGTH)
+
+    def encoder(self, max_length: int | None = None) -> Encoder:
+        """Make its encoder, for texts of `max_length` tokens or, if that is less, what it reads."""
+        limit = min(max_length or self.max_length, self.max_length)
+        return Encoder(self.tokenizer.backend_tokenizer, limit, cleans=self.cleans)
 
     def logits_function(
         self, max_length: int | None = None, precision: str = "fp32", device: str = "cpu"
@@ -80,15 +96,13 @@ class Classifier:
             precision: `auto` (bf16 on GPUs that have it), `fp32` or `bf16`.
             device: Where the model is moved.
         """
-        limit = min(max_length or self.max_length, self.max_length)
-        encoder = Encoder(self.tokenizer.backend_tokenizer, limit)
+        encoder = self.encoder(max_length)
         self.model.to(device)
         bf16 = use_bf16(precision, torch.device(device))
         pad_id = self.tokenizer.pad_token_id or 0
 
         def logits(texts: Sequence[str]) -> np.ndarray:
-            # What `giantkiller train` wrote was trained on cleaned text; others get what people wrote.
-            tokens = tokenize(encoder, texts, clean=self.cleans, pad_id=pad_id)
+            tokens = tokenize(encoder, texts, clean=True, pad_id=pad_id)
             with torch.autocast(device, torch.bfloat16, enabled=bf16):
                 return predict(self.model, tokens, width=len(self.labels))
 
@@ -102,19 +116,27 @@ def load_checkpoint(name: str) -> Classifier:
         name: What `resolve` understands.
 
     Raises:
-        UserError: It can't be had, is a bundle, or has no fast tokenizer.
+        UserError: It can't be had, or has no fast tokenizer.
     """
-    folder = resolve(name)
+    where = resolve(name)
+    folder = Path(where) if Path(where).is_dir() else _cached(where)
     tokenizer = load_tokenizer(name)
     model, info = load_pretrained(AutoModelForSequenceClassification, name, output_loading_info=True)
     return Classifier(
         name=name,
+        folder=folder,
         model=model.eval(),
         tokenizer=tokenizer,
         missing=tuple(sorted(info["missing_keys"])),
-        cleans=model.config.model_type == "dendritic_bert"
-        or (Path(folder) / "training" / "record.json").is_file(),
+        # What `giantkiller train` wrote was trained on cleaned text; others get what people wrote.
+        cleans=model.config.model_type == "dendritic_bert" or (folder / "training" / "record.json").is_file(),
     )
+
+
+def _cached(name: str) -> Path:
+    """Return the folder in which the hub's client keeps what it fetched of a repository."""
+    repository, _, revision = name.partition("@")
+    return Path(str(cached_file(repository, CONFIG, revision=revision or None))).parent
 
 
 def load_tokenizer(name: str) -> Any:
@@ -124,7 +146,7 @@ def load_tokenizer(name: str) -> Any:
         UserError: It can't be had, or only as a slow one.
     """
     _quiet()
-    if name == "default":
+    if name == DEFAULT_NAME:
         return PreTrainedTokenizerFast(
             tokenizer_file=str(DEFAULT / TOKENIZER),
             cls_token="[CLS]",
@@ -171,35 +193,30 @@ def resolve(name: str, needs: str | None = CONFIG) -> str:
     """Turn the name of a checkpoint into what `from_pretrained` takes.
 
     Args:
-        name: A hub id, a local folder, `package:NAME/FOLDER`, or `default`, the shipped model.
-        needs: A file that the folder must have.
+        name: A checkpoint's folder or hub id, `package:NAME/FOLDER`, or a bundle's: `default`, folder or hub
+            id, whose checkpoint is rebuilt.
+        needs: A file that the folder must have; None where a tokenizer will do.
 
     Raises:
-        UserError: There is no such package, folder or checkpoint, or the folder holds a bundle.
+        UserError: There is no such package, folder or checkpoint, or the bundle was built elsewhere.
     """
-    if name == "default":
-        return _shipped()
     if name.startswith("package:"):
         return _in_package(name)
     folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if HUB_ID.fullmatch(name) and not folder.exists():
-            return name
-        raise UserError(f"there is no checkpoint at {name}; name a folder with config.json, or a hub id")
-    if needs and not (folder / needs).is_file():
-        if (folder / MANIFEST).is_file():
-            raise UserError(f"{name} is a bundle already; name the checkpoint that it was made from")
-        raise UserError(f"{name} is neither a bundle ({MANIFEST}) nor a checkpoint ({CONFIG})")
-    return str(folder)
+    if folder.is_dir() and (not needs or (folder / needs).is_file()):
+        return str(folder)
+    if is_bundle(name):
+        return _rebuilt(name)
+    return name
 
 
 @cache
-def _shipped() -> str:
-    """Rebuild the shipped bundle's checkpoint, for as long as the process lives."""
+def _rebuilt(bundle: str) -> str:
+    """Rebuild the checkpoint of a bundle, for as long as the process lives."""
     _quiet()
     folder = tempfile.mkdtemp(prefix="giantkiller-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    rebuild_checkpoint(read_bundle(None), folder)
+    rebuild_checkpoint(read_bundle(bundle), folder)
     return folder
 
 

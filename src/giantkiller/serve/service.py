@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from giantkiller.loading import load_screener
 from giantkiller.screener import Screener, available_cores
 from giantkiller.serve.batching import Batcher
 from giantkiller.serve.drift import Drift
@@ -116,7 +117,7 @@ def open_service(settings: Settings) -> Service:
     Raises:
         UserError: If the model, the state folder or the database can't be used.
     """
-    screener = Screener(None if settings.model == "default" else settings.model, threads=1)
+    screener = load_screener(settings.model, threads=1)
     screener.scores(["The first call of a model takes longer than the others."])
     store = open_store(settings.state, settings.database_url, migrate=settings.workers == 1)
     drift = Drift(screener.bundle.figures)

@@ -66,7 +66,9 @@ class Settings(BaseSettings):
     database: SecretStr | None = Field(
         None, description="PostgreSQL URL; without one, SQLite in the state folder."
     )
-    model: str = Field("default", description="A bundle folder or hub id; the shipped bundle by default.")
+    model: str = Field(
+        "default", description="A bundle or checkpoint folder, or a hub id; the shipped bundle by default."
+    )
     workers: int = Field(1, ge=1, le=256, description="Processes that share the port.")
     threads: int | None = Field(None, ge=1, le=256, description="Threads that score, in each process.")
     open: bool = Field(False, description="Ask for no API keys; on a loopback address only.")

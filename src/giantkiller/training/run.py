@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from giantkiller import __version__
+from giantkiller.bundle import CONFIG
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.inference import predict, tokenize
-from giantkiller.models.loading import CONFIG
 from giantkiller.training.augment import augment
 from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora

@@ -31,7 +31,6 @@ def hub(monkeypatch, tmp_path):
         ("them/bundle@v1", "bundle"),
         ("them/checkpoint", "checkpoint"),
         ("nobody/knows", "checkpoint"),
-        ("toxic-bert", "checkpoint"),
     ],
 )
 def test_a_name_of_the_hub_is_what_its_repository_contains(hub, name, kind):

@@ -1,7 +1,6 @@
 """A Hugging Face classifier, from a folder or from the hub, as a scoring function."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,27 +45,10 @@ def checkpoint(name: str, max_length: int | None) -> ScoringModel:
         about={
             "max_length": limit,
             "parameters": sum(p.numel() for p in classifier.model.parameters()),
-            "disk": _disk(name),
+            "disk": sum(path.stat().st_size for path in classifier.files),
             # A head that was not in the file is random: its scores say nothing about the model.
             "fine_tuned": not any("classifier" in key or "score" in key for key in missing),
             "missing_weights": list(missing),
             "labels": classifier.labels,
         },
     )
-
-
-def _disk(name: str) -> int | None:
-    """Size of what a checkpoint loads; None for a hub model whose files are not in one folder."""
-    folder = Path(name)
-    if not folder.is_dir():
-        try:
-            from transformers.utils.hub import cached_file
-
-            folder = Path(str(cached_file(name, "config.json"))).parent
-        except (OSError, ValueError):
-            return None
-    found = [file for file in folder.iterdir() if file.is_file()]
-    kept = {".safetensors", ".json", ".txt"}
-    if not any(file.suffix == ".safetensors" for file in found):
-        kept.add(".bin")
-    return sum(file.stat().st_size for file in found if file.suffix in kept)

@@ -1,11 +1,11 @@
-"""The bundle: one folder with all that scoring needs, verified whenever it is read."""
+"""The manifest of a bundle: what bundle.json says, and what is wrong with one."""
 
 import hashlib
 import json
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -16,16 +16,15 @@ from giantkiller.policy import Policy
 
 FORMAT = 1
 MODEL = "model.onnx"
+"""The ONNX graph of a bundle."""
 TOKENIZER = "tokenizer.json"
+"""Its tokenizer."""
 CARD = "README.md"
+"""Its model card, which scoring doesn't read."""
 MANIFEST = "bundle.json"
+"""Its manifest, and what makes a folder a bundle."""
 DEFAULT_NAME = "default"
 """What the shipped bundle is called wherever a model is named, and a bundle's own policy among its others."""
-DEFAULT = Path(__file__).parent / "default"
-"""Where the shipped bundle is."""
-
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
-"""A model on the Hugging Face hub: owner/name, or owner/name@revision."""
 
 _MANIFEST_LIMIT = 4 << 20
 _FILE_LIMIT = 2 << 30
@@ -87,8 +86,9 @@ class Bundle:
     @property
     def bytes(self) -> int:
         """Size of the files that scoring reads, without the model card."""
-        manifest = (self.folder / MANIFEST).stat().st_size
-        return manifest + sum(record.bytes for name, record in self.files.items() if name != CARD)
+        manifest = self.folder / MANIFEST  # a checkpoint has none
+        own = manifest.stat().st_size if manifest.is_file() else 0
+        return own + sum(record.bytes for name, record in self.files.items() if name != CARD)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest, for JSON."""
@@ -121,127 +121,12 @@ class Bundle:
         return named[name]
 
 
-def find_bundle(model: str | Path | None = None) -> Path:
-    """Return the folder of a bundle, fetched from the Hugging Face hub if need be.
-
-    Args:
-        model: A bundle folder, a hub id ("owner/name", "owner/name@revision"), or None or "default" for the
-            shipped bundle.
+def read_manifest(folder: Path) -> Bundle:
+    """Read a bundle's manifest; the files that it lists are not looked at.
 
     Raises:
-        UserError: There is no such folder and nothing to fetch.
+        UserError: There is none, or it is damaged.
     """
-    if model is None or model == DEFAULT_NAME:
-        if not (DEFAULT / MANIFEST).is_file():
-            raise UserError(
-                "this installation has no model inside; name a bundle folder, "
-                "or install giantkiller from a release"
-            )
-        return DEFAULT
-    try:
-        folder = Path(model).expanduser()
-    except RuntimeError:  # "~somebody" who is not here
-        folder = Path(model)
-    if folder.is_dir():
-        if not (folder / MANIFEST).is_file():
-            if (folder / "config.json").is_file():
-                raise UserError(f"{folder} is a checkpoint, not a bundle; export it first")
-            raise UserError(f"{folder} is not a bundle: it has no {MANIFEST}")
-        return folder
-    if folder.exists():
-        raise UserError(f"{folder} is a file; a bundle is a folder with a {MANIFEST}")
-    if isinstance(model, str) and HUB_ID.fullmatch(model):
-        return _fetch(model)
-    raise UserError(
-        f"there is no model at {folder}; name a bundle folder, a hub id (owner/name) or {DEFAULT_NAME}"
-    )
-
-
-def _fetch(name: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise UserError(
-            f"there is no folder {name}; to fetch it from the Hugging Face hub: pip install huggingface_hub"
-        ) from None
-    repository, _, revision = name.partition("@")
-    try:
-        # Only the files of a bundle: nothing that could run, nothing large with it.
-        folder = snapshot_download(
-            repository, revision=revision or None, allow_patterns=[MANIFEST, MODEL, TOKENIZER, CARD]
-        )
-    except Exception as error:  # the hub client raises its own, its HTTP library's and the system's errors
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"there is no folder {name}, and the Hugging Face hub did not give it ({reason[:200]})"
-        ) from error
-    path = Path(folder)
-    if not (path / MANIFEST).is_file():
-        raise UserError(f"{name} on the Hugging Face hub is not a bundle: it has no {MANIFEST}")
-    return path
-
-
-def read_bundle(model: str | Path | None = None) -> Bundle:
-    """Read a bundle and verify its manifest and the size and SHA-256 of each of its files.
-
-    Args:
-        model: As for `find_bundle`.
-
-    Raises:
-        UserError: A file is missing, was tampered with or is cut short; the message names it.
-    """
-    folder = find_bundle(model)
-    bundle = _read_manifest(folder)
-    for name, record in bundle.files.items():
-        _verify(folder / name, record)
-    return bundle
-
-
-def write_bundle(folder: str | Path, bundle: Bundle, files: Mapping[str, bytes | Path]) -> Bundle:
-    """Write a bundle: all of it or nothing.
-
-    It is written next to its place, verified by reading it back, and then renamed. A bundle that stood there
-    is replaced, other files in its folder stay; a folder that holds anything but a bundle is refused.
-
-    Args:
-        folder: The bundle's folder.
-        bundle: What the manifest shall say; its folder, files and digest don't count. Attributes without
-            calibration or threshold get the logit's sigmoid and 0.5.
-        files: By name, the content or the file that has it; `MODEL` and `TOKENIZER` at least.
-
-    Returns:
-        The bundle as it was read back.
-
-    Raises:
-        UserError: The place can't be written, or the bundle is one that a reader would refuse.
-    """
-    from giantkiller.atomic import replace_folder  # here: scoring must not pay for what only writing needs
-
-    target = Path(folder)
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise UserError(f"{target} holds something other than a bundle; name another folder")
-    contents = {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
-    records = {name: FileRecord(hashlib.sha256(d).hexdigest(), len(d)) for name, d in contents.items()}
-    with replace_folder(target, belongs=_files_of(target)) as fresh:
-        for name, data in contents.items():
-            (fresh / name).write_bytes(data)
-        manifest = replace(bundle, files=records).to_dict()
-        text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (fresh / MANIFEST).write_bytes(text.encode())
-        read_bundle(fresh)
-    return read_bundle(target)
-
-
-def _files_of(folder: Path) -> set[str]:
-    """Name the files of the bundle that a folder holds, if it does."""
-    try:
-        old = set(_read_manifest(folder).files)
-    except UserError:
-        old = set()
-    return old | {MODEL, TOKENIZER, CARD, MANIFEST}
-
-
-def _read_manifest(folder: Path) -> Bundle:
     path = folder / MANIFEST
     try:
         about = path.stat()
@@ -263,28 +148,6 @@ def _read_manifest(folder: Path) -> Bundle:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
-
-
-def _verify(path: Path, record: FileRecord) -> None:
-    """Check a file's size and SHA-256 against its record."""
-    digest = hashlib.sha256()
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # a pipe would never end
-            raise UserError(f"{path} is not a regular file; get the bundle again")
-        if about.st_size == record.bytes:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-    except OSError as error:
-        raise UserError(f"the bundle is incomplete: can't read {path} ({error.strerror or error})") from error
-    if about.st_size != record.bytes:
-        raise UserError(
-            f"{path} is damaged: it has {about.st_size:,} bytes and should have {record.bytes:,}; "
-            "get the bundle again"
-        )
-    if digest.hexdigest() != record.sha256:
-        raise UserError(f"{path} is damaged or was changed: its SHA-256 is wrong; get the bundle again")
 
 
 class _Damage(Exception):

@@ -1,0 +1,22 @@
+"""The bundle: one folder with all that scoring needs, verified whenever it is read."""
+
+from giantkiller.bundle.files import read_bundle, write_bundle
+from giantkiller.bundle.finding import CONFIG, DEFAULT, HUB_ID, find_bundle, is_bundle
+from giantkiller.bundle.manifest import CARD, DEFAULT_NAME, MANIFEST, MODEL, TOKENIZER, Bundle, FileRecord
+
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "DEFAULT",
+    "DEFAULT_NAME",
+    "HUB_ID",
+    "MANIFEST",
+    "MODEL",
+    "TOKENIZER",
+    "Bundle",
+    "FileRecord",
+    "find_bundle",
+    "is_bundle",
+    "read_bundle",
+    "write_bundle",
+]
