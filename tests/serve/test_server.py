@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import closing
+from http.client import HTTPConnection
 
 import httpx
 import pytest
@@ -88,19 +89,13 @@ def test_killed_in_the_middle_of_load(tiny_bundle, tmp_path):
 
 def test_stopping_finishes_what_was_accepted(tiny_bundle, tmp_path):
     with serving(tiny_bundle, tmp_path / "state", "--open") as (process, address, _):
-        texts = [f"you idiot number {i} " * 50 for i in range(1000)]
-        answers = []
-
-        def ask():
-            answers.append(httpx.post(f"{address}/v1/score", json={"texts": texts}, timeout=30).status_code)
-
-        asking = [threading.Thread(target=ask) for _ in range(3)]
+        call = json.dumps({"texts": [f"you idiot number {i} " * 50 for i in range(1000)]})
+        asking = [HTTPConnection(address.removeprefix("http://"), timeout=30) for _ in range(3)]
         for one in asking:
-            one.start()
-        time.sleep(0.15)
+            one.request("POST", "/v1/score", call)
+        assert httpx.get(f"{address}/healthz").status_code == 200  # so those before have been accepted
         process.send_signal(signal.SIGTERM)
-        for one in asking:
-            one.join()
+        answers = [one.getresponse().status for one in asking]
         assert process.wait(20) == 0
         assert 200 in answers
         assert set(answers) <= {200, 503}
