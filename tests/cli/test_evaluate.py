@@ -73,7 +73,7 @@ def test_stored_scores_that_do_not_fit(folder, tmp_path, scores, says):
     ("args", "says"),
     [
         (["column:nothing", "--data", "test.csv"], "no column 'nothing'"),
-        (["./nowhere", "--data", "test.csv"], "no model at ./nowhere"),
+        (["./nowhere", "--data", "test.csv"], "no model at nowhere"),
         (["default", "--data", "test.csv", "--suite", "hatecheck"], "has no hatecheck.parquet"),
         (["default", "--data", ".", "--suite", "hatechek"], "did you mean 'hatecheck'"),
         (["column:theirs", "--data", "test.csv", "--suite", "hatecheck"], "holds stored scores"),

@@ -10,7 +10,7 @@ from giantkiller.export.checkpoint import read_checkpoint
 def test_unfit_checkpoints_are_refused_in_one_sentence(tiny_bundle, tmp_path):
     with pytest.raises(UserError, match="neither a bundle"):
         read_checkpoint(tmp_path)
-    with pytest.raises(UserError, match="bundle already"):
+    with pytest.raises(UserError, match="was not built by this package"):
         read_checkpoint(tiny_bundle)
     other = write_checkpoint(tmp_path / "other", attributes=["a", "b"])
     with pytest.raises(UserError, match="labels a, b"):
