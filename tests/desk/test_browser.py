@@ -1,12 +1,13 @@
 """A whole life in a real browser: by keyboard, with the author's appeal and a real receiver of webhooks."""
 
 import json
-import os
+import secrets
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from browser import browser, complaints
-from people import PASSWORD, PAYLOADS
+from people import PASSWORD, PAYLOADS, Person
 from receivers import Receiver, wait_for
 
 from giantkiller.desk import outbox
@@ -21,10 +22,13 @@ class Tab:
 
     def __init__(self, driver, url):
         from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+        from selenium.webdriver.common.action_chains import ActionChains
         from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
         from selenium.webdriver.support.ui import WebDriverWait
 
-        self.driver, self.url, self.by = driver, url, By
+        self.driver, self.url, self.by, self.keys = driver, url, By, Keys
+        self.chain = ActionChains
         # An answer may replace the page while it is looked at.
         passing = (NoSuchElementException, StaleElementReferenceException)
         self.wait = WebDriverWait(driver, 30, ignored_exceptions=passing)
@@ -44,11 +48,47 @@ class Tab:
         """Press a key on the page itself."""
         self.wait.until(lambda d: d.find_element(self.by.TAG_NAME, "body").send_keys(key) or True)
 
+    def keyboard(self, *keys):
+        """Press keys on whatever has the focus."""
+        self.chain(self.driver).send_keys(*keys).perform()
+
+    def walk(self, most=120):
+        """Press Tab until the focus has gone round; return the beginning of each element that had it.
+
+        Each must show that it has the focus.
+        """
+        seen = []
+        for _ in range(most):
+            self.keyboard(self.keys.TAB)
+            html, outline = self.driver.execute_script(
+                "const e = document.activeElement; return [e.outerHTML.slice(0, 80), "
+                "getComputedStyle(e).outlineStyle]"
+            )
+            if html.startswith("<body") or html in seen[:1]:
+                break
+            assert outline != "none", html
+            seen.append(html)
+        return seen
+
+    def walk_to(self, attribute, *keys, most=120):
+        """Press Tab until an element with an attribute has the focus, then other keys."""
+        name, value = attribute.split("=")
+        for _ in range(most):
+            self.keyboard(self.keys.TAB)
+            at = self.driver.switch_to.active_element
+            if at.get_attribute(name) == value:
+                self.keyboard(*keys)
+                return
+        raise AssertionError(f"Tab never reaches {attribute}")
+
+    def has(self, css):
+        return bool(self.driver.find_elements(self.by.CSS_SELECTOR, css))
+
     def see(self, text):
         self.wait.until(lambda d: text in d.find_element(self.by.TAG_NAME, "body").text)
 
     @property
-    def text(self):
+    def words(self):
         return self.find("body").text
 
     def join(self, token, name):
@@ -164,45 +204,176 @@ def test_hostile_texts_run_nothing_in_a_browser(site, driver):
     tab.sign_out()
 
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"))
+def plant(site, payload):
+    """Put a payload into every field that somebody else fills, and return the pages that show it."""
+    lead, admin, other = site.person("lead"), site.person("admin"), site.person()
+    admin.get("/desk/communities")
+    name = "c" + secrets.token_hex(4)
+    admin.post("/desk/communities", {"id": name, "name": payload, "language": "en"})
+    rules = f"/desk/communities/{name}/rules"
+    lead.get(rules)
+    rule = {"id": "x", "title": payload, "text": payload, "ground": "law", "legal": payload, "url": ""}
+    lead.post(rules, rule | {"category": "OTHER_VIOLATION_TC", "keyword": "", "attribute": ""})
+    policy = f"/desk/communities/{name}/policy"
+    lead.get(policy)
+    lead.post(policy, {"do": "switch-on", "toxicity-review": "50", "watched": payload, "allowed": payload})
+    fields = dict.fromkeys(("author", "url", "parent", "title"), payload)
+    sent = site.submit(f"You stupid idiot {payload}", id=payload[:200], community=name, **fields)
+    site.server.post(f"/v1/desk/items/{sent['id']}/reports", {"reason": payload, "reporter": payload})
+    other.act(other.next(), "remove", rule="x", note=payload, internal=payload)
+    told = [m for m in site.messages() if m["data"].get("item") == sent["id"]]
+    statement = told[0]["data"]["statement"]["path"]
+    author = Person(site.url)
+    author.get(statement)
+    author.post(statement, {"text": payload})
+    lead.act(lead.next(), "uphold", reasons=payload)
+    admin.get("/desk/webhooks")
+    hook = {"do": "add", "name": payload[:64], "url": f"http://127.0.0.1:9/{payload}".split()[0]}
+    admin.post("/desk/webhooks", hook)
+    site.submit(f"You stupid idiot again {payload}", community=name, **fields)
+    return [statement, rules, policy, f"/desk/items/{sent['id']}", "/desk/communities", "/desk/decisions",
+            "/desk/lead", "/desk/webhooks", "/desk", f"/desk?community={quote(payload)}"]  # fmt: skip
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="no axe-core (npm install axe-core; or AXE_CORE=.../axe.min.js)")
-def test_pages_are_accessible(site, driver):
+def test_hostile_texts_run_nothing_on_any_page(site, driver):
     tab = Tab(driver, site.url)
-    tab.join(site.invite("admin"), "axe-admin")
-    site.submit("You stupid idiot, two", id="axe")
+    tab.join(site.invite("admin"), "careful-admin")
+    paths = dict.fromkeys(path for payload in PAYLOADS for path in plant(site, payload))
+    foreign = (
+        "return document.querySelectorAll('main script, main img, main svg:not(.chart), main b, [onload], "
+        "[onerror], [href^=javascript i]').length"
+    )
+    try:
+        for path in paths:
+            tab.go(path)
+            tab.find("h1")
+            assert driver.execute_script(foreign) == 0, path
+        tab.go("/desk")
+        tab.press("n")
+        looked = 0
+        while True:  # and in hand, beside earlier decisions on the same author
+            tab.wait.until(lambda d: tab.has("blockquote.text") or "Nothing waits" in tab.words)
+            if not tab.has("blockquote.text"):
+                break
+            assert driver.execute_script(foreign) == 0
+            looked += 1
+            address = driver.current_url
+            tab.find("button[value=skip]").click()
+            tab.wait.until(lambda d, address=address: d.current_url != address)
+        assert looked
+        assert complaints(driver) == []
+    finally:
+        tab.go("/desk")
+        tab.sign_out()
+        with site.store.write() as connection:
+            for hook in outbox.list_webhooks(connection):
+                if not hook["disabled"]:
+                    outbox.disable_webhook(connection, hook["number"], "test", now=utc_now())
+
+
+def test_everything_is_reached_by_the_keyboard_alone(site, driver):
+    """Tab and Enter only: nothing that can be pressed is out of reach, and what has the focus shows it."""
+    tab = Tab(driver, site.url)
+    invited = site.invite("moderator")
+    tab.go(f"/desk/join/{invited}")
+    tab.walk_to("name=name", "keyboard-only")
+    tab.walk_to("name=password", PASSWORD)
+    tab.walk_to("name=again", PASSWORD + tab.keys.ENTER)
+    tab.see("Queue")
+    submitted = site.submit("You stupid hurt idiot", parent="p", author="u")
+    tab.go("/desk")
+    tab.keyboard(tab.keys.TAB, tab.keys.ENTER)
+    assert driver.execute_script("return document.activeElement.id") == "main"  # past the navigation
+    tab.walk_to("data-key=n", tab.keys.ENTER)
+    tab.find(".cover summary")
+    pressable = "a[href], button, input:not([type=hidden]), textarea, summary"
+    seen = tab.walk()
+    missed = driver.execute_script(
+        f"return [...document.querySelectorAll('{pressable}')].filter(e => e.checkVisibility() && "
+        "!(e.type === 'radio' && !e.checked)).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert [html for html in missed if html not in seen] == []
+    tab.walk_to("data-key=b", tab.keys.ENTER)
+    tab.wait.until(lambda d: tab.find(".cover blockquote").is_displayed())
+    tab.walk_to("value=remove", tab.keys.ENTER)
+    tab.wait.until(lambda d: site.state(submitted) == "removed")
+    tab.see("Nothing waits for you here")
+    assert complaints(driver) == []
+    tab.sign_out()
+
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
+
+
+def violations(driver):
+    """What axe finds against WCAG 2.2 AA on the page that is open."""
+    # By the devtools: the page's own policy would let no script of ours in.
+    driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text("utf-8")})
+    result = driver.execute_cdp_cmd(
+        "Runtime.evaluate",
+        {
+            "expression": f"axe.run({{runOnly: {RULES}}}).then(r => JSON.stringify(r.violations.map("
+            "v => [v.id, v.nodes.slice(0, 3).map(n => n.html)])))",
+            "awaitPromise": True,
+        },
+    )
+    return json.loads(result["result"]["value"])
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core here (`npm ci` in web/)")
+def test_pages_are_accessible(site, driver):
+    """Each page by axe, in light and in dark."""
+    tab = Tab(driver, site.url)
+    invited = site.invite("admin")
+    found = {}
+
+    def look(path):
+        tab.go(path)
+        tab.find("h1")
+        for scheme in ("light", "dark"):
+            feature = {"name": "prefers-color-scheme", "value": scheme}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+            dark = driver.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches")
+            assert dark == (scheme == "dark")
+            if wrong := violations(driver):
+                found[path, scheme] = wrong
+
+    for path in ("/desk/sign-in", f"/desk/join/{invited}", "/s/nothing"):
+        if path == "/s/nothing":
+            tab.go(path)
+            assert violations(driver) == []
+        else:
+            look(path)
+    tab.join(invited, "axe-admin")
+    sent = [site.submit(f"You stupid idiot, {word}", id=f"axe-{word}", author="a") for word in ("one", "two")]
     moderator = site.person()
-    moderator.act(moderator.next(), "remove", rule="insults")
-    wait_for(lambda: site.messages() and "statement" in site.messages()[-1]["data"])
-    statement = site.messages()[-1]["data"]["statement"]["path"]
-    site.submit("You stupid idiot, accessible", author="u", url="https://forum.example/1", parent="p")
+    for _ in sent:
+        moderator.act(moderator.next(), "remove", rule="insults", note="Please be kind", internal="twice")
+    told = [m["data"] for m in site.messages() if m["type"] == "comment.removed"][-2:]
+    statement, appealed = (one["statement"]["path"] for one in told)
+    author = Person(site.url)
+    author.get(appealed)
+    author.post(appealed, {"text": "I meant the clock"})
+    tab.go("/desk")
+    tab.press("n")
+    tab.see("I meant the clock")
+    look(driver.current_url.removeprefix(site.url))
+    tab.find("button[value=skip]").click()
+    site.submit("You stupid idiot, accessible", author="a", url="https://forum.example/1", parent="p")
     tab.go("/desk")
     tab.press("n")
     tab.find("blockquote.text")
     task = driver.current_url.removeprefix(site.url)
-    paths = ["/desk", task, "/desk/decisions", "/desk/lead", "/desk/communities", "/desk/me", "/desk/staff",
-             "/desk/communities/default/policy", "/desk/communities/default/rules", "/desk/webhooks",
-             "/desk/settings", statement]  # fmt: skip
-    source = AXE.read_text("utf-8")
-    found = {}
-    for path in paths:
-        tab.go(path)
-        tab.find("h1")
-        # By the devtools: the page's own policy would let no script of ours in.
-        driver.execute_cdp_cmd("Runtime.evaluate", {"expression": source})
-        result = driver.execute_cdp_cmd(
-            "Runtime.evaluate",
-            {
-                "expression": f"axe.run({{runOnly: {RULES}}}).then(r => JSON.stringify(r.violations.map("
-                "v => [v.id, v.nodes.slice(0, 3).map(n => n.html)])))",
-                "awaitPromise": True,
-            },
-        )
-        violations = json.loads(result["result"]["value"])
-        if violations:
-            found[path] = violations
+    for path in ("/desk", task, "/desk/decisions", f"/desk/items/{sent[0]['id']}", "/desk/lead", "/desk/me",
+                 "/desk/communities", "/desk/communities/default/policy", "/desk/communities/default/rules",
+                 "/desk/staff", "/desk/webhooks", "/desk/settings", statement, appealed):  # fmt: skip
+        look(path)
+    tab.go(task)
+    for summary in driver.find_elements(tab.by.CSS_SELECTOR, "main details > summary"):
+        driver.execute_script("arguments[0].parentNode.open = true", summary)
+    assert violations(driver) == []  # the text uncovered, in the dark
     assert found == {}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     tab.go("/desk")
     tab.sign_out()
