@@ -25,7 +25,7 @@ def zipped():
         ("text\nhi\n".encode("utf-16-be"), "is UTF-16; save it as UTF-8"),
         ("text\nhi\n".encode("utf-32"), "is UTF-32; save it as UTF-8"),
         (zipped(), "zip archive or an Excel workbook"),
-        (gzip.compress(b"text\n"), "give it the ending .gz"),
+        (gzip.compress(b"text\n", mtime=0), "give it the ending .gz"),
         (b"PAR1....", "give it the ending .parquet"),
         (b'text,note\ra,1\r"b",2\r', "line ends of old Macs"),
     ],
