@@ -6,6 +6,7 @@
         --teacher runs/situations-teacher -o runs/situations-labels
 
 `--stored recipes/situations-labels.npz` in place of `--teacher` takes the logits behind the shipped model.
+With both, a text's label is the mean of both. `--states 128` keeps the teacher's pooled states, too.
 
 What is notable:
 - The lower half of the encoder and its embeddings stay as they are, which saves a third of the time.
@@ -58,11 +59,16 @@ class Teacher(nn.Module):
         self.encoder = AutoModel.from_pretrained(base, add_pooling_layer=False)
         self.head = nn.Linear(self.encoder.config.hidden_size, len(ATTRIBUTES))
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(B, T) ids and mask to (B, 7) logits."""
+    def pooled(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the last states, (B, H), of (B, T) ids and mask."""
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, T, H)
         weights = mask[..., None].float()
-        return self.head((states * weights).sum(1) / weights.sum(1))
+        return (states * weights).sum(1) / weights.sum(1)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return (B, 7) logits of (B, T) ids and mask."""
+        logits: torch.Tensor = self.head(self.pooled(ids, mask))
+        return logits
 
     def freeze(self, layers: int) -> None:
         """Keep the embeddings and the first layers as they are."""
@@ -81,19 +87,24 @@ class Teacher(nn.Module):
             mask[i, : len(row)] = 1
         return ids, mask
 
-    def logits(self, texts: list[str], length: int = LENGTH["civil"], tokens: int = 4096) -> np.ndarray:
-        """Return (n, 7) logits of cleaned texts, in batches of about `tokens` tokens by length."""
+    def outputs(
+        self, texts: Sequence[str], *, bf16: bool, length: int = LENGTH["civil"], tokens: int = 4096
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n, 7) logits and (n, H) states of cleaned texts, in batches of about `tokens` by length."""
         rows = [self.tokenizer(text, truncation=True, max_length=length)["input_ids"] for text in texts]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        out = np.empty((len(rows), len(ATTRIBUTES)), np.float32)
+        logits = np.empty((len(rows), len(ATTRIBUTES)), np.float32)
+        states = np.empty((len(rows), self.head.in_features), np.float16)
         self.eval()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             while order:
                 size = max(1, tokens // len(rows[order[-1]]))
                 batch, order = order[-size:], order[:-size]
-                out[batch] = self(*self.pad([rows[i] for i in batch])).float().numpy()
+                pooled = self.pooled(*self.pad([rows[i] for i in batch]))
+                states[batch] = pooled.float().numpy()
+                logits[batch] = self.head(pooled).float().numpy()
         self.train()
-        return out
+        return logits, states
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -179,7 +190,7 @@ def train(args: argparse.Namespace) -> None:
             decay = max(0.02, 1 - step / len(batches))
             group["lr"] = args.learning_rate * group["times"] * warm * decay
         batch = batches[step]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16"):
             logits = teacher(*teacher.pad([ids[i] for i in batch]))
         goal = goals[batch]
         weight = weights[batch] * ~goal.isnan()
@@ -219,12 +230,8 @@ def store(args: argparse.Namespace) -> None:
     )
 
 
-def label(args: argparse.Namespace) -> None:
-    """Write the teacher's logits of situations, texts made from them, and other people's hate and chat."""
-    rng = random.Random(args.seed)
-    teacher = Teacher(args.base)
-    if not args.stored:
-        teacher.load_state_dict(load_file(args.teacher / "model.safetensors"))
+def texts_to_label(args: argparse.Namespace, teacher: Teacher, rng: random.Random) -> list[str]:
+    """Collect situations, texts made from them, and other people's hate and chat, cleaned."""
     situations = read_situations("train")
     ordinary = [row.text for row in situations if row.kind == "b14"]
     civil = read(args.data / "civil_train.parquet")
@@ -252,14 +259,29 @@ def label(args: argparse.Namespace) -> None:
     ]
     cleaned = list(dict.fromkeys(filter(None, map(clean_text, texts))))
     rng.shuffle(cleaned)
-    began, done = time.time(), 0
+    return cleaned
 
-    def progress(rows: int) -> None:
-        nonlocal done
-        done += rows
-        print(f"{done} of {len(cleaned)}, {time.time() - began:.0f} s", flush=True)
 
+def add_states(path: Path, states: np.ndarray, width: int) -> None:
+    """Add columns of states to a file of soft labels: their principal components, of mean variance 1."""
+    centred = states.astype(np.float32) - states.mean(axis=0, dtype=np.float32)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+    kept = centred @ vectors[:, ::-1][:, :width]
+    print(f"{width} of {states.shape[1]} dimensions hold {values[::-1][:width].sum() / values.sum():.1%}")
+    kept = (kept / np.sqrt(kept.var(axis=0).mean())).astype(np.float16)
+    table = pq.read_table(path)
+    for i in range(width):
+        table = table.append_column(f"state_{i}", pa.array(kept[:, i]))
+    pq.write_table(table, path)
+
+
+def label(args: argparse.Namespace) -> None:
+    """Write a teacher's logits, and its states if asked to, of texts that know situations."""
+    teacher = Teacher(args.base)
+    if args.teacher:
+        teacher.load_state_dict(load_file(args.teacher / "model.safetensors"))
     args.output.mkdir(parents=True, exist_ok=True)
+    situations = read_situations("train")
     columns = {name: [row.targets[i] for row in situations] for i, name in enumerate(ATTRIBUTES)}
     own = {
         "text": [row.text for row in situations],
@@ -267,19 +289,33 @@ def label(args: argparse.Namespace) -> None:
         "pair": [row.pair or None for row in situations],
     }
     pq.write_table(pa.table(own), args.output / "hand.parquet")
-    if args.stored:
-        known = read_stored(args.stored)
-        kept = [text for text in cleaned if text_hash(text) in known]
-        print(f"{len(kept)} of {len(cleaned)} texts have stored logits", flush=True)
+    cleaned = texts_to_label(args, teacher, random.Random(args.seed))
+    known = read_stored(args.stored) if args.stored else {}
+    if not args.teacher:
+        cleaned = [text for text in cleaned if text_hash(text) in known]
+        print(f"{len(cleaned)} texts have stored logits", flush=True)
+    began, done = time.time(), 0
+    states: dict[str, np.ndarray] = {}
 
-        def stored(some: Sequence[str]) -> np.ndarray:
-            return np.stack([known[text_hash(text)] for text in some])
+    def progress(rows: int) -> None:
+        nonlocal done
+        done += rows
+        print(f"{done} of {len(cleaned)}, {time.time() - began:.0f} s", flush=True)
 
-        write_soft_labels(args.output / "soft.parquet", kept, stored)
-        return
-    write_soft_labels(
-        args.output / "soft.parquet", cleaned, lambda some: teacher.logits(list(some)), progress
-    )
+    def outputs(some: Sequence[str]) -> np.ndarray:
+        stored = [known.get(text_hash(text)) for text in some]
+        if not args.teacher:
+            return np.array(stored, np.float32)
+        logits, pooled = teacher.outputs(some, bf16=args.precision == "bf16")
+        states.update(zip(some, pooled, strict=True))
+        for i, other in enumerate(stored):
+            logits[i] = logits[i] if other is None else (logits[i] + other) / 2
+        return logits
+
+    soft = args.output / "soft.parquet"
+    write_soft_labels(soft, cleaned, outputs, progress)
+    if args.states:
+        add_states(soft, np.stack([states[text] for text in read_soft_labels(soft)[0]]), args.states)
 
 
 def main() -> None:
@@ -296,6 +332,7 @@ def main() -> None:
         command.add_argument("-o", "--output", type=Path, required=True)
         command.add_argument("--hate", type=int, default=20_000)
         command.add_argument("--seed", type=int, default=1)
+        command.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
         if function is train:
             command.add_argument("--start", type=Path, help="go on from another run's weights")
             command.add_argument("--situations", type=int, default=3, help="times each situation is read")
@@ -304,9 +341,11 @@ def main() -> None:
             command.add_argument("--learning-rate", type=float, default=6e-5)
             command.add_argument("--batch-tokens", type=int, default=1536)
         else:
-            source = command.add_mutually_exclusive_group(required=True)
-            source.add_argument("--teacher", type=Path)
-            source.add_argument("--stored", type=Path, help="logits that `store` kept, in place of a teacher")
+            command.add_argument("--teacher", type=Path)
+            command.add_argument("--stored", type=Path, help="logits that `store` kept")
+            command.add_argument(
+                "--states", type=int, default=0, help="how many dimensions of states to keep"
+            )
             command.add_argument("--recombined", type=int, default=40_000)
             command.add_argument("--chat", type=int, default=6_000)
     command = commands.add_parser("store")
@@ -314,6 +353,10 @@ def main() -> None:
     command.add_argument("--soft", type=Path, required=True, help="what `label` wrote")
     command.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
+    if args.run is label and not (args.teacher or args.stored):
+        parser.error("label needs --teacher, --stored or both")
+    if args.run is label and args.states and not args.teacher:
+        parser.error("--states needs a --teacher")
     args.run(args)
 
 
