@@ -348,6 +348,62 @@ def test_a_detoxify_server_is_replaced(hooked):
     error_of(hooked.post("/api/v1/classify", {"content": 1}), 400)
 
 
+# Rates.
+
+
+def limited(answer, plain=False):
+    """Check that an answer says when to come back."""
+    assert answer.status_code == 429, answer.text
+    assert int(answer.headers["retry-after"]) >= 1
+    if plain:
+        assert answer.headers["content-type"].startswith("text/plain")
+    else:
+        assert error_of(answer, 429)["details"][0]["reason"] == "RATE_LIMIT_EXCEEDED"
+    return True
+
+
+def test_each_secret_has_a_rate_of_its_own(serve):
+    other = b"another thirty-two bytes of ours"
+    secrets = [STANDARD, "whsec_" + base64.b64encode(other).decode()]
+    corals = [CORAL, "a newer secret of Coral"]
+    with serve(hook_rate=2, coral_secrets=corals, webhook_secrets=secrets) as slow:
+        codes = [ask_coral(slow, request_of(HARMLESS)).status_code for _ in range(8)]
+        assert codes[:4] == [204] * 4
+        assert limited(ask_coral(slow, request_of(HARMLESS)))
+        assert ask_coral(slow, request_of(HARMLESS), secret=corals[1]).status_code == 204
+        # A webhook's comments count one by one: nine of them use up more than the burst.
+        nine = {"comments": [{"text": HARMLESS}] * 9}
+        assert send(slow, nine, message="m1").status_code == 200
+        assert limited(send(slow, nine, message="m2"))
+        assert send(slow, nine, message="m3", key=other).status_code == 200
+        # What is not signed, or is nonsense, uses up nobody's share.
+        for _ in range(8):
+            error_of(ask_coral(slow, request_of(HARMLESS), secret="a secret that nobody has"), 401)
+        assert [slow.analyze("a").status_code for _ in range(8)] == [200] * 8
+        metrics = slow.client.get("/metrics").text
+        assert re.search(r'giantkiller_refused_total\{reason="rate"\} [1-9]', metrics)
+
+
+def test_without_a_rate_of_hooks_that_of_keys_counts(serve):
+    with serve(rate=2, coral_secrets=[CORAL]) as slow:
+        answers = [ask_coral(slow, request_of(HARMLESS)) for _ in range(9)]
+        assert limited(answers[-1])
+    with serve(rate=2, hook_rate=1000, coral_secrets=[CORAL]) as quick:
+        assert {ask_coral(quick, request_of(HARMLESS)).status_code for _ in range(9)} == {204}
+
+
+def test_the_rate_of_a_matrix_servers_key(hooked):
+    slow = hooked.make_key("score", rate=2)
+    answers = [ask_matrix(hooked, event_of(HARMLESS), key=slow) for _ in range(9)]
+    assert [answer.status_code for answer in answers[:4]] == [200] * 4
+    assert limited(answers[-1], plain=True)
+    ping = hooked.client.post(
+        "/v1/hooks/matrix/ping", json={"id": "a"}, headers={"Authorization": f"Bearer {slow}"}
+    )
+    assert limited(ping, plain=True)
+    assert ask_matrix(hooked, event_of(HARMLESS)).status_code == 200
+
+
 def test_no_text_of_a_hook_reaches_the_log(hooked, capsys):
     ask_coral(hooked, request_of("idiot unmistakable"))
     ask_matrix(hooked, event_of("idiot unmistakable"))

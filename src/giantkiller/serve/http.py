@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from giantkiller.serve.batching import OverloadedError
 from giantkiller.serve.errors import ApiError, overloaded
 from giantkiller.serve.keys import ANYBODY, Key
+from giantkiller.serve.limits import SLOTS
 from giantkiller.serve.service import Service
 from giantkiller.store import StoreBusyError
 
@@ -215,14 +217,37 @@ def count_against(service: Service, key: Key, count: int) -> None:
         ApiError: 429 if the key has used up its share, saying when to come back.
     """
     rate = key.rate or service.settings.rate
-    if rate is None or key is ANYBODY:
-        return
-    seconds = service.limits.take(key.number, rate, count)
+    if rate is not None and key is not ANYBODY:
+        _take(service, key.number, rate, count, "this key has")
+
+
+def count_signed(service: Service, hook: str, used: int, count: int) -> None:
+    """Count comments against the rate of whoever signed them.
+
+    Args:
+        service: The service.
+        hook: "coral" or "webhook".
+        used: Which of the hook's secrets signed.
+        count: Comments in this request.
+
+    Raises:
+        ApiError: 429 as from `count_against`.
+    """
+    settings = service.settings
+    rate = settings.hook_rate or settings.rate
+    if rate is not None:
+        # Keys are numbered from 1 on, secrets from the other end.
+        place = used + (len(settings.coral_secrets) if hook == "webhook" else 0)
+        _take(service, SLOTS - 1 - place, rate, count, "the holder of this secret has")
+
+
+def _take(service: Service, number: int, rate: float, count: int, who: str) -> None:
+    seconds = service.limits.take(number, rate, count)
     if seconds:
         service.metrics.refused("rate")
         raise ApiError(
             429,
-            "Quota exceeded: this key has sent more comments than its rate allows.",
+            f"Quota exceeded: {who} sent more comments than the rate allows.",
             "RATE_LIMIT_EXCEEDED",
-            headers={"Retry-After": str(max(1, round(seconds)))},
+            headers={"Retry-After": str(math.ceil(seconds))},
         )

@@ -99,7 +99,9 @@ _ERRORS = {
     "408": _error("The body came too slowly."),
     "413": _error("The body is too large."),
     "415": _error("The body is compressed, or no JSON."),
-    "429": _error("The key has used up its rate; Retry-After says when to come back."),
+    "429": _error(
+        "The key, or the secret that signed, has used up its rate; Retry-After says when to come back."
+    ),
     "503": _error("Too much is waiting; Retry-After says when to come back."),
 }
 

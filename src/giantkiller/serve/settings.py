@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     rate: float | None = Field(
         None, gt=0, description="Comments a second that a key may send, unless it has its own."
     )
+    hook_rate: float | None = Field(
+        None,
+        gt=0,
+        description="Comments a second that may come signed with one secret; as many as `rate` if not given.",
+    )
     max_body: int = Field(
         8 << 20, ge=1 << 17, le=1 << 30, description="Largest request body in bytes, but for /v1/screen."
     )

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.hooks.signatures import check_standard, require_secrets
-from giantkiller.serve.http import BadJsonError, Json, decode, headers_of, read_body
+from giantkiller.serve.http import BadJsonError, Json, count_signed, decode, headers_of, read_body
 from giantkiller.serve.incoming import LONGEST_TEXT, Decided, Incoming, decide
 from giantkiller.serve.language import is_tag
 from giantkiller.serve.native import model_name
@@ -73,7 +73,7 @@ async def comments(request: Request) -> Response:
     settings = service.settings
     secrets = require_secrets(settings.webhook_secrets, "webhook_secrets")
     body = await read_body(request, service)
-    message = check_standard(
+    message, used = check_standard(
         secrets, headers_of(request), body, now=time.time(), window=settings.webhook_window
     )
     request.scope["giantkiller.key"] = "webhook"
@@ -86,6 +86,7 @@ async def comments(request: Request) -> Response:
             raise ApiError(400, "text is empty.")
         if one.language is not None and not is_tag(one.language):
             raise ApiError(400, "language is no language tag.")
+    count_signed(service, "webhook", used, len(given))
     incoming = [
         Incoming(
             one.text, one.id or f"{message}:{number}", one.author, one.url, one.parent, one.title,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.hooks.signatures import check_coral, require_secrets
-from giantkiller.serve.http import BadJsonError, Json, decode, headers_of, read_body
+from giantkiller.serve.http import BadJsonError, Json, count_signed, decode, headers_of, read_body
 from giantkiller.serve.incoming import LONGEST_TEXT, Decided, Incoming, decide
 from giantkiller.serve.language import detect
 from giantkiller.serve.service import service_of
@@ -55,8 +55,9 @@ async def coral(request: Request) -> Response:
     service = service_of(request.app)
     secrets = require_secrets(service.settings.coral_secrets, "coral_secrets")
     body = await read_body(request, service, MOST_BYTES)
-    check_coral(secrets, headers_of(request).get("x-coral-signature", ""), body)
+    used = check_coral(secrets, headers_of(request).get("x-coral-signature", ""), body)
     request.scope["giantkiller.key"] = "coral"
+    count_signed(service, "coral", used, 1)
     try:
         call = decode(body, _MODERATION)
     except BadJsonError as error:

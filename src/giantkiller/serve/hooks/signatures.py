@@ -45,20 +45,23 @@ def require_secrets(secrets: Sequence[SecretStr], setting: str) -> list[str]:
     return [secret.get_secret_value() for secret in secrets]
 
 
-def check_coral(secrets: Sequence[str], header: str, body: bytes) -> None:
+def check_coral(secrets: Sequence[str], header: str, body: bytes) -> int:
     """Check Coral's signature: `sha256=` and hexadecimal digits, several by commas while a secret is rolled.
+
+    Returns:
+        Which of the secrets was used, the first one where several were.
 
     Raises:
         ApiError: 401 if none is right.
     """
     given = [part.strip().removeprefix("sha256=") for part in header.split(",")[:_MOST]]
     expected = [hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() for secret in secrets]
-    _compare(expected, given, "X-Coral-Signature")
+    return _compare(expected, given, "X-Coral-Signature")
 
 
 def check_standard(
     secrets: Sequence[str], headers: Mapping[str, str], body: bytes, *, now: float, window: float
-) -> str:
+) -> tuple[str, int]:
     """Check a message signed as Standard Webhooks has it, and that it is no old one.
 
     Args:
@@ -69,7 +72,7 @@ def check_standard(
         window: How many seconds the sender's clock may be off, and how long a message counts.
 
     Returns:
-        The message's id.
+        The message's id, and which of the secrets was used.
 
     Raises:
         ApiError: 401 if the signature is missing or wrong, or the message too old.
@@ -81,7 +84,7 @@ def check_standard(
         for secret in secrets
     ]
     parts = headers.get("webhook-signature", "").split(" ")[:_MOST]
-    _compare(
+    used = _compare(
         expected, [part.removeprefix("v1,") for part in parts if part.startswith("v1,")], "webhook-signature"
     )
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 16):
@@ -90,18 +93,18 @@ def check_standard(
         raise _refused("The message is too old, or one of the clocks is wrong.")
     if not (0 < len(message) <= _LONGEST_ID and message.isascii() and message.isprintable()):
         raise _refused(f"webhook-id has not 1 to {_LONGEST_ID} printable ASCII characters.")
-    return message
+    return message, used
 
 
-def _compare(expected: Sequence[str], given: Sequence[str], header: str) -> None:
-    """Compare each with each, all of them, so that the time tells nothing."""
+def _compare(expected: Sequence[str], given: Sequence[str], header: str) -> int:
+    """Compare each with each, all of them, so that the time tells nothing; return the first that is right."""
     right = [
-        hmac.compare_digest(one.encode(), other.encode("utf-8", "replace"))
+        sum(hmac.compare_digest(one.encode(), other.encode("utf-8", "replace")) for other in given)
         for one in expected
-        for other in given
     ]
     if not any(right):
         raise _refused(f"The signature in {header} is missing or wrong.")
+    return next(number for number, found in enumerate(right) if found)
 
 
 def _refused(message: str) -> ApiError:
