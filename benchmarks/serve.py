@@ -1,0 +1,279 @@
+"""How fast the service is, beside what it can't be faster than and what people would run instead.
+
+    python benchmarks/serve.py                     # about two minutes
+    python benchmarks/serve.py --requests 100000   # with memory over so many requests
+
+Starts `giantkiller serve --open` and the other servers (serve_apps.py) on loopback, and one process that
+sends requests (serve_load.py): IT SHARES THE MACHINE WITH THE SERVERS. They take turns, in rounds, so the
+ratios hold on a machine that is busy; what other programs take meanwhile is printed, too. Every answer is
+compared with what the service gave for that comment when it was quiet, and that with `Screener.scores` in
+process. BERT-Base has random weights, which is exact for speed. Tables, then one JSON line.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from about import command_line, machine
+from serve_processes import HERE, Load, Server
+
+from giantkiller import Screener
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.speed import made_up
+
+SCORE, ANALYZE, NOOP = "/v1/score", "/v1alpha1/comments:analyze", "/noop"
+
+
+def analyze_body(text):
+    return json.dumps(
+        {"comment": {"text": text}, "requestedAttributes": {"TOXICITY": {}}, "doNotStore": True}
+    )
+
+
+def check(screener, texts, scored, analyzed, listed):
+    """Compare the quiet service's answers with the screener's; they are what the loaded one must give."""
+    rows = screener.scores(texts).astype(float).round(6).tolist()
+    for row, one, other in zip(rows, scored, analyzed, strict=True):
+        assert list(json.loads(one)["results"][0]["scores"].values()) == row
+        value = json.loads(other)["attributeScores"]["TOXICITY"]["summaryScore"]["value"]
+        assert value == row[ATTRIBUTES.index("toxicity")]
+    many = [list(result["scores"].values()) for answer in listed for result in json.loads(answer)["results"]]
+    assert many == rows
+
+
+class Bench:
+    """Servers, requests, and what was measured."""
+
+    def __init__(self, options, stack, folder):
+        self.options, self.stack, self.folder = options, stack, folder
+        self.texts = [f"{text} {i}" for i, text in enumerate(made_up(options.comments))]
+        self.screener = Screener()
+        self.load = Load(folder)
+        stack.callback(self.load.stop)
+        self.log = stack.enter_context((folder / "log").open("ab"))
+        self.ours = self.start(
+            ["-m", "giantkiller", "serve", "--open", "--port", 0, "--state", folder / "state"], SCORE
+        )
+        self.noop = self.start([HERE / "serve_apps.py", "noop"], NOOP)
+        self.bare = self.start([HERE / "serve_apps.py", "bare"], NOOP)
+        self.make_requests()
+
+    def start(self, command, path):
+        server = Server(command, self.log, path)
+        self.stack.callback(server.stop)
+        server.ask('{"text": "a"}')
+        return server
+
+    def make_requests(self):
+        texts, load, ours = self.texts, self.load, self.ours
+        single = [json.dumps({"text": text}) for text in texts]
+        analyze = [analyze_body(text) for text in texts]
+        many = [json.dumps({"texts": texts[i : i + 100]}) for i in range(0, len(texts), 100)]
+        answers = [
+            [ours.ask(body, path) for body in bodies]
+            for path, bodies in ((SCORE, single), (ANALYZE, analyze), (SCORE, many))
+        ]
+        check(self.screener, texts, *answers)
+        self.files = {
+            "noop": load.requests("noop", NOOP, analyze),
+            "score": load.requests("score", SCORE, single, answers[0]),
+            "analyze": load.requests("analyze", ANALYZE, analyze, answers[1]),
+            "score100": load.requests("score100", SCORE, many, answers[2]),
+            "wrapper": load.requests("wrapper", "/score", single),
+        }
+
+    def throughput(self):
+        """Requests a second of everybody in turn, and comments a second in process."""
+        options = self.options
+        turns = {
+            "no-op route, our stack": (self.noop, "noop", options.connections),
+            "no-op route, bare stack": (self.bare, "noop", options.connections),
+            "/v1/score": (self.ours, "score", options.connections),
+            ":analyze": (self.ours, "analyze", options.connections),
+            "/v1/score, 100 comments": (self.ours, "score100", 8),
+        }
+        if options.opponents:
+            turns["our bundle, unbatched"] = (
+                self.start([HERE / "serve_apps.py", "unbatched"], "/score"), "wrapper", options.connections,
+            )  # fmt: skip
+            model = bert(options.bert or self.folder / "bert")
+            turns["BERT-Base"] = (
+                self.start([HERE / "serve_apps.py", "bert", model], "/score"), "wrapper", 8,
+            )  # fmt: skip
+        runs = {name: [] for name in turns}
+        screened = []
+        for _ in range(options.rounds):
+            for name, (server, file, connections) in turns.items():
+                run = self.load.run(
+                    server, self.files[file], seconds=options.seconds, connections=connections
+                )
+                runs[name].append(run)
+            began, count = time.perf_counter(), 0
+            while time.perf_counter() - began < options.seconds:
+                self.screener.scores(self.texts)
+                count += len(self.texts)
+            screened.append(count / (time.perf_counter() - began))
+        return {name: together(each) for name, each in runs.items()}, screened
+
+    def half_load(self, rates):
+        """Latency at half of what was reached."""
+        return {
+            name: self.load.run(
+                self.ours,
+                self.files[file],
+                rate=rates[name] / 2,
+                seconds=2 * self.options.seconds,
+                connections=256,
+            )
+            for name, file in ((":analyze", "analyze"), ("/v1/score", "score"))
+        }
+
+    def overload(self, rates):
+        """Twice as many requests as it can answer."""
+        return self.load.run(
+            self.ours, self.files["analyze"], rate=2 * rates[":analyze"], seconds=2 * self.options.seconds,
+            connections=self.options.most_connections,
+        )  # fmt: skip
+
+    def memory(self):
+        """Resident memory over many requests."""
+        count, parts = self.options.requests, 5
+        seen = [self.ours.resident_mb]
+        for _ in range(parts):
+            self.load.run(
+                self.ours, self.files["analyze"], seconds=600, connections=self.options.connections,
+                requests=count // parts,
+            )  # fmt: skip
+            seen.append(self.ours.resident_mb)
+        return {"requests": count, "resident_mb": seen}
+
+    def start_up(self):
+        """Seconds from nothing to the first answer; and of ours again after kill -9 under load."""
+        ours = ["-m", "giantkiller", "serve", "--open", "--port", 0, "--state"]
+        taken = {"giantkiller serve": [], "bare uvicorn": [], "after kill -9 under load": []}
+        for number in range(self.options.rounds):
+            state = self.folder / f"started-{number}"
+            for name, command, path in (
+                ("giantkiller serve", [*ours, state], SCORE),
+                ("bare uvicorn", [HERE / "serve_apps.py", "bare"], NOOP),
+                ("after kill -9 under load", [*ours, state], SCORE),
+            ):
+                server = Server(command, self.log, path)
+                server.ask('{"text": "You idiot"}')
+                taken[name].append(round(time.perf_counter() - server.began, 3))
+                if name == "giantkiller serve":
+                    self.load.kill_under(server, self.files["score"], after=0.7, connections=32)
+                else:
+                    server.stop()
+        return {name: {"median": statistics.median(times), "all": times} for name, times in taken.items()}
+
+
+def together(runs):
+    """Medians of the rounds, sums of what must not happen."""
+    result = {
+        name: round(statistics.median(run[name] for run in runs), 2)
+        for name in ("per_second", "p50_ms", "p99_ms", "server_us", "sender_us")
+        if runs[0][name] is not None
+    }
+    return result | {name: sum(run[name] for run in runs) for name in ("refused", "wrong", "broken")}
+
+
+def bert(folder):
+    """Build the ONNX model of BERT-Base's size, in int8; kept in a folder that is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "int8.onnx").exists():
+        import opponents
+
+        opponents.exported(opponents.bert(opponents.BASE), folder)
+        (folder / "plain.onnx").unlink()
+    bundled = Screener(threads=1).bundle.folder / "tokenizer.json"
+    (folder / "tokenizer.json").write_bytes(bundled.read_bytes())
+    return folder
+
+
+def measure(options, stack, folder):
+    bench = Bench(options, stack, folder)
+    load_before = os.getloadavg()
+    runs, screened = bench.throughput()
+    rates = {name: run["per_second"] for name, run in runs.items()}
+    noop, in_process = rates["no-op route, our stack"], statistics.median(screened)
+    many = 100 * rates["/v1/score, 100 comments"]
+    result = {
+        "throughput": runs,
+        "in_process_comments_per_second": round(in_process),
+        "comments_per_second_in_hundreds": round(many),
+        "ratios": {
+            "/v1/score / no-op": round(rates["/v1/score"] / noop, 3),
+            ":analyze / no-op": round(rates[":analyze"] / noop, 3),
+            "100 comments / in process": round(many / in_process, 3),
+            **{
+                f"/v1/score / {name}": round(rates["/v1/score"] / rates[name], 2)
+                for name in ("our bundle, unbatched", "BERT-Base")
+                if name in rates
+            },
+        },
+        "half_load": bench.half_load(rates),
+        "twice_saturation": bench.overload(rates),
+        "memory": bench.memory(),
+        "start_up_seconds": bench.start_up(),
+    }
+    return result | {
+        "load_average": [load_before, os.getloadavg()],
+        "others_share_of_machine": {
+            "median": round(statistics.median(bench.load.others), 3), "most": round(max(bench.load.others), 3)
+        },
+        "machine": machine(),
+        "command": command_line("benchmarks/serve.py"),
+    }  # fmt: skip
+
+
+def show(result):
+    columns = {"per_second": "requests/s", "p50_ms": "p50 ms", "p99_ms": "p99 ms", "server_us": "server us",
+               "sender_us": "sender us", "refused": "refused", "wrong": "wrong"}  # fmt: skip
+    print(f"{'':<26}", *(f"{title:>10}" for title in columns.values()))
+    for name, run in result["throughput"].items():
+        print(f"{name:<26}", *(f"{run[column] or 0:>10,.6g}" for column in columns))
+    print(f"\ncomments/s in requests of 100{result['comments_per_second_in_hundreds']:>10,}")
+    print(f"comments/s by Screener.scores{result['in_process_comments_per_second']:>9,}\n")
+    for name, ratio in result["ratios"].items():
+        print(f"{name:<40}{ratio:>7.2f}")
+    loads = {f"half load, {name}": run for name, run in result["half_load"].items()}
+    for name, run in {**loads, "twice saturation, :analyze": result["twice_saturation"]}.items():
+        print(f"\n{name}: {run['sent'] / run['seconds']:,.0f}/s sent, "
+              f"{run['unsent']} more had no connection\n"
+              f"  answered {run['per_second']:,.0f}/s, p50 {run['p50_ms']} ms, p99 {run['p99_ms']} ms\n"
+              f"  refused {run['refused']}, p50 {run['refused_p50_ms']} ms, p99 {run['refused_p99_ms']} ms; "
+              f"{run['refused_without_retry_after']} without Retry-After; {run['wrong']} wrong")  # fmt: skip
+    print(f"\nresident MB over {result['memory']['requests']:,} requests: {result['memory']['resident_mb']}")
+    for name, times in result["start_up_seconds"].items():
+        print(f"first answer, {name}: {times['median']:.2f} s")
+    others = result["others_share_of_machine"]
+    print(f"other programs took {others['median']:.0%} of the machine, at most {others['most']:.0%}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2, help="for each server, a round")
+    parser.add_argument("--comments", type=int, default=2000, help="different ones")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--most-connections", type=int, default=256, help="at twice saturation")
+    parser.add_argument("--requests", type=int, default=10_000, help="over which memory is looked at")
+    parser.add_argument("--opponents", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--bert", type=Path, help="a folder that keeps BERT-Base's graph for the next time")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        result = measure(options, stack, Path(folder))
+    show(result)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
