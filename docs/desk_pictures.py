@@ -1,11 +1,13 @@
 """Take the pictures of the desk in docs/images: `python docs/desk_pictures.py`.
 
 Starts the service with the shipped model on loopback, fills it with a few comments, and lets Debian's
-chromium look at each page.
+chromium look at each page. Needs the extra `dev` (Selenium, Pillow).
 """
 
+import io
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -13,10 +15,15 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]  # before the imports of
 
 from browser import browser  # noqa: E402
 from people import PASSWORD, Person  # noqa: E402
+from PIL import Image  # noqa: E402
 from servers import running  # noqa: E402
 from site_of import Site  # noqa: E402
 
 from giantkiller.desk.app import compose  # noqa: E402
+
+WIDTH, HEIGHT = 1000, 840
+COLOURS = 64
+"""Of a picture: pages have few, and a palette makes files small."""
 
 COMMENTS = (
     ("You are a complete idiot and everyone here knows it.", "u-17"),
@@ -25,7 +32,9 @@ COMMENTS = (
     ("Thanks, that helped me a lot.", "u-9"),
     ("Shut up, you pathetic clown.", "u-23"),
     ("People like you should not be allowed to vote.", "u-31"),
+    ("Nobody asked for the opinion of a moron.", "u-4"),
 )
+THREAD = {"url": "https://forum.example/t/12", "title": "Should the city close the bridge?"}
 
 
 def main(folder: Path) -> None:
@@ -34,56 +43,73 @@ def main(folder: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as state,
         running(compose, state=Path(state), log_level="error") as server,
+        browser(WIDTH, HEIGHT) as driver,
     ):
-        site = Site(server)
-        site.settings(second_share=0, undo_seconds=0)
-        admin, helper = site.person("admin", "mira"), site.person("moderator", "jonas")
-        for number, (text, author) in enumerate(COMMENTS):
-            more = {"url": "https://forum.example/t/12", "title": "Should the city close the bridge?"}
-            site.submit(text, author=author, id=str(number), parent="The bridge is fine as it is.", **more)
-        helper.act(
-            helper.next(), "remove", rule="threats", note="Please argue without wishing harm on anybody."
-        )
-        statement = site.messages()[-1]["data"]["statement"]["path"]
-        author = Person(site.url)
-        author.get(statement)
-        with browser(1100, 1000) as driver:
+        driver.set_window_size(WIDTH, HEIGHT)
 
-            def take(name: str, path: str) -> None:
-                driver.get(site.url + path)
-                driver.save_screenshot(str(folder / f"desk-{name}.png"))
-                print(folder / f"desk-{name}.png")
+        def take(name: str, path: str) -> None:
+            driver.get(server.url + path)
+            picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+            flat = picture.quantize(COLOURS, dither=Image.Dither.NONE)
+            flat.save(folder / f"desk-{name}.png", optimize=True)
+            print(folder / f"desk-{name}.png")
 
-            take("sign-in", "/desk/sign-in")
-            for field, value in (("name", admin.name), ("password", PASSWORD)):
-                driver.find_element("name", field).send_keys(value)
-            driver.find_element("css selector", "main button").click()
-            take("queue", "/desk")
-            helper.act(helper.next(), "leave")
-            task = admin.next()
-            take("item", f"/desk/tasks/{task}")
-            for name, path in (
-                ("overview", "/desk/lead"),
-                ("policy", "/desk/communities/default/policy?preset=forum"),
-                ("rules", "/desk/communities/default/rules"),
-                ("staff", "/desk/staff"),
-                ("webhooks", "/desk/webhooks"),
-                ("me", "/desk/me"),
-                ("decisions", "/desk/decisions"),
-                ("statement", statement),
-                ("statement-de", statement + "?lang=de"),
-            ):
-                take(name, path)
-            driver.execute_cdp_cmd(
-                "Emulation.setEmulatedMedia",
-                {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
-            )
-            take("item-dark", f"/desk/tasks/{task}")
-            driver.execute_cdp_cmd(
-                "Emulation.setDeviceMetricsOverride",
-                {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
-            )
-            take("item-phone", f"/desk/tasks/{task}")
+        walk(Site(server), driver, take)
+
+
+def walk(site: Site, driver, take: Callable[[str, str], None]) -> None:
+    """Fill a desk and look at each of its pages."""
+    site.settings(second_share=0, undo_seconds=0)
+    take("join", f"/desk/join/{site.invite('admin')}")
+    take("sign-in", "/desk/sign-in")
+    admin, helper = site.person("admin", "mira"), site.person("moderator", "jonas")
+    for field, value in (("name", admin.name), ("password", PASSWORD)):
+        driver.find_element("name", field).send_keys(value)
+    driver.find_element("css selector", "main button").click()
+    take("first", "/desk")
+    sent = [
+        site.submit(text, author=author, id=str(number), parent="The bridge is fine as it is.", **THREAD)
+        for number, (text, author) in enumerate(COMMENTS)
+    ]
+    site.server.post(f"/v1/desk/items/{sent[0]['id']}/reports", {"reason": "rude", "reporter": "u-9"})
+    note = "Please argue without wishing harm on anybody."
+    helper.act(helper.next(), "remove", rule="threats", note=note)
+    helper.act(helper.next(), "remove", rule="insults")
+    told = [m["data"] for m in site.messages() if m["type"] == "comment.removed"]
+    statement = told[0]["statement"]["path"]
+    author = Person(site.url)
+    author.get(statement)
+    author.post(statement, {"text": "I meant the bridge, not the person: nobody should be hurt by it."})
+    author.get(told[1]["statement"]["path"])
+    helper.act(helper.next(), "leave")
+    take("queue", "/desk")
+    task = admin.next(kind="first")
+    take("item", f"/desk/tasks/{task}")
+    for name, path in (
+        ("decisions", "/desk/decisions"),
+        ("history", f"/desk/items/{told[0]['item']}"),
+        ("overview", "/desk/lead"),
+        ("communities", "/desk/communities"),
+        ("policy", "/desk/communities/default/policy?preset=family"),
+        ("rules", "/desk/communities/default/rules"),
+        ("staff", "/desk/staff"),
+        ("webhooks", "/desk/webhooks"),
+        ("settings", "/desk/settings"),
+        ("me", "/desk/me"),
+        ("statement", told[1]["statement"]["path"]),
+        ("statement-de", told[1]["statement"]["path"] + "?lang=de"),
+    ):
+        take(name, path)
+    media = {"name": "prefers-color-scheme", "value": "dark"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [media]})
+    take("item-dark", f"/desk/tasks/{task}")
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    take("item-phone", f"/desk/tasks/{task}")
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    admin.act(task, "leave")
+    take("appeal", f"/desk/tasks/{admin.next(kind='appeal')}")
 
 
 if __name__ == "__main__":

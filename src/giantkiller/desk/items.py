@@ -215,6 +215,11 @@ def report(
     return number
 
 
+def any_item(connection: Connection) -> bool:
+    """Tell whether a comment has ever come."""
+    return connection.execute(select(items.c.number).limit(1)).first() is not None
+
+
 def find_item(connection: Connection, item_id: str) -> Row[Any]:
     """Return an item by its public id.
 

@@ -336,11 +336,8 @@ def _rules(visit: Visit, status: int = 200, error: str = "", given: Rows | None 
 def _staff(visit: Visit, link: str = "") -> Response:
     with visit.service.store.read() as connection:
         members = people.list_staff(connection)
-    base = visit.service.settings.public_url
-    if link and not base:
-        base = f"{visit.request.url.scheme}://{visit.request.headers.get('host', '')}"
     return visit.render(
-        "staff.html", members=members, link=f"{base}{link}" if link else "", roles=people.ROLES
+        "staff.html", members=members, link=f"{visit.address}{link}" if link else "", roles=people.ROLES
     )
 
 

@@ -44,8 +44,10 @@ def queue_page(visit: Visit) -> Response:
         choices = queue.choices(connection)
         mine = dossier.decisions_of(connection, staff=visit.me.number, most=10)
         last = undoing.last_undoable(connection, visit.me, now=visit.now)
+        empty = not items.any_item(connection)
     return visit.render(
-        "queue.html", waiting=waiting, choices=choices, filters=filters, mine=mine, last=last,
+        "queue.html", address=visit.address if empty and visit.me.is_lead else "", waiting=waiting,
+        choices=choices, filters=filters, mine=mine, last=last,
         done=bool(visit.query("done")), pause=bool(visit.query("pause")), query=_query(filters),
     )  # fmt: skip
 

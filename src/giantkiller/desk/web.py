@@ -115,6 +115,12 @@ class Visit:
         return choose(self.request.headers.get("accept-language", ""))
 
     @property
+    def address(self) -> str:
+        """The service's web address, as whoever asks reaches it."""
+        here = f"{self.request.url.scheme}://{self.request.headers.get('host', '')}"
+        return self.service.settings.public_url or here
+
+    @property
     def csrf(self) -> str:
         """The token that forms of this session carry."""
         return csrf_token(self.session) if self.session else ""

@@ -96,6 +96,8 @@ def _page(service: Service, root: str) -> Iterator[str]:
             "<p>It needs an API key: <code>giantkiller keys create NAME</code> on the machine that runs it."
             "</p>"
         )
+    if service.intake is not None:
+        yield '<p><a href="/desk">The desk</a> is where people decide about comments.</p>'
     yield "<h2>Try it</h2>"
     ask = '{"comment": {"text": "You are an idiot"}, "requestedAttributes": {"TOXICITY": {}, "INSULT": {}}}'
     for what, line in (
