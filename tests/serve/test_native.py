@@ -63,6 +63,17 @@ def test_policy_and_model(server):
     model = server.client.get("/v1/model", headers=server.bearer).json()
     assert model["name"] == "tiny"
     assert model["sha256"] == server.service.screener.bundle.files["model.onnx"].sha256
+    assert model["digest"] == server.service.screener.bundle.digest
+
+
+def test_answers_of_other_shapes_name_the_bundle_in_a_header(server):
+    digest = server.service.screener.bundle.digest[:12]
+    stream = server.client.post("/v1/screen", content=b'{"text": "a"}', headers=server.bearer)
+    classified = server.post("/api/v1/classify", {"content": "a"})
+    for response in (server.analyze(), stream, classified):
+        assert response.status_code == 200
+        assert response.headers["x-giantkiller-model"] == digest
+    assert digest in server.post("/v1/score", {"text": "a"}).json()["model"]
 
 
 @pytest.mark.parametrize(

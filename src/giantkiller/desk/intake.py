@@ -7,6 +7,7 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import Bundle
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.events import lock
 from giantkiller.desk.items import LONGEST_TEXT, Comment, Submitted, find_submitted, submit
@@ -25,9 +26,10 @@ _TOGETHER = 256
 
 @dataclass(frozen=True)
 class Taken:
-    """What a comment came to: its scores, what they call for, and what is kept of it, if anything."""
+    """What a comment came to: its scores, what scored it, what that calls for, and what is kept of it."""
 
     scores: dict[str, float]
+    bundle: Bundle
     judgement: Judgement
     submitted: Submitted | None
 
@@ -53,22 +55,23 @@ async def take(
         ApiError: If there is no such community.
     """
     communities = {comment.community for comment in comments}
+    batcher = service.batcher
+    screener = batcher.screener
 
     def read() -> dict[str, CommunityPolicy]:
         with service.store.read() as connection:
-            bundle = service.screener.policy
-            return {name: read_policy(connection, name, bundle) for name in communities}
+            return {name: read_policy(connection, name, screener.policy) for name in communities}
 
     policies = await in_thread(read)
     texts = [without_allowed(policies[comment.community], comment.text) for comment in comments]
-    rows = (await service.batcher.scores(texts)).astype(float).tolist()
+    rows = (await batcher.scores(texts)).astype(float).tolist()
     scored = [dict(zip(ATTRIBUTES, row, strict=True)) for row in rows]
     judged = [
         judge(policies[comment.community], scores, comment.text)
         for comment, scores in zip(comments, scored, strict=True)
     ]
     kept = [i for i, judgement in enumerate(judged) if everything or judgement.action in WAITING]
-    model = model_name(service.screener.bundle)
+    model = model_name(screener.bundle)
 
     def work(connection: Connection) -> dict[int, Submitted | None]:
         settings, now = read_settings(connection), utc_now()
@@ -85,7 +88,7 @@ async def take(
 
     done = await written(service, work) if kept else {}
     return [
-        Taken(scores, judgement, done.get(i))
+        Taken(scores, screener.bundle, judgement, done.get(i))
         for i, (scores, judgement) in enumerate(zip(scored, judged, strict=True))
     ]
 
@@ -117,6 +120,7 @@ def _decided(taken: Taken) -> Decided:
         judgement.attribute,
         judgement.score,
         taken.scores,
+        taken.bundle,
         item=kept.id if kept else None,
         state=kept.state if kept else None,
     )

@@ -21,7 +21,7 @@ from giantkiller.serve.hooks.comments import comments
 from giantkiller.serve.hooks.coral import coral
 from giantkiller.serve.hooks.detoxify import classify
 from giantkiller.serve.hooks.matrix import matrix_event, matrix_ping
-from giantkiller.serve.http import MATRIX, as_api_error, error_response
+from giantkiller.serve.http import MATRIX, MODEL, as_api_error, error_response
 from giantkiller.serve.labels import feedback
 from giantkiller.serve.perspective import OMITTED, analyze, suggestscore
 from giantkiller.serve.service import Service
@@ -98,7 +98,7 @@ def create(
                 allow_origins=service.settings.cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
-                expose_headers=[OMITTED, "X-Request-Id", "Retry-After"],
+                expose_headers=[MODEL, OMITTED, "X-Request-Id", "Retry-After"],
             )
         )
     app = Starlette(

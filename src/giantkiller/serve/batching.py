@@ -64,6 +64,9 @@ _Piece = tuple[_Job, int, int]  # a job, and which of its texts: [begin, end)
 class Batcher:
     """The queue in front of a screener. Lives in one event loop.
 
+    Whoever asks for scores and needs to know the screener that gave them holds on to one queue: the service
+    changes to another bundle by another queue, and an old one answers for as long as somebody holds it.
+
     Args:
         screener: Made with `threads=1`: each runner calls it by itself.
         runners: Threads that call it at the same time.
@@ -164,6 +167,21 @@ class Batcher:
         finally:
             self._running_work -= load
             self._dispatch()
+
+    def successor(self, screener: Screener) -> "Batcher":
+        """Return a queue with the same bounds in front of another screener."""
+        after = Batcher(
+            screener,
+            runners=self.runners,
+            max_batch=self.max_batch,
+            max_queue=self.max_queue,
+            max_wait=self.max_wait,
+            window=self.window,
+            timeout=self.timeout,
+            observe=self._observe,
+        )
+        after._rate = self._rate
+        return after
 
     async def close(self) -> None:
         """Finish what was accepted, then stop the runners."""

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from giantkiller.bundle import Bundle
 from giantkiller.serve.batching import OverloadedError
 from giantkiller.serve.errors import ApiError, overloaded
 from giantkiller.serve.keys import ANYBODY, Key
@@ -29,6 +30,9 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _LONGEST_KEY = 200
+
+MODEL = "X-Giantkiller-Model"
+"""The response header that tells which bundle scored: the first twelve digits of its digest."""
 
 MATRIX = "/v1/hooks/matrix/"
 """Below this, errors are plain text: a Matrix server takes one in JSON for a verdict on the message."""
@@ -65,6 +69,11 @@ def as_api_error(error: Exception) -> ApiError | None:
     if isinstance(error, StoreBusyError | SQLAlchemyError):
         return overloaded(5, "The database is busy or away; try again.")
     return None
+
+
+def said_by(bundle: Bundle) -> dict[str, str]:
+    """Return the header that tells which bundle scored."""
+    return {MODEL: bundle.digest[:12]}
 
 
 def headers_of(request: Request) -> dict[str, str]:

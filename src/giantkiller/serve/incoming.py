@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import Bundle
 from giantkiller.serve.errors import ApiError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Decided:
         attribute: The one whose score called for it.
         score: Its score.
         scores: By attribute.
+        bundle: What scored.
         item: The desk's id of the comment; None where the desk did not keep it.
         state: The desk's state of the comment; None likewise.
     """
@@ -59,6 +61,7 @@ class Decided:
     attribute: str
     score: float
     scores: dict[str, float]
+    bundle: Bundle
     item: str | None = None
     state: str | None = None
 
@@ -106,7 +109,9 @@ async def decide(
         return await service.intake(
             comments, community=community, source=source, everything=everything, message=message
         )
-    policy = service.screener.policy
-    rows = await service.batcher.scores([comment.text for comment in comments])
+    batcher = service.batcher
+    policy = batcher.screener.policy
+    rows = await batcher.scores([comment.text for comment in comments])
     verdicts = [policy.judge(dict(zip(ATTRIBUTES, row, strict=True))) for row in rows.astype(float).tolist()]
-    return [Decided(v.action, v.attribute, v.score, dict(v.scores)) for v in verdicts]
+    bundle = batcher.screener.bundle
+    return [Decided(v.action, v.attribute, v.score, dict(v.scores), bundle) for v in verdicts]

@@ -12,9 +12,10 @@ from giantkiller.attributes import ATTRIBUTES, DEFINITIONS, OTHER_NAMES
 from giantkiller.bundle import Bundle
 from giantkiller.errors import UserError
 from giantkiller.policy import ACTIONS, Policy, Verdict
+from giantkiller.serve.batching import Batcher
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.http import BadJsonError, Json, admit, count_against, decode, read_body
-from giantkiller.serve.service import Service, service_of
+from giantkiller.serve.service import service_of
 
 MAX_TEXTS = 1000
 MAX_CHARS = 20_480
@@ -98,11 +99,12 @@ class PolicyResponse(msgspec.Struct):
 
 
 class ModelResponse(msgspec.Struct):
-    """The bundle that scores."""
+    """The bundle that scores; `sha256` is its graph's, `digest` its manifest's."""
 
     name: str
     version: str
     sha256: str
+    digest: str
     bytes: int
     max_tokens: int
     attributes: dict[str, str]
@@ -122,12 +124,13 @@ async def score(request: Request) -> Response:
     columns = _columns(call.attributes)
     explained = _explained(call.explain, texts)
     count_against(service, key, len(texts))
-    rows = (await service.batcher.scores(texts)).astype(float).round(6).tolist()
+    batcher = service.batcher
+    rows = (await batcher.scores(texts)).astype(float).round(6).tolist()
     results = [Scored({name: row[column] for name, column in columns.items()}) for row in rows]
     if explained is not None:
         for result, text in zip(results, texts, strict=True):
-            result.words = await _words(service, text, explained)
-    return Json(ScoreResponse(model_name(service.screener.bundle), results))
+            result.words = await _words(batcher, text, explained)
+    return Json(ScoreResponse(model_name(batcher.screener.bundle), results))
 
 
 async def judge(request: Request) -> Response:
@@ -136,20 +139,21 @@ async def judge(request: Request) -> Response:
     key = await admit(request, service, "score", 0)
     call = _decoded(await read_body(request, service), _JUDGE, request)
     texts = _texts(call.text, call.texts)
-    bundle = service.screener.bundle
+    batcher = service.batcher
+    bundle = batcher.screener.bundle
     try:
         policy = bundle.policy if call.policy is None else Policy(call.policy)
     except UserError as error:
         raise ApiError(400, str(error)) from None
     _explained(call.explain, texts)
     count_against(service, key, len(texts))
-    rows = await service.batcher.scores(texts)
+    rows = await batcher.scores(texts)
     cut = bundle.threshold["toxicity"]
     verdicts = [policy.judge(row, cut) for row in rows.tolist()]
     results = [judged(verdict, policy) for verdict in verdicts]
     if call.explain:
         for result, text in zip(results, texts, strict=True):
-            result.words = await _words(service, text, result.attribute)
+            result.words = await _words(batcher, text, result.attribute)
     return Json(JudgeResponse(model_name(bundle), policy.to_dict(), results))
 
 
@@ -171,6 +175,7 @@ async def model(request: Request) -> Response:
             name=bundle.name,
             version=bundle.version,
             sha256=bundle.files["model.onnx"].sha256,
+            digest=bundle.digest,
             bytes=bundle.bytes,
             max_tokens=bundle.max_length,
             attributes=dict(DEFINITIONS),
@@ -181,7 +186,7 @@ async def model(request: Request) -> Response:
 
 def model_name(bundle: Bundle) -> str:
     """Name a bundle so that its scores can be told from another's."""
-    return f"{bundle.name} {bundle.version} ({bundle.files['model.onnx'].sha256[:12]})"
+    return f"{bundle.name} {bundle.version} ({bundle.digest[:12]})"
 
 
 def judged(verdict: Verdict, policy: Policy) -> Judged:
@@ -237,7 +242,7 @@ def _explained(explain: bool | str, texts: Sequence[str]) -> str | None:
     return attribute
 
 
-async def _words(service: Service, text: str, attribute: str) -> list[Word]:
-    work = 1 + min(len(text) // 5, service.screener.bundle.max_length)
-    spans = await service.batcher.run(lambda: service.screener.explain(text, attribute), work)
+async def _words(batcher: Batcher, text: str, attribute: str) -> list[Word]:
+    work = 1 + min(len(text) // 5, batcher.screener.bundle.max_length)
+    spans = await batcher.run(lambda: batcher.screener.explain(text, attribute), work)
     return [Word(s.begin, s.end, text[s.begin : s.end], round(s.contribution, 6)) for s in spans]

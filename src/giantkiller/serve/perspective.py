@@ -21,6 +21,7 @@ from giantkiller.serve.http import (
     headers_of,
     key_in,
     read_body,
+    said_by,
 )
 from giantkiller.serve.keys import Key
 from giantkiller.serve.language import Detected, detect, is_english, is_tag
@@ -145,7 +146,8 @@ async def analyze_comment(service: Service, key: Key, body: bytes) -> Answer:
 
     spans = sentences(text) if call.span_annotations else [(0, len(text))]
     parts = [text[begin:end] for begin, end in spans] if len(spans) > 1 else []
-    rows = (await service.batcher.scores([text, *parts])).astype(float).round(6).tolist()
+    batcher = service.batcher
+    rows = (await batcher.scores([text, *parts])).astype(float).round(6).tolist()
     whole, each = rows[0], rows[1:] if parts else rows
     scores = {}
     for name, threshold in columns.items():
@@ -164,7 +166,8 @@ async def analyze_comment(service: Service, key: Key, body: bytes) -> Answer:
     content["detectedLanguages"] = list(detected.languages)
     if call.client_token is not None:
         content["clientToken"] = call.client_token
-    return Answer(content, {OMITTED: ", ".join(omitted)} if omitted else {})
+    headers = said_by(batcher.screener.bundle)
+    return Answer(content, headers | ({OMITTED: ", ".join(omitted)} if omitted else {}))
 
 
 async def suggest_score(service: Service, key: Key, body: bytes) -> Answer:

@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.serve.batching import Batcher
 from giantkiller.serve.errors import ApiError, overloaded
-from giantkiller.serve.http import admit, repaired
+from giantkiller.serve.http import admit, repaired, said_by
 from giantkiller.serve.keys import Key
 from giantkiller.serve.native import MAX_CHARS
 from giantkiller.serve.service import Service, service_of
@@ -52,10 +53,11 @@ async def screen(request: Request) -> Response:
         )
     if service.streams >= service.settings.streams:
         raise overloaded(5, "Too many streams are under way; try again.")
+    batcher = service.batcher  # one for all lines: a file's scores come from one bundle
     return _Streamed(
-        _results(request, service, key, column),
+        _results(request, service, batcher, key, column),
         media_type="application/x-ndjson",
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", **said_by(batcher.screener.bundle)},
     )
 
 
@@ -77,12 +79,14 @@ class _Streamed(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _results(request: Request, service: Service, key: Key, column: str) -> AsyncGenerator[bytes, None]:
+async def _results(
+    request: Request, service: Service, batcher: Batcher, key: Key, column: str
+) -> AsyncGenerator[bytes, None]:
     """Yield the results as they come, while the task that makes them goes on reading."""
     service.streams += 1
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
         spool = _Spool(file)
-        task = asyncio.create_task(_fill(spool, request, service, key, column))
+        task = asyncio.create_task(_fill(spool, request, service, batcher, key, column))
         try:
             while part := await spool.read():
                 yield part
@@ -143,17 +147,19 @@ class _Spool:
         return data
 
 
-async def _fill(spool: _Spool, request: Request, service: Service, key: Key, column: str) -> None:
+async def _fill(
+    spool: _Spool, request: Request, service: Service, batcher: Batcher, key: Key, column: str
+) -> None:
     """Read lines, score them, write results; ends the spool whatever happens."""
     lines: list[bytes | None] = []
     try:
         async for line in _lines(request, service.settings.timeout):
             lines.append(line)
             if len(lines) >= TOGETHER:
-                await spool.write(await _screened(lines, service, key, column))
+                await spool.write(await _screened(lines, service, batcher, key, column))
                 lines = []
         if lines:
-            await spool.write(await _screened(lines, service, key, column))
+            await spool.write(await _screened(lines, service, batcher, key, column))
     except _StoppedError as error:
         # The status is long sent: the last line says that the rest is missing.
         await spool.write(msgspec.json.encode({"error": str(error)}) + b"\n")
@@ -197,7 +203,9 @@ async def _lines(request: Request, patience: float) -> AsyncIterator[bytes | Non
         yield bytes(buffer)
 
 
-async def _screened(lines: list[bytes | None], service: Service, key: Key, column: str) -> bytes:
+async def _screened(
+    lines: list[bytes | None], service: Service, batcher: Batcher, key: Key, column: str
+) -> bytes:
     """Return a line of results for each line."""
     rows: list[dict[str, Any]] = []
     texts: list[str] = []
@@ -207,8 +215,8 @@ async def _screened(lines: list[bytes | None], service: Service, key: Key, colum
         if "error" not in row:
             texts.append(row[column])
     await _wait_for_rate(service, key, len(texts))
-    scores = await service.batcher.scores(texts, patient=True)
-    actions = service.screener.bundle.policy.actions(scores).tolist() if texts else []
+    scores = await batcher.scores(texts, patient=True)
+    actions = batcher.screener.bundle.policy.actions(scores).tolist() if texts else []
     made = zip(scores.astype(float).round(6).tolist(), actions, strict=True)
     for row in rows:
         if "error" not in row:

@@ -103,7 +103,8 @@ async def comments(request: Request) -> Response:
         message=message,
     )
     results = [_result(one.id, what) for one, what in zip(given, decided, strict=True)]
-    return Json(HookResponse(model_name(service.screener.bundle), results))
+    bundle = decided[0].bundle if decided else service.screener.bundle
+    return Json(HookResponse(model_name(bundle), results))
 
 
 def _result(comment: str | None, decided: Decided) -> HookResult:

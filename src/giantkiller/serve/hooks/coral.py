@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.hooks.signatures import check_coral, require_secrets
-from giantkiller.serve.http import BadJsonError, Json, count_signed, decode, headers_of, read_body
+from giantkiller.serve.http import BadJsonError, Json, count_signed, decode, headers_of, read_body, said_by
 from giantkiller.serve.incoming import LONGEST_TEXT, Decided, Incoming, decide
 from giantkiller.serve.language import detect
 from giantkiller.serve.service import service_of
@@ -69,7 +69,8 @@ async def coral(request: Request) -> Response:
         service, [_incoming(call, text)], source="coral", community=request.path_params.get("community")
     )
     answer = answer_of(decided)
-    return Response(status_code=204) if answer is None else Json(answer)
+    headers = said_by(decided.bundle)
+    return Response(status_code=204, headers=headers) if answer is None else Json(answer, headers=headers)
 
 
 def answer_of(decided: Decided) -> dict[str, Any] | None:

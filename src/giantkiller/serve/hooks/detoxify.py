@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.serve.errors import ApiError
-from giantkiller.serve.http import BadJsonError, Json, admit, decode, read_body
+from giantkiller.serve.http import BadJsonError, Json, admit, decode, read_body, said_by
 from giantkiller.serve.service import service_of
 
 
@@ -27,5 +27,7 @@ async def classify(request: Request) -> Response:
         call = decode(await read_body(request, service), _CLASSIFY)
     except BadJsonError as error:
         raise ApiError(400, str(error)) from None
-    (row,) = (await service.batcher.scores([call.content])).astype(float).tolist()
-    return Json({name: round(100 * value) for name, value in zip(ATTRIBUTES, row, strict=True)})
+    batcher = service.batcher
+    (row,) = (await batcher.scores([call.content])).astype(float).tolist()
+    scores = {name: round(100 * value) for name, value in zip(ATTRIBUTES, row, strict=True)}
+    return Json(scores, headers=said_by(batcher.screener.bundle))

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from giantkiller.attributes import DEFINITIONS
 from giantkiller.serve.errors import ApiError
-from giantkiller.serve.http import BadJsonError, Json, admit, decode, read_body
+from giantkiller.serve.http import BadJsonError, Json, admit, decode, read_body, said_by
 from giantkiller.serve.incoming import LONGEST_TEXT, Incoming, decide
 from giantkiller.serve.language import detect
 from giantkiller.serve.service import service_of
@@ -65,10 +65,12 @@ async def matrix_event(request: Request) -> Response:
         return Json({})
     incoming = Incoming(text, external=event.event_id, author=event.sender, url=_address(event))
     (decided,) = await decide(service, [incoming], source="matrix", community=community)
+    headers = said_by(decided.bundle)
     if decided.action != "remove":
-        return Json({})
+        return Json({}, headers=headers)
     what = DEFINITIONS[decided.attribute].partition(";")[0]
-    return Json({"errcode": "M_FORBIDDEN", "error": f"This message was not sent: it reads as {what}."}, 403)
+    said = f"This message was not sent: it reads as {what}."
+    return Json({"errcode": "M_FORBIDDEN", "error": said}, 403, headers)
 
 
 async def matrix_ping(request: Request) -> Response:
