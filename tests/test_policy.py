@@ -66,13 +66,24 @@ def test_a_higher_score_is_never_milder(row, column, more):
 
 
 def test_missing_scores():
-    assert POLICY.actions(np.full((1, 7), np.nan)).tolist() == ["allow"]
     with pytest.raises(UserError, match="insult"):
         POLICY.judge(scores(insult=math.nan))
     with pytest.raises(UserError, match="7 scores"):
         POLICY.judge([0.1])
     with pytest.raises(UserError, match="threat"):
         POLICY.judge({"toxicity": 0.1, "severe_toxicity": 0, "obscene": 0})
+
+
+@pytest.mark.parametrize("policy", [POLICY, Policy({}), Policy({"threat": {"remove": 0.9}})])
+def test_a_row_without_scores_is_for_a_person(policy):
+    rows = np.array([[math.nan] * 7, row(), [math.nan] * 7])
+    assert policy.actions(rows).tolist() == ["review", "allow", "review"]
+
+
+def test_an_attribute_that_a_model_lacks_calls_for_nothing_unless_it_is_all_that_counts():
+    known = np.array([[0.1, *[math.nan] * 6], [0.97, *[math.nan] * 6]])
+    assert POLICY.actions(known).tolist() == ["allow", "remove"]
+    assert Policy({"threat": {"monitor": 0.5}}).actions(known).tolist() == ["review", "review"]
 
 
 @pytest.mark.parametrize(

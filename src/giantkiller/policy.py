@@ -97,15 +97,21 @@ class Policy(Mapping[str, Mapping[str, float]]):
     def actions(self, scores: "NDArray[np.floating[Any]]") -> "NDArray[np.str_]":
         """Return the action for each row of scores.
 
+        A row that nothing is known of is for a person to look at: it gets "review" or what is sterner,
+        never "allow".
+
         Args:
-            scores: Shape (n, 7), in the order of `ATTRIBUTES`; a missing score (NaN) calls for nothing.
+            scores: Shape (n, 7), in the order of `ATTRIBUTES`. A model without an attribute leaves NaN, which
+                calls for nothing; a row that is all NaN, or NaN wherever there are thresholds, is unknown.
 
         Returns:
             Shape (n,), names of `ACTIONS`.
         """
         import numpy as np
 
-        sternest = np.zeros(len(scores), dtype=np.int64)
+        judged = [ATTRIBUTES.index(attribute) for attribute, steps in self.items() if steps]
+        unknown = np.isnan(scores[:, judged] if judged else scores).all(axis=1)
+        sternest = np.where(unknown, ACTIONS.index("review"), 0)
         for attribute, steps in self.items():
             # In float64, as `judge` compares: a threshold rounded to float32 may move below a score.
             column = scores[:, ATTRIBUTES.index(attribute)].astype(np.float64)

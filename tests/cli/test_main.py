@@ -95,6 +95,31 @@ class TestStandardStreams:
         assert "No space left" in ended.stderr
         assert ended.stderr.count("\n") == 1
 
+    @pytest.mark.parametrize(
+        "command", ["--version", "score --help", "info", "explain hi", "screen in.csv -o out.csv"]
+    )
+    def test_what_nobody_can_read(self, tiny_bundle, tmp_path, command):
+        """A closed output and a full disk are errors; a reader who left ends it quietly, as `yes | true`."""
+        (tmp_path / "in.csv").write_text("text\nhi\n")
+        name, *rest = command.split()
+        if name in ("score", "explain", "screen") and "--help" not in rest:
+            rest += ["-m", str(tiny_bundle)]
+        elif name == "info":
+            rest.append(str(tiny_bundle))
+        called = " ".join(["$GK", name, *rest])
+        left = f"{{ sleep 0.3; {called}; echo $? >&2; }} | true"
+        codes = {}
+        for how, script in {"closed": f"{called} >&-", "full": f"{called} > /dev/full", "left": left}.items():
+            ended = shell(script, cwd=tmp_path)
+            codes[how] = ended.returncode
+            if how == "left":
+                assert ended.stderr.endswith("141\n")
+                assert "giantkiller:" not in ended.stderr
+            else:
+                assert ended.stderr.count("giantkiller: ") == 1
+            assert "Traceback" not in ended.stderr
+        assert codes == {"closed": 1, "full": 1, "left": 0}
+
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     def test_closed_streams(self, tiny_bundle, closed):
         ended = shell(f"$GK score -m {tiny_bundle} hi {closed}")

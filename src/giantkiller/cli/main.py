@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import re
 import signal
@@ -42,6 +43,20 @@ class ReaderGoneError(Exception):
     """Whoever read standard output has closed it."""
 
 
+class ClosedOutput(io.TextIOBase):
+    """Stand in for a standard output that was closed: what is written to it is an error, not lost."""
+
+    def write(self, text: str) -> int:
+        """Refuse any text.
+
+        Raises:
+            UserError: Always, unless there is nothing to write.
+        """
+        if text:
+            raise UserError("standard output is closed; there is nowhere to write to")
+        return 0
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
@@ -71,6 +86,13 @@ class LazyGroup(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the command line; --help and --version print while it is read."""
+        try:
+            return super().make_context(*args, **options)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; parameters that an error names in backticks become the command's own names."""
@@ -107,8 +129,7 @@ def main() -> None:
     _prepare()
     try:
         status = giantkiller.main(standalone_mode=False) or 0
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         status = stop.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -150,6 +171,8 @@ def _prepare() -> None:
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stdout is None:
+        sys.stdout = ClosedOutput()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # an output in another encoding gets escapes

@@ -59,8 +59,6 @@ def command(
     from giantkiller.loading import load_screener
 
     screener = load_screener(model, threads=threads, policy=policy)
-    if sys.stdout is None:
-        raise UserError("standard output is closed; there is nowhere to write the scores")
     if not texts and sys.stdin is None:
         raise UserError("standard input is closed; give the comments as arguments")
     interactive = not texts and sys.stdin.isatty()

@@ -96,9 +96,10 @@ def command(
 
 
 def _stream(stream: IO[str] | None, name: str) -> IO[bytes]:
-    if stream is None:
+    buffer: IO[bytes] | None = getattr(stream, "buffer", None)
+    if buffer is None:
         raise UserError(f"standard {name} is closed; name a file")
-    return stream.buffer  # type: ignore[attr-defined, no-any-return]
+    return buffer
 
 
 @contextmanager
