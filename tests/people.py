@@ -60,6 +60,12 @@ class Person:
         self.get("/desk/sign-in")
         return self.post("/desk/sign-in", {"name": name, "password": password, **fields})
 
+    def switch_on(self, path, fields):
+        """Preview a policy, then switch it on."""
+        assert self.post(path, {**fields, "do": "preview"}).status_code == 200
+        mark = re.search(r'name="previewed" value="(\w+)"', self.page)[1]
+        return self.post(path, {**fields, "do": "switch-on", "previewed": mark})
+
     def next(self, **filters):
         self.get("/desk")
         self.post("/desk/next", filters)

@@ -216,7 +216,7 @@ def plant(site, payload):
     lead.post(rules, rule | {"category": "OTHER_VIOLATION_TC", "keyword": "", "attribute": ""})
     policy = f"/desk/communities/{name}/policy"
     lead.get(policy)
-    lead.post(policy, {"do": "switch-on", "toxicity-review": "50", "watched": payload, "allowed": payload})
+    lead.switch_on(policy, {"toxicity-review": "50", "watched": payload, "allowed": payload})
     fields = dict.fromkeys(("author", "url", "parent", "title"), payload)
     sent = site.submit(f"You stupid idiot {payload}", id=payload[:200], community=name, **fields)
     site.server.post(f"/v1/desk/items/{sent['id']}/reports", {"reason": payload, "reporter": payload})

@@ -266,10 +266,16 @@ def test_leads_change_policy_after_a_preview_and_rules_with_versions(site):
     fields = {"toxicity-review": "10", "toxicity-remove": "5", "watched": "pineapple"}
     assert lead.post(path, {**fields, "do": "preview"}).status_code == 400
     fields["toxicity-remove"] = "90"
+    fields["allowed"] = "damn"
     lead.post(path, {**fields, "do": "preview"})
     assert "On the last" in lead.text
+    assert re.search(r"damn\s*: 1", lead.text)
+    assert re.search(r"pineapple\s*: 0", lead.text)
     assert site.submit("I like pineapple", community="games")["state"] == "allowed"
     lead.post(path, {**fields, "do": "switch-on"})
+    assert "has not been previewed" in lead.text
+    assert site.submit("I have a pineapple", community="games")["state"] == "allowed"
+    lead.switch_on(path, fields)
     assert site.submit("I love pineapple", community="games")["state"] == "review"
     assert lead.name in lead.text
 

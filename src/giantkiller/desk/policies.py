@@ -1,28 +1,26 @@
 """What a community does with scores: thresholds, lists, and what may happen without a person."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk.errors import DeskError, NotFoundError
 from giantkiller.desk.events import lock, record
-from giantkiller.desk.tables import communities, items, policies, versions
+from giantkiller.desk.tables import communities, policies
 from giantkiller.errors import UserError
-from giantkiller.policy import ACTIONS, Policy
+from giantkiller.policy import Policy
 
 SWEARING = ("counts", "aimed")
 STATES = {"allow": "allowed", "monitor": "monitored", "review": "review", "remove": "hidden"}
 """The state in which a comment begins, by the action that its scores call for."""
-
-PREVIEW_DAYS = 30
-MOST_PREVIEWED = 20_000
-"""Comments of those days that a preview looks at, newest first."""
 
 _MOST_PHRASES = 500
 _LONGEST_PHRASE = 100
@@ -130,12 +128,19 @@ def without_allowed(policy: CommunityPolicy, text: str) -> str:
     """Take the allowed phrases out of a text."""
     if not policy.allowed:
         return text
-    return _phrases(policy.allowed).sub(" ", text)
+    return phrase_pattern(policy.allowed).sub(" ", text)
 
 
 def watched_in(watched: tuple[str, ...], text: str) -> bool:
     """Tell whether a text has one of the phrases, as whole words in any case."""
-    return bool(watched) and _phrases(watched).search(text) is not None
+    return bool(watched) and phrase_pattern(watched).search(text) is not None
+
+
+@lru_cache(256)
+def phrase_pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """Return a pattern that finds phrases as whole words in any case, the longest first."""
+    longest_first = sorted(phrases, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
 
 def read_policy(connection: Connection, community: str, bundle: Policy) -> CommunityPolicy:
@@ -220,6 +225,11 @@ def policy_history(connection: Connection, community: str) -> list[dict[str, Any
     return [dict(row._mapping) for row in rows]
 
 
+def mark_of(policy: CommunityPolicy) -> str:
+    """Return a mark of what a policy says, by which a form tells that it is the one that was previewed."""
+    return hashlib.sha256(json.dumps(policy.to_dict(), sort_keys=True).encode()).hexdigest()[:32]
+
+
 def add_community(
     connection: Connection, community: str, name: str, language: str, actor: str, *, now: datetime
 ) -> None:
@@ -247,59 +257,6 @@ def list_communities(connection: Connection) -> dict[str, str]:
     return {row.id: row.name for row in rows}
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What a policy would have done with the comments of the last days.
-
-    Attributes:
-        days: Days that the comments come from.
-        comments: How many were looked at.
-        now: Counts by action under the policy in force.
-        then: Counts by action under the new one.
-        changed: Up to 20 of those whose action differs: item number, text, both actions.
-    """
-
-    days: float
-    comments: int
-    now: dict[str, int]
-    then: dict[str, int]
-    changed: list[dict[str, Any]]
-
-    def per_day(self, action: str) -> tuple[float, float]:
-        """Return how many comments a day get an action: now, then."""
-        return self.now[action] / self.days, self.then[action] / self.days
-
-
-def preview(
-    connection: Connection, community: str, old: CommunityPolicy, new: CommunityPolicy, *, now: datetime
-) -> Preview:
-    """Compare two policies on the comments of the last 30 days, by the scores stored with them.
-
-    A phrase that only one of the two allows is not scored again: its effect shows only on new comments.
-    """
-    begin = now - timedelta(days=PREVIEW_DAYS)
-    rows = connection.execute(
-        select(versions.c.item, versions.c.text, versions.c.scores, versions.c.created)
-        .join(items, items.c.number == versions.c.item)
-        .where(items.c.community == community, versions.c.created >= begin)
-        .order_by(versions.c.created.desc())
-        .limit(MOST_PREVIEWED)
-    ).all()
-    counts = [dict.fromkeys(ACTIONS, 0), dict.fromkeys(ACTIONS, 0)]
-    changed: list[dict[str, Any]] = []
-    for row in rows:
-        actions = [judge(policy, row.scores, row.text or "").action for policy in (old, new)]
-        for count, action in zip(counts, actions, strict=True):
-            count[action] += 1
-        if actions[0] != actions[1] and len(changed) < 20:
-            changed.append({"item": row.item, "text": row.text, "now": actions[0], "then": actions[1]})
-    full = len(rows) == MOST_PREVIEWED
-    first = connection.execute(select(func.min(items.c.created)).where(items.c.community == community))
-    oldest = rows[-1].created if full else max(begin, first.scalar() or now)
-    days = max((now - oldest).total_seconds() / 86_400, 1.0)
-    return Preview(days, len(rows), counts[0], counts[1], changed)
-
-
 def _is_aimed(thresholds: Mapping[str, Mapping[str, float]], scores: Mapping[str, float]) -> bool:
     """Tell whether anything that needs a target is likely: half-way to the lowest of its thresholds."""
     return any(scores[a] >= 0.5 * min(thresholds.get(a, {}).values(), default=0.5) for a in _AIMED)
@@ -319,12 +276,6 @@ def _frozen(thresholds: Mapping[str, Mapping[str, float]]) -> _Frozen:
 @lru_cache(256)
 def _policy(frozen: _Frozen) -> Policy:
     return Policy({a: dict(steps) for a, steps in frozen})
-
-
-@lru_cache(256)
-def _phrases(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    longest_first = sorted(phrases, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE)
 
 
 def _from_dict(config: Mapping[str, Any], version: int) -> CommunityPolicy:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.desk import figures, outbox, policies, quality, rules
+from giantkiller.desk import figures, outbox, policies, previewing, quality, rules
 from giantkiller.desk import staff as people
 from giantkiller.desk.config import BOUNDS, change_settings, read_settings
 from giantkiller.desk.errors import DeskError, NotFoundError
@@ -156,11 +156,13 @@ def change_policy(visit: Visit) -> Response:
         with visit.service.store.read() as connection:
             current = policies.read_policy(connection, community, bundle)
         return _policy(visit, current, 400, str(error))
-    if form.text("do") != "switch-on":
+    if form.text("do") != "switch-on" or form.text("previewed") != policies.mark_of(wanted):
         with visit.service.store.read() as connection:
             current = policies.read_policy(connection, community, bundle)
-            preview = policies.preview(connection, community, current, wanted, now=visit.now)
-        return _policy(visit, wanted, preview=preview)
+            preview = previewing.preview(
+                connection, community, current, wanted, now=visit.now, scorer=_scorer(visit)
+            )
+        return _policy(visit, wanted, preview=preview, unseen=form.text("do") == "switch-on")
     with visit.service.store.write() as connection:
         policies.write_policy(connection, community, wanted, visit.me.number, bundle, now=visit.now)
     return visit.go(f"/desk/communities/{community}/policy")
@@ -300,7 +302,8 @@ def _policy(
     policy: policies.CommunityPolicy,
     status: int = 200,
     error: str = "",
-    preview: policies.Preview | None = None,
+    preview: previewing.Preview | None = None,
+    unseen: bool = False,
 ) -> Response:
     community = visit.param("community")
     bundle = visit.service.screener.policy
@@ -311,8 +314,16 @@ def _policy(
     return visit.render(
         "policy.html", status, community=community, policy=policy, current=current, history=history,
         names=names, presets=list(policies.presets(bundle)), attributes=ATTRIBUTES, actions=ACTIONS,
-        preview=preview, error=error,
+        preview=preview, error=error, unseen=unseen, mark=policies.mark_of(policy) if preview else "",
     )  # fmt: skip
+
+
+def _scorer(visit: Visit) -> previewing.Scorer:
+    def score(texts: Sequence[str]) -> list[dict[str, float]]:
+        rows = visit.service.screener.scores(texts).astype(float).tolist()
+        return [dict(zip(ATTRIBUTES, row, strict=True)) for row in rows]
+
+    return score
 
 
 def _rules(visit: Visit, status: int = 200, error: str = "", given: Rows | None = None) -> Response:
