@@ -89,6 +89,7 @@ def walk(site: Site, driver, take: Callable[[str, str], None]) -> None:
         ("decisions", "/desk/decisions"),
         ("history", f"/desk/items/{told[0]['item']}"),
         ("overview", "/desk/lead"),
+        ("year", "/desk/years/2026"),
         ("communities", "/desk/communities"),
         ("policy", "/desk/communities/default/policy?preset=family"),
         ("rules", "/desk/communities/default/rules"),

@@ -366,7 +366,8 @@ def test_pages_are_accessible(site, driver):
     tab.find("blockquote.text")
     task = driver.current_url.removeprefix(site.url)
     for path in ("/desk", task, "/desk/decisions", f"/desk/items/{sent[0]['id']}", "/desk/lead", "/desk/me",
-                 "/desk/communities", "/desk/communities/default/policy", "/desk/communities/default/rules",
+                 "/desk/years/2026", "/desk/communities", "/desk/communities/default/policy",
+                 "/desk/communities/default/rules",
                  "/desk/staff", "/desk/webhooks", "/desk/settings", statement, appealed):  # fmt: skip
         look(path)
     tab.go(task)

@@ -283,15 +283,6 @@ def test_statements_are_posted_a_hundred_at_a_time():
         server.server_close()
 
 
-def test_the_year_is_counted(used):
-    with used.store.read() as connection:
-        counts = dsa.yearly(connection, 2026)
-        assert dsa.yearly(connection, 2025)["decisions"] == 0
-    assert (counts["decisions"], counts["removals"], counts["removals_overturned"]) == (3, 2, 1)
-    assert counts["appeals_by_state"] == {"reversed": 1}
-    assert counts["removals_by_month"]["2026-11"] == 2
-
-
 def test_the_commands(tiny_bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("GIANTKILLER_MODEL", str(tiny_bundle))
     monkeypatch.setenv("GIANTKILLER_STATE", str(tmp_path / "state"))
@@ -319,6 +310,10 @@ def test_the_commands(tiny_bundle, tmp_path, monkeypatch):
     assert json.loads(run("report", "2026").stdout)["removals"] == 0
     assert run("report", "2026", "-o", str(tmp_path / "r.svg")).exit_code == 0
     assert (tmp_path / "r.svg").read_text().startswith("<svg xmlns")
+    assert run("report", "2026", "-o", str(tmp_path / "r.html"), "--language", "de").exit_code == 0
+    assert "Moderation im Jahr 2026" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert isinstance(run("report", "2026", "--language", "xx").exception, UserError)
+    assert isinstance(run("report", "20260").exception, UserError)
     assert isinstance(run("purge").exception, UserError)
     assert run("purge", "--days", "30").exit_code == 0
     assert run("forget-author", "x").exit_code == 0

@@ -8,7 +8,7 @@ import pytest
 from people import PAYLOADS, Person
 from starlette.routing import Route
 
-from giantkiller.desk import app, views_account, views_lead, views_public, views_queue
+from giantkiller.desk import app, views_account, views_lead, views_public, views_queue, views_year
 from giantkiller.desk.web import COOKIE, local_path
 
 ROLES = (None, "moderator", "lead", "admin")
@@ -40,6 +40,8 @@ MATRIX = {
     ("POST", "/desk/decisions/{decision}/known"): "lead",
     ("GET", "/desk/lead"): "lead",
     ("GET", "/desk/lead/{table}.{form}"): "lead",
+    ("GET", "/desk/years/{year:int}"): "lead",
+    ("GET", "/desk/years/{year:int}.{form}"): "lead",
     ("GET", "/desk/communities"): "lead",
     ("POST", "/desk/communities"): "lead",
     ("GET", "/desk/communities/{community}/policy"): "lead",
@@ -69,7 +71,13 @@ def method_of(route):
 
 
 def concrete(path):
-    values = {"task:int": "999999", "number:int": "999999", "table": "backlog", "form": "json"}
+    values = {
+        "task:int": "999999",
+        "number:int": "999999",
+        "year:int": "2026",
+        "table": "backlog",
+        "form": "json",
+    }
     for name, value in (values | {"community": "default"}).items():
         path = path.replace("{" + name + "}", value)
     return re.sub(r"\{\w+\}", "nothing", path)
@@ -82,7 +90,7 @@ def everybody(shared_site):
 
 def test_every_route_stands_in_the_matrix():
     assert {method_of(route) for route in app.routes()} == set(MATRIX) | API
-    rooms = (views_public, views_account, views_queue, views_lead)
+    rooms = (views_public, views_account, views_queue, views_lead, views_year)
     assert sum(len(room.routes()) for room in rooms) == len(MATRIX)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import giantkiller.desk
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.desk import rules, views_lead
+from giantkiller.desk import rules, views_lead, yearly
 from giantkiller.desk.config import BOUNDS
 from giantkiller.desk.policies import STATES
 from giantkiller.desk.staff import ROLES
@@ -29,7 +29,19 @@ def said():
 
 
 TEXTS = sorted({text if isinstance(text, str) else "".join(text) for text in said()})
-NAMES = {*ATTRIBUTES, *ACTIONS, *STATES.values(), *ROLES, *BOUNDS, *views_lead.TITLES.values(), "approved"}
+NAMES = {
+    *ATTRIBUTES,
+    *ACTIONS,
+    *STATES.values(),
+    *ROLES,
+    *BOUNDS,
+    *views_lead.TITLES.values(),
+    "approved",
+} | {
+    *yearly.LABELS.values(),
+    *yearly.SECTIONS,
+    *yearly.BY_HAND,
+}
 
 
 @pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))

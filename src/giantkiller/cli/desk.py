@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -242,26 +243,40 @@ def dsa(
 
 @command.command()
 @click.argument("year", type=int)
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file; .svg draws the months.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A file: .html has tables and plots, .svg the removals by month, anything else JSON.",
+)
+@click.option("--language", default="en", show_default=True, help="Of the HTML report: en or de.")
 @_with_state
-def report(year: int, output: Path | None, state: Path | None, config: Path | None) -> None:
+def report(year: int, output: Path | None, language: str, state: Path | None, config: Path | None) -> None:
     """Count a YEAR as Art. 15 and 24 of the DSA ask: notices, removals, appeals and how they ended.
 
-    Example: giantkiller desk report 2026 -o 2026.json
+    Example: giantkiller desk report 2026 -o 2026.html
     """
-    if not 2000 <= year <= 9000:
-        raise UserError(f"{year} is no year")
     with _open(state, config) as (store, _):
-        from giantkiller.desk.dsa import yearly
         from giantkiller.desk.figures import standalone_bars
+        from giantkiller.desk.texts import LANGUAGES, translate
+        from giantkiller.desk.web import ENVIRONMENT
+        from giantkiller.desk.yearly import FIRST_YEAR, LAST_YEAR, report_page, yearly
 
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            raise UserError(f"{year} is no year")
+        if language not in LANGUAGES:
+            raise UserError(f"--language {language!r} is none of {', '.join(LANGUAGES)}")
         with store.read() as connection:
             counts = yearly(connection, year)
-    if output is not None and output.suffix == ".svg":
+    kind = output.suffix.lower() if output is not None else ""
+    if kind == ".html":
+        content = report_page(ENVIRONMENT, counts, partial(translate, language), language)
+    elif kind == ".svg":
         months = counts["removals_by_month"]
-        _write(output, standalone_bars(f"Removals in {year}", list(months), list(months.values())))
+        content = standalone_bars(f"Removals in {year}", list(months), list(months.values()))
     else:
-        _write(output, json.dumps(counts, indent=1))
+        content = json.dumps(counts, indent=1)
+    _write(output, content)
 
 
 @command.command()

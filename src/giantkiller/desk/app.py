@@ -3,7 +3,7 @@
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from giantkiller.desk import api, views_account, views_lead, views_public, views_queue
+from giantkiller.desk import api, views_account, views_lead, views_public, views_queue, views_year
 from giantkiller.desk.delivery import Courier
 from giantkiller.desk.intake import intake_of
 from giantkiller.serve.app import create
@@ -18,6 +18,7 @@ def routes() -> list[BaseRoute]:
         *views_account.routes(),
         *views_queue.routes(),
         *views_lead.routes(),
+        *views_year.routes(),
     ]
 
 

@@ -1,10 +1,9 @@
-"""Statements for the DSA transparency database, and the yearly counts of Art. 15 and 24."""
+"""Statements for the DSA transparency database."""
 
 import json
 import re
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from giantkiller.desk.rules import CATEGORIES, KEYWORDS, read_rulebook
-from giantkiller.desk.tables import appeals, decisions, items, reports, versions
+from giantkiller.desk.tables import decisions, items, reports, versions
 from giantkiller.errors import UserError
 
 MOST_POSTED = 100
@@ -156,50 +155,6 @@ def post(made: Sequence[dict[str, Any]], url: str, token: str) -> int:
         except (OSError, ValueError) as error:
             raise UserError(f"can't reach {url} after {begin} statements: {error}") from None
     return len(made)
-
-
-def yearly(connection: Connection, year: int) -> dict[str, Any]:
-    """Return the counts that Art. 15 and 24 ask for, of one year."""
-    begin = datetime(year, 1, 1, tzinfo=timezone.utc)
-    end = datetime(year + 1, 1, 1, tzinfo=timezone.utc)
-
-    def within(column: Any) -> Any:
-        return and_(column >= begin, column < end)
-
-    made = connection.execute(
-        select(decisions, items.c.community)
-        .join(items, items.c.number == decisions.c.item)
-        .where(
-            within(decisions.c.created),
-            decisions.c.undone.is_(None),
-            decisions.c.kind.in_(("first", "automatic", "final")),
-        )
-    ).all()
-    removed = [row for row in made if row.outcome == "remove"]
-    filed = connection.execute(select(appeals).where(within(appeals.c.created))).all()
-    answered = sorted((row.decided - row.created).total_seconds() / 3600 for row in filed if row.decided)
-    notices = connection.execute(select(reports.c.kind).where(within(reports.c.created))).scalars()
-    months = Counter(row.created.month for row in removed)
-    return {
-        "year": year,
-        "notices": dict(Counter(notices)),
-        "decisions": len(made),
-        "removals": len(removed),
-        "removals_automatic": sum(row.staff is None for row in removed),
-        "removals_overturned": sum(row.overturned for row in removed),
-        "removals_by_rule": dict(Counter(row.rule or "automatic" for row in removed)),
-        "removals_by_month": {f"{year}-{month:02}": months[month] for month in range(1, 13)},
-        "appeals": len(filed),
-        "appeals_by_state": dict(Counter(row.state for row in filed)),
-        "appeals_median_hours": round(answered[len(answered) // 2], 2) if answered else None,
-        "automation_error_share": _share(
-            [row.overturned for row in removed if row.staff is None],
-        ),
-    }
-
-
-def _share(flags: Sequence[bool]) -> float | None:
-    return round(sum(flags) / len(flags), 4) if flags else None
 
 
 def _changed(row: Any) -> bool:

@@ -1,0 +1,52 @@
+"""The page of a year's counts, as the DSA asks for them."""
+
+import csv
+import io
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from giantkiller.desk import yearly
+from giantkiller.desk.errors import NotFoundError
+from giantkiller.desk.web import Visit, page
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes of this page."""
+    return [
+        page("/desk/years/{year:int}", year_page, role="lead"),
+        page("/desk/years/{year:int}.{form}", year_file, role="lead"),
+    ]
+
+
+def year_page(visit: Visit) -> Response:
+    """Show a year's counts and charts."""
+    counts = _counts(visit)
+    return visit.render(
+        "year.html", counts=counts, charts=yearly.charts_of(counts), sections=yearly.SECTIONS,
+        labels=yearly.LABELS, by_hand=yearly.BY_HAND, this_year=visit.now.year,
+    )  # fmt: skip
+
+
+def year_file(visit: Visit) -> Response:
+    """Give a year's counts as CSV or JSON."""
+    form = visit.param("form")
+    if form not in ("csv", "json"):
+        raise NotFoundError("there is no such table")
+    counts = _counts(visit)
+    if form == "json":
+        return JSONResponse(counts)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["count", "part", "value"])
+    writer.writeheader()
+    writer.writerows(yearly.rows_of(counts))
+    headers = {"Content-Disposition": f'attachment; filename="{counts["year"]}.csv"'}
+    return Response(out.getvalue(), media_type="text/csv", headers=headers)
+
+
+def _counts(visit: Visit) -> "dict[str, object]":
+    year = visit.request.path_params["year"]
+    if not yearly.FIRST_YEAR <= year <= yearly.LAST_YEAR:
+        raise NotFoundError(f"there is no report of the year {year}")
+    with visit.service.store.read() as connection:
+        return yearly.yearly(connection, year)

@@ -1,0 +1,242 @@
+"""The year's counts that Art. 15 and 24 of the DSA ask for, and the report that shows them."""
+
+import calendar
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
+
+from giantkiller.desk.figures import bar_chart, line_chart
+from giantkiller.desk.rules import Rule, Rulebook, read_rulebook
+from giantkiller.desk.tables import appeals, decisions, items, reports, statements, versions
+
+FIRST_YEAR, LAST_YEAR = 2000, 9000
+"""The years that a report can be of."""
+
+_MADE = ("first", "automatic", "final")
+
+LABELS = {
+    "notices": "Notices and reports, by kind",
+    "notices_removed": "Reported comments that were removed",
+    "notices_removed_by_ground": "Of these, by ground",
+    "notices_automatic": "Of these, by a program alone",
+    "notices_median_hours": "Median hours from a report to the decision",
+    "decisions": "Decisions",
+    "people": "People who decided",
+    "removals": "Removals",
+    "removals_by_detection": "How they were found",
+    "removals_by_ground": "By ground",
+    "removals_by_category": "By category of the transparency database",
+    "removals_by_rule": "By rule",
+    "removals_by_language": "By language",
+    "removals_by_community": "By community",
+    "removals_overturned": "Overturned since",
+    "appeals": "Appeals",
+    "appeals_by_complainant": "By whom",
+    "appeals_by_state": "How they ended",
+    "appeals_median_hours": "Median hours to the answer",
+    "removals_automatic": "Removals by a program alone",
+    "automation_error_share": "Share of these that people overturned",
+    "flagged": "Comments that a program sent to people, decided",
+    "flagged_allowed": "Of these, allowed by people",
+    "flagged_allowed_share": "As a share: how often the program was wrong",
+}
+"""What each count is called on a page."""
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Notices and reports (Art. 15(1)(b))": tuple(name for name in LABELS if name.startswith("notices")),
+    "Moderation on one's own initiative (Art. 15(1)(c))": (
+        "decisions",
+        "people",
+        *(name for name in LABELS if name.startswith("removals") and name != "removals_automatic"),
+    ),
+    "Appeals (Art. 15(1)(d))": tuple(name for name in LABELS if name.startswith("appeals")),
+    "Automated means (Art. 15(1)(e))": (
+        "removals_automatic",
+        "automation_error_share",
+        "flagged",
+        "flagged_allowed",
+        "flagged_allowed_share",
+    ),
+}
+"""The report's tables."""
+
+BY_HAND = (
+    "Orders of authorities (Art. 15(1)(a))",
+    "Training and assistance of the people who decide (Art. 15(1)(c))",
+    "Disputes before out-of-court bodies (Art. 24(1)(a))",
+    "Suspensions for misuse (Art. 23, 24(1)(b))",
+)
+"""What the law asks for and no desk knows."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """A year, as a condition on a moment."""
+
+    begin: datetime
+    end: datetime
+
+    def __call__(self, column: Any) -> ColumnElement[bool]:
+        """Return the condition that a column lies in the year."""
+        return and_(column >= self.begin, column < self.end)
+
+
+def yearly(connection: Connection, year: int) -> dict[str, Any]:
+    """Return the counts of one year; hours and shares are None where nothing was counted."""
+    within = Within(datetime(year, 1, 1, tzinfo=timezone.utc), datetime(year + 1, 1, 1, tzinfo=timezone.utc))
+    made = _decisions(connection, within)
+    removed = [row for row in made if row.outcome == "remove"]
+    books = _Books(connection)
+    flagged = [row for row in made if row.kind == "first" and row.why in ("threshold", "watched")]
+    allowed = sum(row.outcome == "allow" for row in flagged)
+    return {
+        "year": year,
+        **_notices(connection, within, made, books),
+        "decisions": len(made),
+        "people": len({row.staff for row in made if row.staff is not None}),
+        "removals": len(removed),
+        "removals_automatic": sum(row.staff is None for row in removed),
+        "removals_overturned": sum(row.overturned for row in removed),
+        "removals_by_detection": _counted(_found(row) for row in removed),
+        "removals_by_ground": _counted(books.of(row).ground for row in removed),
+        "removals_by_category": _counted(books.of(row).category for row in removed),
+        "removals_by_rule": _counted(row.rule or "automatic" for row in removed),
+        "removals_by_language": _counted(row.language for row in removed),
+        "removals_by_community": _counted(row.community for row in removed),
+        "removals_by_month": _by_month(year, (row.created for row in removed)),
+        **_appeals(connection, within, year),
+        "automation_error_share": _share([row.overturned for row in removed if row.staff is None]),
+        "flagged": len(flagged),
+        "flagged_allowed": allowed,
+        "flagged_allowed_share": round(allowed / len(flagged), 4) if flagged else None,
+    }
+
+
+def rows_of(counts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the counts as the rows of a table: what, which part of it, how much."""
+    rows = []
+    for name, value in counts.items():
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        rows += [{"count": name, "part": part, "value": number} for part, number in parts]
+    return rows
+
+
+def charts_of(counts: dict[str, Any]) -> dict[str, Markup]:
+    """Draw the year's months and its removals by rule."""
+    months = list(counts["removals_by_month"])
+    rules = counts["removals_by_rule"] or {"–": 0}
+    lines = [
+        ("removals", list(counts["removals_by_month"].values())),
+        ("appeals", list(counts["appeals_by_month"].values())),
+    ]
+    return {
+        "months": line_chart("Removals and appeals by month", lines, months),
+        "rules": bar_chart("Removals by rule", list(rules), list(rules.values())),
+    }
+
+
+def report_page(environment: Environment, counts: dict[str, Any], translate: Any, language: str) -> str:
+    """Make a report as one HTML file, without scripts and without anything from elsewhere."""
+    return environment.get_template("year_file.html").render(
+        counts=counts, charts=charts_of(counts), sections=SECTIONS, labels=LABELS, by_hand=BY_HAND,
+        _=translate, lang=language,
+    )  # fmt: skip
+
+
+def _decisions(connection: Connection, within: Within) -> Sequence[Row[Any]]:
+    return connection.execute(
+        select(
+            decisions, items.c.community, items.c.language, items.c.reports.label("reported"), versions.c.why
+        )
+        .join(items, items.c.number == decisions.c.item)
+        .join(versions, and_(versions.c.item == decisions.c.item, versions.c.version == decisions.c.version))
+        .where(within(decisions.c.created), decisions.c.undone.is_(None), decisions.c.kind.in_(_MADE))
+        .order_by(decisions.c.number)
+    ).all()
+
+
+def _notices(
+    connection: Connection, within: Within, made: Sequence[Row[Any]], books: "_Books"
+) -> dict[str, Any]:
+    """Count reports, and the first decision that each led to within the year."""
+    filed = connection.execute(
+        select(reports.c.item, reports.c.kind, reports.c.created)
+        .where(within(reports.c.created))
+        .order_by(reports.c.number)
+    ).all()
+    decided: dict[int, list[Row[Any]]] = {}
+    for row in made:
+        decided.setdefault(row.item, []).append(row)
+    hours, ended = [], {}
+    for report in filed:
+        after = next((row for row in decided.get(report.item, ()) if row.created >= report.created), None)
+        if after is not None:
+            hours.append((after.created - report.created).total_seconds() / 3600)
+            ended[report.item] = after
+    removed = [row for row in ended.values() if row.outcome == "remove"]
+    return {
+        "notices": _counted(row.kind for row in filed),
+        "notices_removed": len(removed),
+        "notices_removed_by_ground": _counted(books.of(row).ground for row in removed),
+        "notices_automatic": sum(row.staff is None for row in removed),
+        "notices_median_hours": _median(hours),
+    }
+
+
+def _appeals(connection: Connection, within: Within, year: int) -> dict[str, Any]:
+    filed = connection.execute(
+        select(appeals.c.state, appeals.c.created, appeals.c.decided, statements.c.audience)
+        .join(statements, statements.c.number == appeals.c.statement)
+        .where(within(appeals.c.created))
+    ).all()
+    hours = [(row.decided - row.created).total_seconds() / 3600 for row in filed if row.decided]
+    return {
+        "appeals": len(filed),
+        "appeals_by_state": _counted(row.state for row in filed),
+        "appeals_by_complainant": _counted(row.audience for row in filed),
+        "appeals_by_month": _by_month(year, (row.created for row in filed)),
+        "appeals_median_hours": _median(hours),
+    }
+
+
+class _Books:
+    """Rules as they read when they were named; each version of a book is read once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._read: dict[tuple[str, int], Rulebook] = {}
+
+    def of(self, decision: Row[Any]) -> Rule:
+        if decision.rule is None:  # a program removed it by the community's policy
+            return Rule("automatic", "", "")
+        key = (decision.community, decision.rulebook)
+        if key not in self._read:
+            self._read[key] = read_rulebook(self._connection, *key)
+        return self._read[key].rule(decision.rule)
+
+
+def _found(row: Row[Any]) -> str:
+    return "machine" if row.why in ("threshold", "watched") else "report" if row.reported else "own"
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _by_month(year: int, moments: Iterable[datetime]) -> dict[str, int]:
+    counts = Counter(moment.month for moment in moments)
+    return {f"{year}-{month:02}": counts[month] for month in range(1, len(calendar.month_name))}
+
+
+def _median(values: list[float]) -> float | None:
+    return round(sorted(values)[len(values) // 2], 2) if values else None
+
+
+def _share(flags: Sequence[bool]) -> float | None:
+    return round(sum(flags) / len(flags), 4) if flags else None
