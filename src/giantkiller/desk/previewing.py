@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from giantkiller.desk.policies import CommunityPolicy, judge, phrase_pattern, without_allowed
 from giantkiller.desk.tables import items, versions
@@ -97,7 +97,7 @@ def preview(
 
 
 def _score_anew(
-    rows: Sequence[Row[Any]],
+    rows: Sequence[Any],
     pair: tuple[CommunityPolicy, CommunityPolicy],
     both: list[list[Mapping[str, float]]],
     scorer: Scorer | None,
@@ -116,7 +116,7 @@ def _score_anew(
     return len(found) - len(chosen)
 
 
-def _frequencies(rows: Sequence[Row[Any]], policy: CommunityPolicy) -> dict[str, int]:
+def _frequencies(rows: Sequence[Any], policy: CommunityPolicy) -> dict[str, int]:
     """Count the comments that have each phrase of a policy's lists."""
     counts = Counter[str]()
     for phrases in (policy.allowed, policy.watched):
