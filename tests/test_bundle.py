@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from giantkiller.attributes import ATTRIBUTES
@@ -17,7 +18,7 @@ from giantkiller.bundle import (
     read_bundle,
     write_bundle,
 )
-from giantkiller.calibration import Calibration
+from giantkiller.calibration import Calibration, calibrate
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy
 
@@ -34,6 +35,28 @@ FILES = {MODEL: b"graph", TOKENIZER: b"{}", CARD: b"# card"}
 def write(folder, **changes):
     bundle = Bundle(name="n", version="1", max_length=64)
     return write_bundle(folder, replace(bundle, **changes), FILES)
+
+
+def curved(points):
+    """A manifest's entry with a curve for toxicity."""
+    lines = {a: {"slope": 1, "intercept": 0} for a in ATTRIBUTES}
+    return {"calibration": lines | {"toxicity": {"slope": 1, "intercept": 0, "curve": points}}}
+
+
+def test_a_curve_is_read_by_programs_that_know_it(tmp_path):
+    curve = ((0.0, 0.0), (0.5, 0.9), (1.0, 1.0))
+    written = write(tmp_path / "b", calibration={"insult": Calibration(2.0, 0.5, curve)})
+    assert read_bundle(tmp_path / "b").calibration["insult"].curve == curve
+    manifest = json.loads((tmp_path / "b" / "bundle.json").read_text())
+    assert manifest["format"] == 2  # which others refuse as newer
+    assert manifest["calibration"]["threat"] == {"slope": 1.0, "intercept": 0.0}
+    line = written.calibration["insult"]
+    assert line.apply([-0.25, -100, 100, 0.25]) == pytest.approx(
+        [0.9, 0, 1, 0.9 + 0.2 * (1 / (1 + np.exp(-1)) - 0.5)]
+    )
+    logits = np.array([[-0.25, *[0.0] * 6]] * 2)
+    assert calibrate(logits, {"toxicity": line})[:, 0] == pytest.approx([0.9, 0.9])
+    assert json.loads((write(tmp_path / "plain").folder / "bundle.json").read_text())["format"] == 1
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -187,7 +210,7 @@ def test_a_damaged_file_is_named(copy, name, harm):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 2}, "newer"),
+        ({"format": 3}, "newer"),
         ({"format": "1"}, "format"),
         ({"attributes": list(ATTRIBUTES)[::-1]}, "attributes"),
         ({"max_length": True}, "max_length"),
@@ -199,6 +222,13 @@ def test_a_damaged_file_is_named(copy, name, harm):
         ({"files": []}, "files"),
         ({"calibration": {}}, "toxicity"),
         ({"calibration": {a: {"slope": -1, "intercept": 0} for a in ATTRIBUTES}}, "slope"),
+        (curved([[0, 0]]), "curve of toxicity"),
+        (curved([[0, 0], [0.5, 0.5]]), "curve of toxicity"),
+        (curved([[0, 0], [0.5, 0.7], [0.6, 0.7], [1, 1]]), "curve of toxicity"),
+        (curved([[0, 0], [0.5], [1, 1]]), "curve of toxicity"),
+        (curved([[0, 0], [0.5, "1"], [1, 1]]), "curve of toxicity"),
+        (curved([[i / 2000, i / 2000] for i in range(2001)]), "curve of toxicity"),
+        (curved(3), "curve of toxicity"),
         ({"threshold": dict.fromkeys(ATTRIBUTES, 1.5)}, "threshold"),
         ({"policy": {"rudeness": {}}}, "rudeness"),
         ({"policy": {"insult": {"review": 0.9, "remove": 0.1}}}, "insult"),

@@ -1,4 +1,4 @@
-"""From logits to probabilities: a slope and an intercept for each attribute (Platt scaling)."""
+"""From logits to probabilities: a line for each attribute (Platt scaling), then a curve if it has one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+Curve = tuple[tuple[float, float], ...]
+"""Points from (0, 0) to (1, 1), strictly rising in both; straight lines between them."""
+
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a logit becomes a probability: sigmoid(slope * logit + intercept)."""
+    """How a logit becomes a probability: sigmoid(slope * logit + intercept), then `curve` if there is one."""
 
     slope: float = 1.0
     intercept: float = 0.0
+    curve: Curve = ()
 
     def apply(self, logits: "ArrayLike") -> "NDArray[np.float64]":
         """Return the probabilities of logits of any shape."""
         import numpy as np
 
-        return sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept)
+        return follow(self.curve, sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept))
 
 
 def sigmoid(logits: "ArrayLike") -> "NDArray[np.float64]":
@@ -33,12 +37,23 @@ def sigmoid(logits: "ArrayLike") -> "NDArray[np.float64]":
     return probabilities
 
 
+def follow(curve: Curve, scores: "ArrayLike") -> "NDArray[np.float64]":
+    """Return where a curve leads from scores of any shape; the scores themselves if it has no points."""
+    import numpy as np
+
+    score = np.asarray(scores, dtype=np.float64)
+    if not curve:
+        return score
+    x, y = zip(*curve, strict=True)
+    return np.asarray(np.interp(score, x, y))
+
+
 def calibrate(logits: "ArrayLike", calibration: Mapping[str, Calibration]) -> "NDArray[np.float64]":
     """Return the probabilities of logits of all attributes.
 
     Args:
         logits: (n, 7), in the order of ATTRIBUTES.
-        calibration: Attribute to its line; one that is missing keeps slope 1 and intercept 0.
+        calibration: By attribute; one that is missing keeps slope 1, intercept 0 and no curve.
 
     Returns:
         (n, 7) in float64.
@@ -46,7 +61,10 @@ def calibrate(logits: "ArrayLike", calibration: Mapping[str, Calibration]) -> "N
     import numpy as np
 
     slopes, intercepts = coefficients(calibration)
-    return sigmoid(slopes * np.asarray(logits) + intercepts)
+    scores = sigmoid(slopes * np.asarray(logits) + intercepts)
+    for column, curve in curves(calibration).items():
+        scores[:, column] = follow(curve, scores[:, column])
+    return scores
 
 
 def coefficients(calibration: Mapping[str, Calibration]) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
@@ -55,3 +73,12 @@ def coefficients(calibration: Mapping[str, Calibration]) -> "tuple[NDArray[np.fl
 
     lines = [calibration.get(attribute, Calibration()) for attribute in ATTRIBUTES]
     return np.array([line.slope for line in lines]), np.array([line.intercept for line in lines])
+
+
+def curves(calibration: Mapping[str, Calibration]) -> dict[int, Curve]:
+    """Return the curves of the attributes that have one, by column."""
+    return {
+        column: calibration[attribute].curve
+        for column, attribute in enumerate(ATTRIBUTES)
+        if attribute in calibration and calibration[attribute].curve
+    }

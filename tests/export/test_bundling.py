@@ -9,7 +9,7 @@ from checkpoints import COUNTS, reference_logits, texts, write_checkpoint
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.bundle import read_bundle
+from giantkiller.bundle import BINS, DISTRIBUTION, read_bundle
 from giantkiller.cleaning import clean_text
 from giantkiller.data.labelled import read_labelled
 from giantkiller.errors import UserError
@@ -38,6 +38,9 @@ def test_validation_data_sets_calibration_thresholds_and_figures(dendritic_bert,
     # Calibrated: the mean score is the share of toxic rows.
     scores = Screener(bundle.folder).scores(texts())
     assert abs(scores[:, 0].mean() - toxicity["positives"] / 120) < 0.05
+    spread = bundle.figures[DISTRIBUTION]
+    assert (spread["file"], spread["rows"]) == ("v.csv", 120)
+    assert spread["insult"] == pytest.approx(np.histogram(scores[:, 4], BINS, (0, 1))[0] / 120, abs=1e-6)
     assert bundle.policy["toxicity"]["monitor"] <= bundle.policy["toxicity"]["review"]
     assert bundle.threshold["threat"] == 0.5
     assert bundle.provenance["dendrites"] == COUNTS

@@ -399,19 +399,24 @@ class TestGuide:
         assert float(re.search(r"0\.\d{3,}", said)[0]) == expected("You are an idiot")
 
     def test_thresholds(self, run, tmp_path):
-        """Against scores that are ours, the thresholds found are near those that were asked for."""
+        """Against scores that are ours, the thresholds found are those that were asked for."""
         endings = (
             "idiot,is stupid,is fine,is a moron,shut up,helps us,is damn rude,is garbage,sounds silly,was new"
         )
-        openings = ("You", "This plan", "My brother", "The article")
+        openings = [f"{who} {when}" for who in ("You", "This plan", "My brother", "She") for when in "abcdef"]
         texts = [f"{opening} {ending}" for opening in openings for ending in endings.split(",")]
         scores = Screener().scores(texts)[:, 0]
         rows = [f'"{text}",{score}' for text, score in zip(texts, scores, strict=True)]
-        (tmp_path / "scores.csv").write_text("\n".join(["text,toxicity", *rows]))
-        said = run([sys.executable, "-c"], lines_of("python")[3])
-        cuts = re.findall(r"theirs (\S+): \S+ of 40; ours (\S+), (\d+)%", said)
-        assert len(cuts) == sum((scores > threshold).any() for threshold in (0.7, 0.8, 0.9))
-        assert all(int(share) >= 90 for _, _, share in cuts)
+        (tmp_path / "scores.csv").write_text("\n".join(["text,TOXICITY", *rows]))
+        (command,) = re.findall(
+            r"^giantkiller (calibrate --like scores.csv)$", GUIDE.read_text(), re.MULTILINE
+        )
+        said = run(["sh", "-c"], f"{sys.executable} -m giantkiller {command} --json")
+        for cut in json.loads(said)["attributes"]["toxicity"]["cuts"]:
+            if cut["ours"] is not None:
+                above = scores[scores >= cut["threshold"]]
+                assert cut["ours"] == pytest.approx(above.min(), abs=1e-6)
+                assert cut["same"] == 1
 
     @pytest.mark.parametrize("number", range(3))
     def test_node(self, run, node_folder, number, expected):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.bundle import read_bundle
+from giantkiller.evaluation.like import with_distribution
 from giantkiller.serve.drift import BINS, FIRST, WINDOW, Drift
 from giantkiller.serve.language import available, detect, is_english, is_tag
 from giantkiller.serve.limits import RateLimiter, prepare_limits
@@ -114,6 +116,20 @@ def test_drift_against_the_bundles_own_scores():
     drift.add(np.ones((300, 7), np.float32))
     assert min(drift.index().values()) > 1
     assert Drift({"score_distribution": {"toxicity": [1]}}).source == "first comments"
+
+
+def test_a_reference_that_a_bundle_was_given_tells_its_own_comments_from_others(tiny_bundle):
+    """What `export` and `calibrate` write is what the service reads."""
+    rng = np.random.default_rng(0)
+    ours = scores(rng, 1, 6, 3000)
+    bundle = with_distribution(read_bundle(tiny_bundle), ours, "comments.csv")
+    drift = Drift(json.loads(json.dumps(bundle.to_dict()))["figures"])
+    assert drift.source == "bundle"
+    drift.add(ours)
+    assert max(drift.index().values()) < 0.002
+    for _ in range(5):
+        drift.add(scores(rng, 3, 3, WINDOW))
+    assert min(drift.index().values()) > 0.5
 
 
 def test_the_description_is_whole(server):

@@ -1,9 +1,10 @@
 // The bundle: fetched or handed over, and verified whenever it is read; as in bundle.py.
+import { isCurve } from "./calibration.js";
 import { UserError } from "./errors.js";
 import { Policy } from "./policy.js";
 import { ATTRIBUTES } from "./tables.js";
 
-const FORMAT = 1;
+const FORMATS = [1, 2]; // 2: a calibration may have a curve
 const MANIFEST = "bundle.json";
 const MODEL = "model.onnx";
 const TOKENIZER = "tokenizer.json";
@@ -118,11 +119,11 @@ async function sha256(bytes) {
 function parse(manifest) {
   const wrong = (what) => new UserError(`${MANIFEST} is damaged: ${what}`);
   if (!isObject(manifest)) throw wrong("it is not a JSON object");
-  if (manifest.format !== FORMAT) {
-    if (manifest.format > FORMAT) {
+  if (!FORMATS.includes(manifest.format)) {
+    if (manifest.format > FORMATS.at(-1)) {
       throw new UserError(`${MANIFEST} has format ${manifest.format}, newer than this giantkiller reads; update it`);
     }
-    throw wrong(`its format is ${manifest.format}, not ${FORMAT}`);
+    throw wrong(`its format is ${manifest.format}, not ${FORMATS.join(" or ")}`);
   }
   if (JSON.stringify(manifest.attributes) !== JSON.stringify(ATTRIBUTES)) {
     throw wrong(`its attributes are not ${ATTRIBUTES.join(", ")}, in that order`);
@@ -145,10 +146,11 @@ function parse(manifest) {
     }
   }
   for (const attribute of ATTRIBUTES) {
-    const { slope, intercept } = manifest.calibration[attribute] ?? {};
+    const { slope, intercept, curve = [] } = manifest.calibration[attribute] ?? {};
     if (!(Number.isFinite(slope) && Number.isFinite(intercept) && slope > 0)) {
       throw wrong(`calibration of ${attribute} needs a positive slope and an intercept`);
     }
+    if (!isCurve(curve)) throw wrong(`the curve of ${attribute} does not rise from 0, 0 to 1, 1`);
     const cut = manifest.threshold[attribute];
     if (!(Number.isFinite(cut) && cut >= 0 && cut <= 1)) {
       throw wrong(`threshold of ${attribute} is ${cut}, not a number from 0 to 1`);

@@ -80,7 +80,7 @@ export interface Bundle {
   /** SHA-256 of the manifest. */
   digest: string;
   maxLength: number;
-  calibration: Record<Attribute, { slope: number; intercept: number }>;
+  calibration: Record<Attribute, { slope: number; intercept: number; curve?: [number, number][] }>;
   threshold: Record<Attribute, number>;
   policies: Record<string, Policy>;
 }

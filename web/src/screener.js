@@ -1,6 +1,7 @@
 // Texts to scores: clean, tokenize, batch by length, run, calibrate; as in screener.py.
 import * as ort from "onnxruntime-web/wasm";
 import { readBundle } from "./bundle.js";
+import { probability } from "./calibration.js";
 import { Encoder } from "./encoding.js";
 import { UserError } from "./errors.js";
 import { explain } from "./explain.js";
@@ -126,10 +127,7 @@ export class Screener {
   }
 
   #probabilities(logits) {
-    return this.#columns.map(({ slope, intercept }, i) => {
-      const z = slope * logits[i] + intercept;
-      return z >= 0 ? 1 / (1 + Math.exp(-z)) : Math.exp(z) / (1 + Math.exp(z));
-    });
+    return this.#columns.map((line, i) => probability(line, logits[i]));
   }
 
   /** Run rows of any lengths; equal rows run once. One caller after the other: the session has one memory. */

@@ -115,7 +115,7 @@ test("a tampered bundle", async () => {
 
 test("a manifest that makes no sense", async () => {
   const bad = [
-    [(m) => (m.format = 2), /format 2, newer/],
+    [(m) => (m.format = 3), /format 3, newer/],
     [(m) => (m.format = "1"), /its format is 1/],
     [(m) => m.attributes.reverse(), /its attributes are not/],
     [(m) => (m.max_length = true), /max_length is true/],
@@ -124,6 +124,7 @@ test("a manifest that makes no sense", async () => {
     [(m) => (m.policies = { a: { insult: { review: 2 } } }), /review of insult is 2/],
     [(m) => (m.files["model.onnx"].sha256 = "x"), /record of model.onnx/],
     [(m) => (m.calibration.insult.slope = 0), /calibration of insult/],
+    [(m) => (m.calibration.insult.curve = [[0, 0], [0.5, 0.5]]), /curve of insult/],
     [(m) => delete m.threshold.insult, /threshold of insult/],
   ];
   for (const [change, message] of bad) await refused(Screener.load(edited(change)), message);

@@ -1,22 +1,27 @@
 """The bundle: one folder with all that scoring needs, verified whenever it is read."""
 
+from giantkiller.bundle.distribution import BINS, DISTRIBUTION, bin_counts, score_distribution
 from giantkiller.bundle.files import read_bundle, write_bundle
 from giantkiller.bundle.finding import CONFIG, DEFAULT, HUB_ID, find_bundle, is_bundle
 from giantkiller.bundle.manifest import CARD, DEFAULT_NAME, MANIFEST, MODEL, TOKENIZER, Bundle, FileRecord
 
 __all__ = [
+    "BINS",
     "CARD",
     "CONFIG",
     "DEFAULT",
     "DEFAULT_NAME",
+    "DISTRIBUTION",
     "HUB_ID",
     "MANIFEST",
     "MODEL",
     "TOKENIZER",
     "Bundle",
     "FileRecord",
+    "bin_counts",
     "find_bundle",
     "is_bundle",
     "read_bundle",
+    "score_distribution",
     "write_bundle",
 ]

@@ -6,15 +6,17 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.calibration import Calibration
+from giantkiller.calibration import Calibration, Curve
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy
 
 FORMAT = 1
+_WITH_CURVES = 2  # programs that know no curves must not read such a bundle as if it had none
 MODEL = "model.onnx"
 """The ONNX graph of a bundle."""
 TOKENIZER = "tokenizer.json"
@@ -28,6 +30,7 @@ DEFAULT_NAME = "default"
 
 _MANIFEST_LIMIT = 4 << 20
 _FILE_LIMIT = 2 << 30
+_MOST_POINTS = 1000  # of a curve
 _PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 
@@ -93,13 +96,13 @@ class Bundle:
     def to_dict(self) -> dict[str, Any]:
         """Return the manifest, for JSON."""
         manifest: dict[str, Any] = {
-            "format": FORMAT,
+            "format": _WITH_CURVES if any(line.curve for line in self.calibration.values()) else FORMAT,
             "name": self.name,
             "version": self.version,
             "attributes": list(self.attributes),
             "max_length": self.max_length,
             "files": {name: asdict(record) for name, record in self.files.items()},
-            "calibration": {a: asdict(self.calibration.get(a, Calibration())) for a in ATTRIBUTES},
+            "calibration": {a: _written(self.calibration.get(a, Calibration())) for a in ATTRIBUTES},
             "policy": self.policy.to_dict(),
             "threshold": {a: float(self.threshold.get(a, 0.5)) for a in ATTRIBUTES},
             "provenance": dict(self.provenance),
@@ -119,6 +122,11 @@ class Bundle:
         if name not in named:
             raise UserError(f"{self.name} has no policy {name!r}; `policy` may be {', '.join(named)}")
         return named[name]
+
+
+def _written(line: Calibration) -> dict[str, Any]:
+    entry: dict[str, Any] = {"slope": line.slope, "intercept": line.intercept}
+    return entry | {"curve": [list(point) for point in line.curve]} if line.curve else entry
 
 
 def read_manifest(folder: Path) -> Bundle:
@@ -158,13 +166,13 @@ def _parse(folder: Path, manifest: Any, digest: str) -> Bundle:
     if not isinstance(manifest, dict):
         raise _Damage("it is not a JSON object")
     version = manifest.get("format")
-    if version != FORMAT:
-        if isinstance(version, int) and version > FORMAT:
+    if version not in (FORMAT, _WITH_CURVES):
+        if isinstance(version, int) and version > _WITH_CURVES:
             raise UserError(
                 f"{folder / MANIFEST} has format {version}, newer than this giantkiller reads; "
                 "update giantkiller"
             )
-        raise _Damage(f"its format is {version!r}, not {FORMAT}")
+        raise _Damage(f"its format is {version!r}, not {FORMAT} or {_WITH_CURVES}")
     if manifest.get("attributes") != list(ATTRIBUTES):
         raise _Damage(f"its attributes are not {', '.join(ATTRIBUTES)}, in that order")
     length = manifest.get("max_length")
@@ -224,7 +232,23 @@ def _calibration(attribute: str, entry: Any) -> Calibration:
     )
     if not (_is_number(slope) and _is_number(intercept) and slope > 0):
         raise _Damage(f"calibration of {attribute} needs a positive slope and an intercept")
-    return Calibration(float(slope), float(intercept))
+    return Calibration(float(slope), float(intercept), _curve(attribute, entry.get("curve", [])))
+
+
+def _curve(attribute: str, points: Any) -> Curve:
+    if points == []:
+        return ()
+    if not (
+        isinstance(points, list)
+        and 2 <= len(points) <= _MOST_POINTS
+        and all(isinstance(p, list) and len(p) == 2 and all(map(_is_number, p)) for p in points)
+    ):
+        raise _Damage(f"the curve of {attribute} has not 2 to {_MOST_POINTS:,} points of two numbers")
+    curve = tuple((float(x), float(y)) for x, y in points)
+    rising = all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(curve))
+    if not rising or (curve[0], curve[-1]) != ((0, 0), (1, 1)):
+        raise _Damage(f"the curve of {attribute} does not rise from 0, 0 to 1, 1")
+    return curve
 
 
 def _threshold(attribute: str, entry: Any) -> float:

@@ -80,8 +80,13 @@ def _attributes(bundle: "Bundle") -> str:
             )
         ]
         numbers = (bundle.threshold[attribute], line.slope, line.intercept)
-        rows.append([attribute, *(f"{number:.3f}" for number in numbers), *figures])
-    return table(rows, ("attribute", "positive from", "slope", "intercept", "ROC-AUC", "average precision"))
+        curved = f"{len(line.curve)} points" if line.curve else "-"
+        rows.append([attribute, *(f"{number:.3f}" for number in numbers), curved, *figures])
+    shown = [0, 1, 2, 3, 5, 6]
+    if any(bundle.calibration[attribute].curve for attribute in ATTRIBUTES):
+        shown.insert(4, 4)
+    headings = ("attribute", "positive from", "slope", "intercept", "curve", "ROC-AUC", "average precision")
+    return table([[row[i] for i in shown] for row in rows], [headings[i] for i in shown])
 
 
 def _policy(policy: "Policy") -> str:

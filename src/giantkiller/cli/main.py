@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": ("compare", "Compare two models on the same rows and the same clock."),
     "bench": ("bench", "Measure speed and memory on this machine."),
     "export": ("export", "Turn a checkpoint into a bundle."),
+    "calibrate": ("calibrate", "Bring scores to another service's scale, by a log of its scores."),
     "serve": ("serve", "Serve scores over HTTP, as the Perspective API did."),
     "keys": ("keys", "Make, list and revoke the service's API keys."),
     "desk": ("desk", "Run the desk where people decide: invite, back up, verify, export."),

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
-from giantkiller.bundle import CARD, MODEL, TOKENIZER, Bundle, write_bundle
+from giantkiller.bundle import CARD, DISTRIBUTION, MODEL, TOKENIZER, Bundle, score_distribution, write_bundle
 from giantkiller.calibration import calibrate, sigmoid
 from giantkiller.data.labelled import Labelled
 from giantkiller.data.situations import read_situations
@@ -212,7 +212,16 @@ def fit(draft: Draft, aims: PolicyAims) -> None:
         "policy": draft.settings.notes,
         "policy aims": asdict(aims),
         "largest logit change": round(float(np.abs(exported - reference).max()), 4),
+        DISTRIBUTION: _distribution(draft, exported),
     }
+
+
+def _distribution(draft: Draft, logits: NDArray[np.float32]) -> dict[str, Any]:
+    """Return how the scores of the first file, comments as they come, are spread: a service's reference."""
+    assert draft.settings is not None
+    file, part = next(iter(draft.parts.items()))
+    scores = calibrate(logits[: len(part)], draft.settings.calibration)
+    return {"file": file, "rows": len(part), **score_distribution(scores)}
 
 
 def fit_presets(draft: Draft) -> None:

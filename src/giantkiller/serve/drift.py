@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
-
-BINS = 20
-"""Bins of equal width from 0 to 1."""
+from giantkiller.bundle import BINS, DISTRIBUTION, bin_counts
 
 FIRST = 2000
 """Comments that make the reference where the bundle has none."""
@@ -33,15 +31,13 @@ class Drift:
         self._recent = np.zeros((len(ATTRIBUTES), BINS))
         self._before = np.zeros_like(self._recent)
         self._first = np.zeros_like(self._recent)
-        self._reference = _reference(figures.get("score_distribution"))
+        self._reference = _reference(figures.get(DISTRIBUTION))
         self.source = "bundle" if self._reference is not None else "first comments"
         """Where the reference comes from."""
 
     def add(self, scores: NDArray[np.float32]) -> None:
         """Count scores, shape (n, 7)."""
-        bins = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
-        flat = (bins + np.arange(len(ATTRIBUTES)) * BINS).ravel()
-        counts = np.bincount(flat, minlength=len(ATTRIBUTES) * BINS).reshape(len(ATTRIBUTES), BINS)
+        counts = bin_counts(scores)
         with self._lock:
             if self._reference is None:
                 self._first += counts
