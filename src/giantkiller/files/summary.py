@@ -70,6 +70,15 @@ class ScreenSummary:
             if action is not None:
                 self.actions[action] = self.actions.get(action, 0) + 1
 
+    def include(self, other: "ScreenSummary") -> None:
+        """Count the rows of another file, too."""
+        self.rows += other.rows
+        self.errors += other.errors
+        self.resumed += other.resumed
+        self.scored += other.scored
+        for action, count in other.actions.items():
+            self.actions[action] = self.actions.get(action, 0) + count
+
     def show(self, chunk: Chunk, results: Results, count: int) -> None:
         """Keep the first rows of a chunk for the preview, as long as it has fewer than `count`."""
         rows = zip(
