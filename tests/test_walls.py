@@ -43,12 +43,13 @@ WORKSHOP = {
 OTHERS = {
     "loading": f"{house} models",  # and torch with it, but only for a checkpoint
     "files": house,
+    "cluster": f"{house} files",
     "frames": LOADING,
     "speed": f"{LOADING} files",
     "store": house,
     "serve": f"{LOADING} store",
     "desk": f"{house} serve store",
-    "cli": f"{LOADING} {' '.join(WORKSHOP)} desk files serve speed store",
+    "cli": f"{LOADING} {' '.join(WORKSHOP)} cluster desk files serve speed store",
     "__init__": LOADING,
     "__main__": "cli",
 }

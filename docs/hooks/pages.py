@@ -33,6 +33,7 @@ HOUSE = ("bundle", "calibration", "encoding", "cleaning", "batching", "atomic", 
 """Modules of the house below the public names, which have a page of their own."""
 ROOMS = (
     "files",
+    "cluster",
     "frames",
     "data",
     "dendrites",

@@ -13,7 +13,7 @@ import click
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli import ROWS_FAILED
-from giantkiller.cli.options import PATH, json_option, model_option, policy_option, threads_option
+from giantkiller.cli.options import json_option, model_option, policy_option, threads_option
 from giantkiller.cli.score import SHORT
 from giantkiller.cli.terminal import fit, printable
 from giantkiller.errors import UserError
@@ -29,8 +29,8 @@ _STREAM = Path("-")
 
 
 @click.command(name="screen")
-@click.argument("source", metavar="IN", type=PATH)
-@click.option("-o", "--output", metavar="OUT", required=True, type=PATH,
+@click.argument("source", metavar="IN")
+@click.option("-o", "--output", metavar="OUT", required=True,
               help="Where the scored rows go, in the format of IN; - is standard output.")  # fmt: skip
 @click.option("--text-column", metavar="NAME", help="The column with the comments, if not a usual one.")
 @click.option("--prefix", default="", metavar="TEXT", help="Put before the names of the ten new columns.")
@@ -42,10 +42,16 @@ _STREAM = Path("-")
 @threads_option
 @click.option("--show", type=click.IntRange(1, 10_000), is_flag=False, flag_value=25, metavar="[N]",
               help="Print the first rows as a table; 25 if no number is given.")  # fmt: skip
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+              help="ray screens many files, on all cores of a cluster.")  # fmt: skip
+@click.option("--address", metavar="HOST:PORT|auto",
+              help="With --engine ray: a running cluster.  [default: one on this machine]")  # fmt: skip
+@click.option("--workers", metavar="N", type=click.IntRange(min=1),
+              help="With --engine ray: cores to use.  [default: all of the cluster]")  # fmt: skip
 @json_option("Print the summary as JSON.")
 def command(
-    source: Path,
-    output: Path,
+    source: str,
+    output: str,
     text_column: str | None,
     prefix: str,
     file_format: str | None,
@@ -54,6 +60,9 @@ def command(
     policy: "Policy | str | None",
     threads: int | None,
     show: int | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Screen the comments in IN, a CSV, TSV, JSON Lines (all also .gz) or Parquet file; - is standard input.
@@ -63,18 +72,72 @@ def command(
     error; then the exit status is 3. The comments are looked for in a column called text, comment_text,
     comment, body or content.
 
+    With --engine ray, IN is a file, a folder, a glob or a URL such as s3://bucket/comments, and OUT a folder
+    or a URL, where each file of IN has one of the same name; the same command again does what is missing.
+
     Examples:
 
     \b
       giantkiller screen comments.csv -o screened.csv --show
       zcat comments.jsonl.gz | giantkiller screen - -o - --format jsonl > screened.jsonl
+      giantkiller screen 's3://inbox/2026-*/*.parquet' -o s3://screened --engine ray --address auto
     """
+    if engine == "ray":
+        _refuse_others("ray", {"format": file_format, "threads": threads, "show": show})
+        from giantkiller.cli.sharded import screen_shards
+
+        screen_shards(
+            source,
+            output,
+            model,
+            address=address,
+            workers=workers,
+            policy=policy,
+            text_column=text_column,
+            prefix=prefix,
+            as_json=as_json,
+        )
+        return
+    _refuse_others("local", {"address": address, "workers": workers})
+    _screen_file(
+        Path(source),
+        Path(output),
+        (model, policy, threads),
+        text_column=text_column,
+        prefix=prefix,
+        file_format=file_format,
+        resume=resume,
+        show=show or 0,
+        as_json=as_json,
+    )
+
+
+def _refuse_others(engine: str, options: dict[str, object]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise click.UsageError(f"--{name} doesn't go with --engine {engine}; leave one of them out")
+
+
+def _screen_file(
+    source: Path,
+    output: Path,
+    judge: "tuple[str, Policy | str | None, int | None]",
+    *,
+    text_column: str | None,
+    prefix: str,
+    file_format: str | None,
+    resume: bool,
+    show: int,
+    as_json: bool,
+) -> None:
+    """Screen one file on this machine."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own allocator keeps 20 MB more
 
     from giantkiller.files import judge_with, screen_file
     from giantkiller.files.verdicts import describe_model
     from giantkiller.loading import load_screener
 
+    model, policy, threads = judge
     screener = load_screener(model, threads=threads, policy=policy)
     with _progress(source, output) as progress:
         summary = screen_file(
@@ -87,10 +150,10 @@ def command(
             resume=resume,
             model=describe_model(screener.bundle),
             policy=screener.policy.to_dict(),
-            preview=show or 0,
+            preview=show,
             progress=progress,
         )
-    _report(summary, as_json=as_json, err=output == _STREAM)
+    report(summary, as_json=as_json, err=output == _STREAM)
     if summary.errors:
         raise click.exceptions.Exit(ROWS_FAILED)
 
@@ -122,7 +185,7 @@ def _progress(source: Path, output: Path) -> Iterator[Callable[[int, float], Non
             raise
 
 
-def _report(summary: "ScreenSummary", *, as_json: bool, err: bool) -> None:
+def report(summary: "ScreenSummary", *, as_json: bool, err: bool) -> None:
     """Print a summary to standard output, or to standard error where the rows go to the former."""
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2), err=err)
