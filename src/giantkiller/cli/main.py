@@ -36,6 +36,7 @@ COMMANDS = {
     "calibrate": ("calibrate", "Bring scores to another service's scale, by a log of its scores."),
     "serve": ("serve", "Serve scores over HTTP, as the Perspective API did."),
     "keys": ("keys", "Make, list and revoke the service's API keys."),
+    "models": ("models", "Try, promote and roll back the bundles of the service."),
     "desk": ("desk", "Run the desk where people decide: invite, back up, verify, export."),
 }
 

@@ -104,6 +104,7 @@ def announce(settings: Settings) -> None:
     click.echo(f"giantkiller {__version__} on {address}, state in {settings.state}")
     from giantkiller.desk.staff import invite, list_staff
     from giantkiller.serve.keys import count_keys, create_key
+    from giantkiller.serve.shelf import read_lineup
     from giantkiller.store import open_store, utc_now
 
     key = invitation = None
@@ -114,6 +115,7 @@ def announce(settings: Settings) -> None:
                 key = create_key(connection, "first", ("score", "submit"))
             if not list_staff(connection):
                 invitation = invite(connection, "admin", None, now=utc_now())
+            promoted = read_lineup(connection).active
     finally:
         store.close()
     if settings.open:
@@ -122,6 +124,8 @@ def announce(settings: Settings) -> None:
         click.echo(f"API key, shown only now: {key}")
     if invitation is not None:
         click.echo(f"the desk's first admin signs up at {address}/desk/join/{invitation}")
+    if promoted is not None:
+        click.echo(f"scores with the promoted bundle {promoted[:12]}, not with {settings.model}")
 
 
 def as_toml(settings: Settings) -> str:

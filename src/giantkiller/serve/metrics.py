@@ -66,6 +66,10 @@ class Metrics:
         self.answered = 0
         """Requests this process has answered."""
 
+    def follow(self, policy: Policy, drift: Drift) -> None:
+        """Count by the policy of another bundle from now on."""
+        self._policy, self._drift = policy, drift
+
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
         counter = self._by_status.get((route, status))

@@ -1,6 +1,7 @@
 """From settings to a listening server: one process, or several that share a socket."""
 
 import contextlib
+import inspect
 import os
 import shutil
 import signal
@@ -8,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess
@@ -33,6 +34,9 @@ Compose = Callable[["Service"], "Starlette"]
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that scores may keep Python from the event loop; by default it would be 0.005."""
+
+WORKER_SECONDS = 30
+"""After how long a silent process is replaced; uvicorn's 5 are too few to start on a busy machine."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -102,6 +106,9 @@ def _application(settings: Settings, compose: Compose) -> "Starlette":
 
 def config_for(settings: Settings, app: "Starlette | Callable[[], Starlette]") -> uvicorn.Config:
     """Return how uvicorn shall serve an application."""
+    more: dict[str, Any] = {}
+    if "timeout_worker_healthcheck" in inspect.signature(uvicorn.Config).parameters:
+        more["timeout_worker_healthcheck"] = WORKER_SECONDS
     return uvicorn.Config(
         app,
         factory=settings.workers > 1,
@@ -117,4 +124,5 @@ def config_for(settings: Settings, app: "Starlette | Callable[[], Starlette]") -
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(settings.shutdown)),
         backlog=2048,
+        **more,
     )

@@ -3,11 +3,11 @@
 import asyncio
 import os
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from giantkiller.loading import load_screener
 from giantkiller.screener import Screener, available_cores
 from giantkiller.serve.batching import Batcher
 from giantkiller.serve.drift import Drift
@@ -18,6 +18,7 @@ from giantkiller.serve.limits import RateLimiter
 from giantkiller.serve.logs import log, where
 from giantkiller.serve.metrics import Metrics
 from giantkiller.serve.settings import Settings
+from giantkiller.serve.switching import Switch, load_first
 from giantkiller.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Service:
     Other rooms that live in the process find here the settings, the store, the keys and the model. Before
     the start they add to `feedback_listeners` what shall happen in the transaction that keeps feedback, and
     to `background` what shall run as long as the service does (in each process; cancelled at the end). The
-    desk sets `intake`, through which hooks hand it comments.
+    desk sets `intake`, through which hooks hand it comments. `active` is the digest of the screener's bundle
+    if it is one from the shelf, None for the model that the settings name.
     """
 
     settings: Settings
@@ -47,9 +49,11 @@ class Service:
     feedback_listeners: list[Listener] = field(default_factory=list)
     background: list[Callable[[], Coroutine[None, None, None]]] = field(default_factory=list)
     intake: Intake | None = None
+    active: str | None = None
     streams: int = 0
     started: bool = False
     _batcher: Batcher | None = None
+    _retired: "weakref.WeakSet[Batcher]" = field(default_factory=weakref.WeakSet)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -76,8 +80,21 @@ class Service:
             timeout=settings.timeout,
             observe=self.metrics.model_call,
         )
-        self._tasks = [asyncio.create_task(_guarded(task)) for task in self.background]
+        background = [Switch(self).run, *self.background]
+        self._tasks = [asyncio.create_task(_guarded(task)) for task in background]
         self.started = True
+
+    def change(self, screener: Screener, active: str | None) -> None:
+        """Let another bundle score from the next request on; called in the event loop.
+
+        Who holds the old queue gets scores from the old bundle, which goes when nobody holds it.
+        """
+        self.screener, self.active = screener, active
+        self.drift = Drift(screener.bundle.figures)
+        self.metrics.follow(screener.bundle.policy, self.drift)
+        if self._batcher is not None:
+            self._retired.add(self._batcher)
+            self._batcher = self._batcher.successor(screener)
 
     async def stop(self) -> None:
         """Finish what was accepted and let go of the database."""
@@ -85,8 +102,8 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._batcher is not None:
-            await self._batcher.close()
+        for batcher in [*self._retired, *([self._batcher] if self._batcher else [])]:
+            await batcher.close()
         self.store.close()
 
 
@@ -117,9 +134,12 @@ def open_service(settings: Settings) -> Service:
     Raises:
         UserError: If the model, the state folder or the database can't be used.
     """
-    screener = load_screener(settings.model, threads=1)
-    screener.scores(["The first call of a model takes longer than the others."])
     store = open_store(settings.state, settings.database_url, migrate=settings.workers == 1)
+    try:
+        screener, active = load_first(settings, store)
+    except BaseException:
+        store.close()
+        raise
     drift = Drift(screener.bundle.figures)
     keys = Keyring(store)
     keys.load()
@@ -132,6 +152,7 @@ def open_service(settings: Settings) -> Service:
         limits=RateLimiter(shared),
         metrics=Metrics(screener.bundle.policy, drift),
         drift=drift,
+        active=active,
     )
 
 

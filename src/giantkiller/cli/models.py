@@ -1,0 +1,202 @@
+"""`giantkiller models`: which bundle a service scores with, which one it tries, and the way back."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from giantkiller.cli._extras import need_extra
+from giantkiller.errors import UserError
+
+if TYPE_CHECKING:
+    from giantkiller.serve.settings import Settings
+    from giantkiller.store import Store
+
+_STATE = (
+    click.option("--state", type=click.Path(path_type=Path), help="The service's state folder."),
+    click.option("--config", type=click.Path(path_type=Path), help="The service's TOML file."),
+)
+
+
+def _with_state(function: Any) -> Any:
+    for option in reversed(_STATE):
+        function = option(function)
+    return function
+
+
+@click.group(
+    name="models",
+    epilog="""Examples:
+
+\b
+  giantkiller models add site/ --try
+  giantkiller models list
+  giantkiller models promote
+  giantkiller models rollback
+""",
+)
+def command() -> None:
+    """Change the bundle that `giantkiller serve` scores with, while it runs.
+
+    Bundles are kept in the state folder. One can be tried beside the active one, promoted, and rolled back;
+    a running service follows within two seconds and drops no request. ID is the beginning of a digest, as
+    `list` and the service's answers show it.
+    """
+
+
+@command.command(name="list")
+@_with_state
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a bundle, one a line.")
+def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
+    """List the kept bundles, newest first, and the model that the settings name.
+
+    Example: giantkiller models list --json
+    """
+    from giantkiller.cli.terminal import fit
+
+    with _open(state, config) as (store, settings):
+        from giantkiller.serve.shelf import list_kept, read_lineup
+
+        with store.read() as connection:
+            kept, lineup = list_kept(connection), read_lineup(connection)
+    former = [promotion.digest for promotion in lineup.promotions[1:]]
+    rows: list[dict[str, Any]] = []
+    for one in kept:
+        role = (
+            "active" if one.digest == lineup.active else "candidate" if one.digest == lineup.candidate else ""
+        )
+        role = role or ("former" if one.digest in former else "")
+        rows.append(
+            {"digest": one.digest, "role": role, "added": one.added.isoformat(), "name": one.name,
+             "version": one.version, "error": one.error}
+        )  # fmt: skip
+    base = "former" if lineup.promotions else "active"
+    rows.append(
+        {"digest": None, "role": base, "added": None, "name": settings.model, "version": None, "error": None}
+    )
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    click.echo(f"{'id':12}  {'role':9}  {'added':10}  name")
+    for row in rows:
+        name = " ".join(part for part in (row["name"], row["version"]) if part)
+        error = f": {row['error']}" if row["error"] else ""
+        added = (row["added"] or "")[:10]
+        click.echo(f"{(row['digest'] or '')[:12]:12}  {row['role']:9}  {added:10}  {fit(name + error, 200)}")
+
+
+@command.command()
+@click.argument("model", metavar="BUNDLE")
+@click.option("--try", "tried", is_flag=True, help="Try it beside the active bundle at once.")
+@_with_state
+def add(model: str, tried: bool, state: Path | None, config: Path | None) -> None:
+    """Copy a BUNDLE (a folder, "default", or a hub id) into the state folder and print its ID.
+
+    It is verified, loaded and must score first.
+
+    Example: giantkiller models add site/ --try
+    """
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk import lineup
+        from giantkiller.store import utc_now
+
+        digest = lineup.add(store, settings, model, "command", now=utc_now())
+        if tried:
+            lineup.try_out(store, settings, digest, "command", now=utc_now())
+    click.echo(digest[:12])
+
+
+@command.command(name="try")
+@click.argument("start", metavar="ID")
+@_with_state
+def try_(start: str, state: Path | None, config: Path | None) -> None:
+    """Let a kept bundle score a share of the traffic beside the active one, for comparison only.
+
+    Example: giantkiller models try 1f2e3d4c
+    """
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk import lineup
+        from giantkiller.store import utc_now
+
+        lineup.try_out(store, settings, _find(store, start), "command", now=utc_now())
+
+
+@command.command()
+@click.argument("start", metavar="[ID]", required=False)
+@_with_state
+def promote(start: str | None, state: Path | None, config: Path | None) -> None:
+    """Make a kept bundle the active one; without an ID the one that is tried.
+
+    Example: giantkiller models promote
+    """
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk import lineup
+        from giantkiller.store import utc_now
+
+        digest = _find(store, start)
+        lineup.promote(store, settings, digest, "command", now=utc_now())
+    click.echo(f"{digest[:12]} scores from now on; `giantkiller models rollback` is the way back", err=True)
+
+
+@command.command()
+@_with_state
+def rollback(state: Path | None, config: Path | None) -> None:
+    """Make the bundle before the active one active again; again goes one further back.
+
+    Example: giantkiller models rollback
+    """
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk import lineup
+        from giantkiller.store import utc_now
+
+        digest = lineup.roll_back(store, settings, "command", now=utc_now())
+    click.echo(f"{digest[:12] if digest else settings.model} scores from now on", err=True)
+
+
+@command.command()
+@click.argument("start", metavar="[ID]", required=False)
+@_with_state
+def drop(start: str | None, state: Path | None, config: Path | None) -> None:
+    """Remove a kept bundle that neither scores nor is what a roll-back comes to; without an ID the one tried.
+
+    Example: giantkiller models drop 1f2e3d4c
+    """
+    with _open(state, config) as (store, settings):
+        from giantkiller.desk import lineup
+        from giantkiller.store import utc_now
+
+        digest = _find(store, start)
+        lineup.drop(store, settings, digest, "command", now=utc_now())
+    click.echo(f"dropped {digest[:12]}", err=True)
+
+
+def _find(store: "Store", start: str | None) -> str:
+    from giantkiller.serve.shelf import find_kept, read_lineup
+
+    with store.read() as connection:
+        if start is not None:
+            return find_kept(connection, start).digest
+        candidate = read_lineup(connection).candidate
+    if candidate is None:
+        raise UserError(
+            "no bundle is tried at present; give the ID of one that `giantkiller models list` shows"
+        )
+    return candidate
+
+
+@contextmanager
+def _open(state: Path | None, config: Path | None) -> "Iterator[tuple[Store, Settings]]":
+    need_extra("serve", "pydantic_settings", "sqlalchemy", "alembic", "jinja2", "argon2")
+    from giantkiller.serve.settings import read_settings
+    from giantkiller.store import open_store
+
+    settings = read_settings({} if state is None else {"state": state}, config)
+    store = open_store(settings.state, settings.database_url)
+    try:
+        yield store, settings
+    finally:
+        store.close()
