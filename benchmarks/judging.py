@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.evaluation import bias, compare, metrics
+from giantkiller.evaluation import compare, identity_aucs, metrics
 
 
 def peak_mb():
@@ -38,7 +38,7 @@ steps = {
     "figures of seven attributes": lambda: metrics.measure_attributes(
         scores, targets, thresholds=thresholds, samples=args.samples
     ),
-    "bias AUCs of 13 identities": lambda: bias.auc_by_identity(
+    "bias AUCs of 13 identities": lambda: identity_aucs.auc_by_identity(
         scores[:, 0], truth, masks, samples=args.samples
     ),
     "paired comparison of two models": lambda: compare.paired(

@@ -28,9 +28,9 @@ from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.labelled import read_labelled
 from giantkiller.evaluation import identities, opponents
-from giantkiller.evaluation.bias import auc_by_identity
 from giantkiller.evaluation.compare import paired
 from giantkiller.evaluation.config import EvaluationConfig
+from giantkiller.evaluation.identity_aucs import auc_by_identity
 from giantkiller.evaluation.suites import run_suite
 
 HELD_OUT = 0.1  # as the recipes have it

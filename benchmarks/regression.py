@@ -157,7 +157,7 @@ def git(repository, *arguments, check=True):
 
 
 def resolve(repository, name):
-    """Give the full name of a commit."""
+    """Return the full name of a commit."""
     git(repository, "rev-parse", "--git-dir")
     found = git(
         repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", check=False

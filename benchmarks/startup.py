@@ -1,5 +1,7 @@
 """How long does it take until something has happened? Imports and the first score, in fresh processes.
 
+The commands are run both ways that users have: `python -m giantkiller`, and the script that pip installs.
+
 Example: python benchmarks/startup.py
 The candidates take turns, so their ratios hold on a busy machine. A table, then one JSON line.
 """
@@ -9,20 +11,25 @@ import json
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 
+PYTHON, SCRIPT = sys.executable, str(Path(sysconfig.get_path("scripts")) / "giantkiller")
 CANDIDATES = {
-    "python": ["-c", "pass"],
-    "import numpy": ["-c", "import numpy"],
-    "import giantkiller": ["-c", "import giantkiller"],
-    "giantkiller --help": ["-c", "from giantkiller.cli.main import main; main()", "--help"],
-    "giantkiller score hi": ["-c", "from giantkiller.cli.main import main; main()", "score", "hi"],
+    "python": [PYTHON, "-c", "pass"],
+    "import numpy": [PYTHON, "-c", "import numpy"],
+    "import giantkiller": [PYTHON, "-c", "import giantkiller"],
+    "python -m giantkiller --help": [PYTHON, "-m", "giantkiller", "--help"],
+    "giantkiller --help": [SCRIPT, "--help"],
+    "python -m giantkiller score hi": [PYTHON, "-m", "giantkiller", "score", "hi"],
+    "giantkiller score hi": [SCRIPT, "score", "hi"],
 }
 
 
 def run(arguments):
     began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
     return 1000 * (time.perf_counter() - began)
 
 
@@ -39,9 +46,9 @@ def main():
         for name, arguments in CANDIDATES.items():
             taken[name].append(run(arguments))
     result = {name: round(statistics.median(times), 1) for name, times in taken.items()}
-    print(f"{'':<24}{'median ms':>12}{'best ms':>10}")
+    print(f"{'':<32}{'median ms':>12}{'best ms':>10}")
     for name, times in taken.items():
-        print(f"{name:<24}{result[name]:>12.1f}{min(times):>10.1f}")
+        print(f"{name:<32}{result[name]:>12.1f}{min(times):>10.1f}")
     result = {
         "median_ms": result,
         "best_ms": {name: round(min(times), 1) for name, times in taken.items()},

@@ -63,7 +63,7 @@ def _without_code(markdown):
 
 
 def is_local(target):
-    """Tell whether a link leads to a file of the project."""
+    """Return whether a link leads to a file of the project."""
     return not re.match(r"[a-z][a-z+.-]*:|#|/", target)
 
 

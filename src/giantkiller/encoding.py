@@ -197,7 +197,7 @@ class _Memory(dict[str, bytes]):
 
 
 def _is_word_by_word(tokenizer: Tokenizer) -> bool:
-    """Tell whether the words of a text can be tokenized one by one."""
+    """Return whether the words of a text can be tokenized one by one."""
     return (
         isinstance(tokenizer.model, models.WordPiece)
         and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)

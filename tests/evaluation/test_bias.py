@@ -5,16 +5,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from giantkiller.errors import UserError
-from giantkiller.evaluation.bias import (
-    Swapped,
-    auc_by_identity,
-    error_rates,
-    generalized_mean,
-    group_accuracies,
-    measure_bias,
-    measure_swaps,
-)
+from giantkiller.evaluation.bias import error_rates, group_accuracies, measure_bias
 from giantkiller.evaluation.identities import SWAPS, by_words, find, swap
+from giantkiller.evaluation.identity_aucs import auc_by_identity, generalized_mean
+from giantkiller.evaluation.swaps import Swapped, measure_swaps
 
 
 def test_the_three_aucs_by_hand():

@@ -18,7 +18,7 @@ HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
 def is_bundle(model: str | Path | None = None) -> bool:
-    """Tell a bundle from a checkpoint, by what a folder or a repository of the hub holds.
+    """Return whether a model is a bundle, not a checkpoint, by what its folder or repository holds.
 
     Args:
         model: None or "default" for the shipped bundle, a folder, or a hub id ("owner/name",

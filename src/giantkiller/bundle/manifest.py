@@ -267,5 +267,5 @@ def _policy(entry: Any) -> Policy:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a number that a float holds; JSON has integers of any size."""
+    """Return whether a value is a number that a float holds; JSON has integers of any size."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e300 < value < 1e300

@@ -147,7 +147,7 @@ def undo_leet(text: str) -> Iterator[Edit]:
 
 
 def _stands_alone(text: str, begin: int, end: int) -> bool:
-    """Tell whether a token is a word by itself, no part of an address, a path, a tag or a number."""
+    """Return whether a token is a word by itself, no part of an address, a path, a tag or a number."""
     if begin and (text[begin - 1].isalnum() or text[begin - 1] in "./:@_#&=\\~%"):
         return False
     if end == len(text):

@@ -8,27 +8,17 @@ from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from giantkiller.cli._extras import need_extra
+from giantkiller.cli.options import state_options
 from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
     from giantkiller.serve.settings import Settings
     from giantkiller.store import Store
-
-_STATE = (
-    click.option("--state", type=click.Path(path_type=Path), help="The service's state folder."),
-    click.option("--config", type=click.Path(path_type=Path), help="The service's TOML file."),
-)
-
-
-def _with_state(function: Any) -> Any:
-    for option in reversed(_STATE):
-        function = option(function)
-    return function
 
 
 @click.group(
@@ -52,7 +42,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--role", default="moderator", show_default=True, help="moderator, lead or admin.")
-@_with_state
+@state_options
 def invite(role: str, state: Path | None, config: Path | None) -> None:
     """Print a link by which somebody joins, once and within a week.
 
@@ -72,7 +62,7 @@ def invite(role: str, state: Path | None, config: Path | None) -> None:
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--community", default="default", show_default=True, help="Where the comments belong.")
 @click.option("--text-column", help="The column with the comments.")
-@_with_state
+@state_options
 def submit(
     path: Path, community: str, text_column: str | None, state: Path | None, config: Path | None
 ) -> None:
@@ -94,7 +84,7 @@ def submit(
 
 @command.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
-@_with_state
+@state_options
 def backup(path: Path, state: Path | None, config: Path | None) -> None:
     """Copy the SQLite database into a FILE, also while the service runs.
 
@@ -114,7 +104,7 @@ def backup(path: Path, state: Path | None, config: Path | None) -> None:
 
 @command.command()
 @click.option("--head", metavar="HASH", help="A head noted earlier; it must be in the log.")
-@_with_state
+@state_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(head: str | None, state: Path | None, config: Path | None, as_json: bool) -> None:
     """Check that no event, decision or text was changed or removed behind the desk's back.
@@ -137,7 +127,7 @@ def verify(head: str | None, state: Path | None, config: Path | None, as_json: b
 
 @command.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
-@_with_state
+@state_options
 def export(path: Path, state: Path | None, config: Path | None) -> None:
     """Write the whole database to a FILE (gzip), to import it into another.
 
@@ -155,7 +145,7 @@ def export(path: Path, state: Path | None, config: Path | None) -> None:
 
 @command.command(name="import")
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
-@_with_state
+@state_options
 def import_(path: Path, state: Path | None, config: Path | None) -> None:
     """Read an exported FILE into a new database, SQLite or PostgreSQL; all of it or nothing.
 
@@ -177,7 +167,7 @@ def import_(path: Path, state: Path | None, config: Path | None) -> None:
     is_flag=True,
     help="Then also what clients suggested (comments:suggestscore), such as Coral its moderators' decisions.",
 )
-@_with_state
+@state_options
 def labels(
     output: Path | None, community: str | None, suggestions: bool, state: Path | None, config: Path | None
 ) -> None:
@@ -209,7 +199,7 @@ def labels(
 @click.option("--until", metavar="DAY", help="The last day.  [default: today]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The file.  [default: standard output]")
 @click.option("--post", metavar="URL", help="Send them to this address, too, with the token in DSA_TOKEN.")
-@_with_state
+@state_options
 def dsa(
     since: str,
     until: str | None,
@@ -250,7 +240,7 @@ def dsa(
     help="A file: .html has tables and plots, .svg the removals by month, anything else JSON.",
 )
 @click.option("--language", default="en", show_default=True, help="Of the HTML report: en or de.")
-@_with_state
+@state_options
 def report(year: int, output: Path | None, language: str, state: Path | None, config: Path | None) -> None:
     """Count a YEAR as Art. 15 and 24 of the DSA ask: notices, removals, appeals and how they ended.
 
@@ -281,7 +271,7 @@ def report(year: int, output: Path | None, language: str, state: Path | None, co
 
 @command.command()
 @click.option("--days", type=click.IntRange(1), help="Days of rest.  [default: the desk's setting]")
-@_with_state
+@state_options
 def purge(days: int | None, state: Path | None, config: Path | None) -> None:
     """Purge texts of comments that have rested long enough; labels and counts stay. Run it daily.
 
@@ -303,7 +293,7 @@ def purge(days: int | None, state: Path | None, config: Path | None) -> None:
 @command.command(name="forget-author")
 @click.argument("author")
 @click.option("--community", default="default", show_default=True, help="Where they wrote.")
-@_with_state
+@state_options
 def forget_author(author: str, community: str, state: Path | None, config: Path | None) -> None:
     """Purge everything that an AUTHOR (the pseudonym) wrote.
 

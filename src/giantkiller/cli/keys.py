@@ -2,25 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from giantkiller.cli._extras import need_extra
+from giantkiller.cli.options import state_options
 
 if TYPE_CHECKING:
     from giantkiller.store import Store
-
-_STATE = (
-    click.option("--state", type=click.Path(path_type=Path), help="The service's state folder."),
-    click.option("--config", type=click.Path(path_type=Path), help="The service's TOML file."),
-)
-
-
-def _with_state(function: Any) -> Any:
-    for option in reversed(_STATE):
-        function = option(function)
-    return function
 
 
 @click.group(
@@ -47,7 +37,7 @@ def command() -> None:
 @click.option("--role", "roles", multiple=True, help="score, submit, moderate or admin; may be repeated.  "
               "[default: score and submit]")  # fmt: skip
 @click.option("--rate", type=float, help="Comments a second that the key may send.  [default: the service's]")
-@_with_state
+@state_options
 @click.option("--json", "as_json", is_flag=True, help="Print the key as JSON.")
 def create(
     name: str,
@@ -75,7 +65,7 @@ def create(
 
 
 @command.command(name="list")
-@_with_state
+@state_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a key, one a line.")
 def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
     """List all keys, revoked ones included.
@@ -111,7 +101,7 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
 
 @command.command()
 @click.argument("key_id", metavar="ID")
-@_with_state
+@state_options
 def revoke(key_id: str, state: Path | None, config: Path | None) -> None:
     """Revoke the key with an ID, as `giantkiller keys list` shows it.
 

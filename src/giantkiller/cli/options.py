@@ -51,3 +51,13 @@ def threads_option(command: Command) -> Command:
 def json_option(help_text: str) -> Callable[[Command], Command]:
     """Add -j/--json, as `as_json`."""
     return click.option("-j", "--json", "as_json", is_flag=True, help=help_text)
+
+
+def state_options(command: Command) -> Command:
+    """Add --state and --config: which service's database it is about."""
+    for option in (
+        click.option("--config", type=click.Path(path_type=Path), help="The service's TOML file."),
+        click.option("--state", type=click.Path(path_type=Path), help="The service's state folder."),
+    ):
+        command = option(command)
+    return command

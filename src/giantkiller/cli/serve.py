@@ -99,7 +99,7 @@ def compose(service: "Service") -> "Starlette":
 
 
 def announce(settings: Settings) -> None:
-    """Say where the service is; print a first key, and the desk's first invitation, where there is none."""
+    """Print where the service is; print a first key, and the desk's first invitation, where there is none."""
     address = settings.public_url or f"http://{settings.bind}"
     click.echo(f"giantkiller {__version__} on {address}, state in {settings.state}")
     from giantkiller.desk.staff import invite, list_staff

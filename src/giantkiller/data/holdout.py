@@ -16,7 +16,7 @@ def merge_key(text: str) -> str:
 
 
 def is_held_out(key: str, fraction: float) -> bool:
-    """Tell whether a text belongs to the held-out share.
+    """Return whether a text belongs to the held-out share.
 
     A hash of the key decides, so every file, order and run agrees on it.
 

@@ -90,6 +90,10 @@ class DendriteFormula(nn.Module):
             values = values.to(dtype)
         return values if self.neuron_axis == -1 else values.reshape(-1, *(1,) * (-self.neuron_axis - 1))
 
+    def forward(self, input: Tensor) -> Tensor:
+        """Compute the layer's output, (..., in) to (..., out) with the neurons on `neuron_axis`."""
+        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
+
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Apply the layer's linear map with other weights."""
         raise NotImplementedError
@@ -105,6 +109,29 @@ class DendriteFormula(nn.Module):
     def _add_activation(self, y: Tensor, strength: Any, activation: Tensor) -> Tensor:
         """Add a depth's activations, times their strengths, to the layer's output."""
         raise NotImplementedError
+
+
+class LinearFormula(DendriteFormula):
+    """The formula on an `nn.Linear`."""
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+
+class Conv1dFormula(DendriteFormula):
+    """The formula on an `nn.Conv1d`: (..., in channels, length) to (..., out channels, length)."""
+
+    neuron_axis = -2
+
+    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = self._conv_forward(x, weight, bias)  # type: ignore[operator]
+        return y
+
+
+class Conv2dFormula(Conv1dFormula):
+    """The formula on an `nn.Conv2d`: (..., in channels, h, w) to (..., out channels, h, w)."""
+
+    neuron_axis = -3
 
 
 class Dendritic(DendriteFormula):
@@ -307,7 +334,7 @@ class Dendritic(DendriteFormula):
         setattr(self, name, nn.Parameter(values, requires_grad=old is None or old.requires_grad))
 
 
-class DendriticLinear(Dendritic, nn.Linear):
+class DendriticLinear(LinearFormula, Dendritic, nn.Linear):
     """An `nn.Linear` whose neurons can have dendrites; neurons lie on the last axis, as always.
 
     Args:
@@ -338,37 +365,10 @@ class DendriticLinear(Dendritic, nn.Linear):
         self.clear_dendrites(activation)
         self.grow(dendrites)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (..., in) to (..., out)."""
-        return self._add_dendrites(input, F.linear(input, self.weight, self.bias))
 
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.linear(x, weight, bias)
-
-
-class DendriticConv1d(Dendritic, nn.Conv1d):
+class DendriticConv1d(Conv1dFormula, Dendritic, nn.Conv1d):
     """An `nn.Conv1d` whose channels can have dendrites, at every position alike; made by `perforate`."""
 
-    neuron_axis = -2
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (..., in channels, length) to (..., out channels, length)."""
-        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
-
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y: Tensor = self._conv_forward(x, weight, bias)
-        return y
-
-
-class DendriticConv2d(Dendritic, nn.Conv2d):
+class DendriticConv2d(Conv2dFormula, Dendritic, nn.Conv2d):
     """An `nn.Conv2d` whose channels can have dendrites, at every position alike; made by `perforate`."""
-
-    neuron_axis = -3
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (..., in channels, height, width) to (..., out channels, height, width)."""
-        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
-
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y: Tensor = self._conv_forward(x, weight, bias)
-        return y

@@ -11,11 +11,14 @@ from giantkiller.dendrites.exceptions import DendriteError
 from giantkiller.dendrites.layers import (
     ACTIVATIONS,
     DENDRITE_TENSORS,
+    Conv1dFormula,
+    Conv2dFormula,
     DendriteFormula,
     Dendritic,
     DendriticConv1d,
     DendriticConv2d,
     DendriticLinear,
+    LinearFormula,
 )
 
 SPARSE_TENSORS = ("dendrite_weight", "dendrite_bias", "dendrite_strength", "dendrite_link")
@@ -115,43 +118,16 @@ class SparseDendritic(DendriteFormula):
         return y.index_add(axis, index, values)
 
 
-class SparseDendriticLinear(SparseDendritic, nn.Linear):
+class SparseDendriticLinear(LinearFormula, SparseDendritic, nn.Linear):
     """An `nn.Linear` on which some neurons have dendrites."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (..., in) to (..., out)."""
-        return self._add_dendrites(input, F.linear(input, self.weight, self.bias))
 
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return F.linear(x, weight, bias)
-
-
-class SparseDendriticConv1d(SparseDendritic, nn.Conv1d):
+class SparseDendriticConv1d(Conv1dFormula, SparseDendritic, nn.Conv1d):
     """An `nn.Conv1d` on which some channels have dendrites."""
 
-    neuron_axis = -2
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (..., in channels, length) to (..., out channels, length)."""
-        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
-
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y: Tensor = self._conv_forward(x, weight, bias)
-        return y
-
-
-class SparseDendriticConv2d(SparseDendritic, nn.Conv2d):
+class SparseDendriticConv2d(Conv2dFormula, SparseDendritic, nn.Conv2d):
     """An `nn.Conv2d` on which some channels have dendrites."""
-
-    neuron_axis = -3
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Map (..., in channels, height, width) to (..., out channels, height, width)."""
-        return self._add_dendrites(input, self._product(input, self.weight, self.bias))
-
-    def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        y: Tensor = self._conv_forward(x, weight, bias)
-        return y
 
 
 SPARSE: dict[type[nn.Module], type[SparseDendritic]] = {

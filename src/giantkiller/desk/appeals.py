@@ -164,7 +164,7 @@ def deciders(connection: Connection, item: int) -> set[int]:
 
 
 def somebody_can_answer(connection: Connection, item: int) -> bool:
-    """Tell whether anybody works here who had no hand in the decisions on an item."""
+    """Return whether anybody works here who had no hand in the decisions on an item."""
     hands = deciders(connection, item)
     others = connection.execute(
         select(func.count())

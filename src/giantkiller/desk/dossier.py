@@ -229,7 +229,7 @@ def decided_today(connection: Connection, staff: Staff, *, now: datetime) -> int
 
 
 def holds_blind(connection: Connection, item: int, staff: Staff) -> bool:
-    """Tell whether a person has a blind look at an item in hand."""
+    """Return whether a person has a blind look at an item in hand."""
     row = connection.execute(
         select(tasks.c.number).where(
             tasks.c.item == item,

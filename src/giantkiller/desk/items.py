@@ -216,7 +216,7 @@ def report(
 
 
 def any_item(connection: Connection) -> bool:
-    """Tell whether a comment has ever come."""
+    """Return whether a comment has ever come."""
     return connection.execute(select(items.c.number).limit(1)).first() is not None
 
 

@@ -132,7 +132,7 @@ def without_allowed(policy: CommunityPolicy, text: str) -> str:
 
 
 def watched_in(watched: tuple[str, ...], text: str) -> bool:
-    """Tell whether a text has one of the phrases, as whole words in any case."""
+    """Return whether a text has one of the phrases, as whole words in any case."""
     return bool(watched) and phrase_pattern(watched).search(text) is not None
 
 
@@ -258,7 +258,7 @@ def list_communities(connection: Connection) -> dict[str, str]:
 
 
 def _is_aimed(thresholds: Mapping[str, Mapping[str, float]], scores: Mapping[str, float]) -> bool:
-    """Tell whether anything that needs a target is likely: half-way to the lowest of its thresholds."""
+    """Return whether anything that needs a target is likely: half-way to the lowest of its thresholds."""
     return any(scores[a] >= 0.5 * min(thresholds.get(a, {}).values(), default=0.5) for a in _AIMED)
 
 

@@ -97,7 +97,7 @@ def held_task(connection: Connection, task: int, staff: Staff) -> Row[Any]:
 
 
 def leave(connection: Connection, task: int, staff: Staff, *, skip: bool, now: datetime) -> None:
-    """Give a task back; one that is skipped does not come to the same person again."""
+    """Return a task to the queue; one that is skipped does not come to the same person again."""
     row = held_task(connection, task, staff)
     connection.execute(
         update(tasks).where(tasks.c.number == task).values(lease_by=None, lease_from=None, lease_until=None)

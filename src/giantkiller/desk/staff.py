@@ -64,7 +64,7 @@ class Staff:
         return self.may("lead")
 
     def may(self, role: str) -> bool:
-        """Tell whether this person may do what a role may."""
+        """Return whether this person may do what a role may."""
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
@@ -163,7 +163,7 @@ def names(connection: Connection) -> dict[int, str]:
 
 
 def change_role(connection: Connection, number: int, role: str, by: Staff, *, now: datetime) -> None:
-    """Give somebody another role.
+    """Change somebody's role.
 
     Raises:
         ConflictError: If nobody would be left as admin.

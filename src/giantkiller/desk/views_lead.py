@@ -101,7 +101,7 @@ def lead_page(visit: Visit) -> Response:
 
 
 def table(visit: Visit) -> Response:
-    """Give a table of the overview as CSV or JSON."""
+    """Serve a table of the overview as CSV or JSON."""
     name, form = visit.param("table"), visit.param("form")
     if name not in TABLES or form not in ("csv", "json"):
         raise NotFoundError("there is no such table")

@@ -53,7 +53,7 @@ def file_appeal(visit: Visit) -> Response:
 
 
 def static(visit: Visit) -> Response:
-    """Give one of the files that pages load."""
+    """Serve one of the files that pages load."""
     name = visit.param("name")
     if name not in FILES:
         raise NotFoundError("there is no such file")

@@ -191,7 +191,7 @@ def local_path(target: str, default: str = "/desk") -> str:
 
 
 def is_secure(visit: Visit) -> bool:
-    """Tell whether the browser talks to us by https."""
+    """Return whether the browser talks to us by https."""
     public = visit.service.settings.public_url or ""
     return public.startswith("https://") or visit.request.url.scheme == "https"
 

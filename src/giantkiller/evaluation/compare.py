@@ -20,13 +20,13 @@ from giantkiller.evaluation.figures import Draw, Figure, Z, draws, interval
 from giantkiller.evaluation.metrics import (
     MIN_CLASS,
     SAMPLES,
-    Ranked,
     Scorer,
     at_threshold,
     labelled,
     ranking,
     require_classes,
 )
+from giantkiller.evaluation.ranked import Ranked
 
 if TYPE_CHECKING:
     from giantkiller.data.labelled import Labelled

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from giantkiller.evaluation import thresholds
 from giantkiller.evaluation.figures import Draw, draws
-from giantkiller.evaluation.metrics import Ranked, labelled
+from giantkiller.evaluation.metrics import labelled
+from giantkiller.evaluation.ranked import Ranked
 
 Floats = NDArray[np.float64]
 GRID = 101

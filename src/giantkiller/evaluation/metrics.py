@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.errors import UserError
 from giantkiller.evaluation.figures import Draw, Figure, draws, interval
+from giantkiller.evaluation.ranked import Ranked, inner
 
 Floats = NDArray[np.float64]
 Scorer = Callable[[Sequence[str]], NDArray[Any]]
@@ -24,8 +25,6 @@ Scorer = Callable[[Sequence[str]], NDArray[Any]]
 SAMPLES = 1000
 MIN_CLASS = 10
 """Fewer rows of a class than this give no interval worth printing."""
-BINS = 15
-"""Equal-width bins of the expected calibration error (Naeini et al. 2015; Guo et al. 2017)."""
 
 
 class TooFewRowsError(UserError):
@@ -187,54 +186,6 @@ def require_classes(
                 f"only {count} {kind} row{'s' * (count > 1)} for {name}: {purpose} needs at least {least} "
                 "of each class"
             )
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """Scores sorted once, so that a bootstrap sample is two counts and two running sums.
-
-    `levels` are the distinct scores from high to low; `positive` and `negative` give each row's level, in
-    the order of the rows, so that two models can be drawn with the same rows; `bins` is where each bin of the
-    calibration error begins.
-    """
-
-    levels: Floats
-    positive: NDArray[np.intp]
-    negative: NDArray[np.intp]
-    bins: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, scores: Floats, positive: NDArray[np.bool_]) -> "Ranked":
-        """Sort the scores of labelled rows."""
-        levels, level_of = np.unique(-scores, return_inverse=True)
-        levels = -levels
-        bins = np.minimum((levels * BINS).astype(np.intp), BINS - 1)
-        return cls(
-            levels, level_of[positive], level_of[~positive], np.flatnonzero(np.diff(bins, prepend=BINS))
-        )
-
-    def counts(self, draw: Draw | None = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Count positive and negative rows at each level, for the rows themselves or for a draw of them."""
-        positive = self.positive if draw is None else self.positive[draw[0]]
-        negative = self.negative if draw is None else self.negative[draw[1]]
-        size = len(self.levels)
-        return np.bincount(positive, minlength=size), np.bincount(negative, minlength=size)
-
-    def above(self, threshold: float) -> int:
-        """Count the levels at or above a threshold."""
-        return int(np.searchsorted(-self.levels, -threshold, side="right"))
-
-
-def inner(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Return the inner product on one thread: BLAS would wake all of them for a few microseconds' work."""
-    return float(np.einsum("i,i->", one, other))
-
-
-def roc_auc(positive: NDArray[Any], negative: NDArray[Any]) -> float:
-    """Return the probability that a positive row outranks a negative one, ties counting half, from counts."""
-    before = np.cumsum(positive) - positive
-    wins = inner(negative.astype(np.float64), before + positive / 2)
-    return wins / (float(positive.sum()) * float(negative.sum()))
 
 
 def ranking(ranked: Ranked, positive: NDArray[Any], negative: NDArray[Any]) -> dict[str, float]:

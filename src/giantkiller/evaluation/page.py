@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from giantkiller.attributes import DEFINITIONS
-from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.errors import UserError
 from giantkiller.evaluation import plots
 from giantkiller.evaluation.figures import Figure, show
 from giantkiller.evaluation.metrics import NAMES
+from giantkiller.evaluation.rendering import read_templates
 from giantkiller.evaluation.report import HardError, Report
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -71,18 +72,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
 
 def html(report: Report, pictures: Mapping[str, tuple[bytes, str]]) -> str:
     """Return the page: one file with everything inside, nothing loaded from elsewhere."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "judge") from error
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
+    environment = read_templates(TEMPLATES, escape=True, extra="judge")
     environment.filters |= {"number": number, "figure": show, "shade": shade, "pieces": pieces}
     environment.globals |= {"NAMES": NAMES, "DEFINITIONS": DEFINITIONS}
     inside = {

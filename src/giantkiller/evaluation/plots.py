@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.errors import MissingExtraError
-from giantkiller.evaluation.bias import KINDS
 from giantkiller.evaluation.curves import Band, Curves, EvenSweep, Histogram
 from giantkiller.evaluation.figures import Figure
+from giantkiller.evaluation.identity_aucs import KINDS
 from giantkiller.evaluation.metrics import ThresholdFigures
 from giantkiller.evaluation.reliability import ReliabilityBin
 from giantkiller.evaluation.report import AttributeReport, Report

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from giantkiller.evaluation.figures import Figure, share
-from giantkiller.evaluation.metrics import BINS
+from giantkiller.evaluation.ranked import BINS
 
 MIN_ROWS = 50
 """Fewer rows than this in a group give no figure."""

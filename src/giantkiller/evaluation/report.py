@@ -13,7 +13,7 @@ from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.calibration import Calibration, calibrate
 from giantkiller.errors import UserError
-from giantkiller.evaluation.bias import BiasReport, Swapped, measure_bias, measure_swaps
+from giantkiller.evaluation.bias import BiasReport, measure_bias
 from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.curves import (
     Curves,
@@ -34,6 +34,7 @@ from giantkiller.evaluation.reliability import (
 )
 from giantkiller.evaluation.settings import Settings, fit_settings, to_logits
 from giantkiller.evaluation.suites import SuiteReport
+from giantkiller.evaluation.swaps import Swapped, measure_swaps
 from giantkiller.evaluation.thresholds import Consequences, choose_threshold, consequences
 from giantkiller.policy import ACTIONS, Policy
 

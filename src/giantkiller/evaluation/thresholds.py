@@ -18,11 +18,11 @@ from giantkiller.evaluation.figures import Figure, interval
 from giantkiller.evaluation.metrics import (
     MIN_CLASS,
     SAMPLES,
-    Ranked,
     TooFewRowsError,
     labelled,
     require_classes,
 )
+from giantkiller.evaluation.ranked import Ranked
 from giantkiller.policy import ACTIONS, Policy
 
 BY = ("f1", "precision", "recall", "cost", "capacity")

@@ -15,7 +15,7 @@ from giantkiller.evaluation.metrics import MIN_CLASS
 
 
 def is_trained(record: Mapping[str, Any], file: str) -> bool:
-    """Tell whether a checkpoint may have been trained on a file's rows.
+    """Return whether a checkpoint may have been trained on a file's rows.
 
     Soft labels don't say which files their texts are from: where a recipe holds a share of all texts out, any
     file but the one that it chose by may be theirs.

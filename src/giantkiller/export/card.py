@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from giantkiller.attributes import ATTRIBUTES, DEFINITIONS
 from giantkiller.bundle import CARD, Bundle, write_bundle
-from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.errors import UserError
 from giantkiller.evaluation.figures import Figure, show, to_json
+from giantkiller.evaluation.rendering import read_templates
 from giantkiller.policy import ACTIONS
 
 if TYPE_CHECKING:
@@ -171,19 +172,7 @@ def _cell(text: object) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "train") from error
-    # Markdown, not HTML: escaping would show up as characters.
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    environment = read_templates(TEMPLATES, escape=False, extra="train")
     # JSON is YAML: metadata needs no second way of quoting.
     environment.filters["yaml"] = lambda value: json.dumps(value, ensure_ascii=True)
     environment.filters |= {"figure": _figure, "cell": _cell}

@@ -119,7 +119,7 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def provenance_of(source: Checkpoint, quantize: str) -> dict[str, Any]:
-    """Say where the weights come from, from what training recorded."""
+    """Describe where the weights come from, by what training recorded."""
     counts = {name: count for name, count in source.model.config.dendrites.items() if count}
     known = ("recipe", "data", "texts", "seconds", "device", "versions", "growth")
     return {

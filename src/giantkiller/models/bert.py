@@ -215,7 +215,7 @@ class DendriticBertForSequenceClassification(_Dendritic, BertForSequenceClassifi
         return_dict: bool | None = None,
         **kwargs: Any,
     ) -> SequenceClassifierOutput | tuple[torch.Tensor, ...]:
-        """Give logits (batch, attributes), or (batch, 2) in the "two" view; with labels, the loss too."""
+        """Return logits (batch, attributes), or (batch, 2) in the "two" view; with labels, the loss too."""
         outputs = self.bert(
             input_ids,
             attention_mask=attention_mask,

@@ -97,7 +97,7 @@ def predict(
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
-    """Tell whether to run under bf16 autocast; `auto` does on GPUs that have it."""
+    """Return whether to run under bf16 autocast; `auto` does on GPUs that have it."""
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bf16"

@@ -4,6 +4,7 @@ A bundle holds its weights in eight bits and folds some of them together; what c
 logits but for the rounding of activations, which only the bundle's graph does.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,71 +41,86 @@ def rebuild_tensors(bundle: Bundle) -> tuple[dict[str, Floats], int]:
 
     graph = onnx.load(str(bundle.model)).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    epsilon = {node.name: node for node in graph.node}
-    if "words" not in stored or "embeddings" not in epsilon:
+    if "words" not in stored or all(node.name != "embeddings" for node in graph.node):
         raise UserError(f"the bundle {bundle.name} was not built by this package; train from its checkpoint")
+    tensors = _embeddings(stored)
+    hidden = tensors["bert.embeddings.word_embeddings.weight"].shape[1]
+    layers = sum(f"layer{index}_wide_weight" in stored for index in range(48))
+    heads = stored[f"layer{layers - 1}_look"].shape[1] // hidden
+    linears = []
+    for index in range(layers):
+        prefix = f"bert.encoder.layer.{index}"
+        for target, source in _LINEAR.items():
+            if index < layers - 1 or source not in ("key", "value"):
+                factor = (hidden // heads) ** 0.5 if source == "query" else 1.0
+                linears.append((f"layer{index}_{source}", f"{prefix}.{target}", factor))
+        for target, source in _NORMS.items():
+            for part in ("weight", "bias"):
+                tensors[f"{prefix}.{target}.{part}"] = stored[f"layer{index}_{source}_{part}"]
+    linears += [("pooler", "bert.pooler.dense", 1.0), ("classifier", "classifier", 1.0)]
+    for source, target, factor in linears:
+        tensors |= _linear(stored, source, target, factor, bundle.name)
+    return tensors | _last_attention(stored, layers - 1, hidden, heads), heads
 
-    def matrix(name: str) -> Floats:
-        """A linear layer's weight, (out, in)."""
-        weight = stored[f"{name}_weight"].astype(np.float32)
-        scale = stored.get(f"{name}_scale")
-        if scale is not None:
-            weight = (weight - stored[f"{name}_zero"].astype(np.float32)) * scale
-        return np.ascontiguousarray(weight.T)
 
-    tensors: dict[str, Floats] = {}
-
-    def linear(source: str, target: str, factor: float = 1.0) -> None:
-        tensors[f"{target}.weight"] = matrix(source) * np.float32(factor)
-        tensors[f"{target}.bias"] = stored[f"{source}_bias"] * np.float32(factor)
-        strengths: list[Floats] = []
-        while f"{source}_strength{len(strengths)}" in stored:
-            strengths.append(stored[f"{source}_strength{len(strengths)}"] * np.float32(factor))
-        if len(strengths) > 1:
-            raise UserError(
-                f"the bundle {bundle.name} has several dendrites a neuron; train from its checkpoint"
-            )
-        if strengths:
-            tensors[f"{target}.dendrite_weight"] = matrix(f"{source}_dendrite0")
-            tensors[f"{target}.dendrite_bias"] = stored[f"{source}_dendrite0_bias"]
-            tensors[f"{target}.dendrite_strength"] = strengths[0][None]
-
+def _embeddings(stored: Mapping[str, Any]) -> dict[str, Floats]:
     words = stored["words"].astype(np.float32)
     if "word_scales" in stored:
         words = words * stored["word_scales"]
     if "word_rows" in stored:
         words = words[stored["word_rows"].astype(np.int64)]
-    tensors["bert.embeddings.word_embeddings.weight"] = words
-    tensors["bert.embeddings.position_embeddings.weight"] = stored["places"]
-    hidden = words.shape[1]
-    tensors["bert.embeddings.token_type_embeddings.weight"] = np.zeros((2, hidden), np.float32)
-    for part in ("weight", "bias"):
-        tensors[f"bert.embeddings.LayerNorm.{part}"] = stored[f"embedding_norm_{part}"]
-    layers = sum(f"layer{index}_wide_weight" in stored for index in range(48))
-    heads = stored[f"layer{layers - 1}_look"].shape[1] // hidden
-    size = hidden // heads
-    for index in range(layers):
-        prefix = f"bert.encoder.layer.{index}"
-        for target, source in _LINEAR.items():
-            if index == layers - 1 and source in ("key", "value"):
-                continue
-            linear(f"layer{index}_{source}", f"{prefix}.{target}", size**0.5 if source == "query" else 1.0)
-        for target, source in _NORMS.items():
-            for part in ("weight", "bias"):
-                tensors[f"{prefix}.{target}.{part}"] = stored[f"layer{index}_{source}_{part}"]
-    last, prefix = f"layer{layers - 1}", f"bert.encoder.layer.{layers - 1}.attention.self"
-    look, read = stored[f"{last}_look"], stored[f"{last}_read"]
+    return {
+        "bert.embeddings.word_embeddings.weight": words,
+        "bert.embeddings.position_embeddings.weight": stored["places"],
+        "bert.embeddings.token_type_embeddings.weight": np.zeros((2, words.shape[1]), np.float32),
+        "bert.embeddings.LayerNorm.weight": stored["embedding_norm_weight"],
+        "bert.embeddings.LayerNorm.bias": stored["embedding_norm_bias"],
+    }
+
+
+def _linear(
+    stored: Mapping[str, Any], source: str, target: str, factor: float, bundle: str
+) -> dict[str, Floats]:
+    """Return a linear layer's tensors, its dendrites' too; a factor was folded into what it adds up."""
+    scale = np.float32(factor)
+    tensors = {
+        f"{target}.weight": _matrix(stored, source) * scale,
+        f"{target}.bias": stored[f"{source}_bias"] * scale,
+    }
+    if f"{source}_strength1" in stored:
+        raise UserError(f"the bundle {bundle} has several dendrites a neuron; train from its checkpoint")
+    if f"{source}_strength0" in stored:
+        tensors[f"{target}.dendrite_weight"] = _matrix(stored, f"{source}_dendrite0")
+        tensors[f"{target}.dendrite_bias"] = stored[f"{source}_dendrite0_bias"]
+        tensors[f"{target}.dendrite_strength"] = (stored[f"{source}_strength0"] * scale)[None]
+    return tensors
+
+
+def _matrix(stored: Mapping[str, Any], name: str) -> Floats:
+    """Return a linear layer's weight, (out, in)."""
+    weight = stored[f"{name}_weight"].astype(np.float32)
+    scale = stored.get(f"{name}_scale")
+    if scale is not None:
+        weight = (weight - stored[f"{name}_zero"].astype(np.float32)) * scale
+    return np.ascontiguousarray(weight.T)
+
+
+def _last_attention(stored: Mapping[str, Any], layer: int, hidden: int, heads: int) -> dict[str, Floats]:
+    """Return keys and values of the last layer, which the graph keeps joined, a block a head."""
+    look, read = stored[f"layer{layer}_look"], stored[f"layer{layer}_read"]
     key, value = np.empty((hidden, hidden), np.float32), np.empty((hidden, hidden), np.float32)
+    size = hidden // heads
     for head in range(heads):
         rows, columns = slice(head * size, (head + 1) * size), slice(head * hidden, (head + 1) * hidden)
         key[rows] = look[rows, columns]
         value[rows] = read[columns, rows].T
-    tensors[f"{prefix}.key.weight"], tensors[f"{prefix}.value.weight"] = key, value
-    tensors[f"{prefix}.key.bias"] = np.zeros(hidden, np.float32)
-    tensors[f"{prefix}.value.bias"] = stored[f"{last}_value_bias"]
-    linear("pooler", "bert.pooler.dense")
-    linear("classifier", "classifier")
-    return tensors, heads
+    prefix = f"bert.encoder.layer.{layer}.attention.self"
+    return {
+        f"{prefix}.key.weight": key,
+        f"{prefix}.value.weight": value,
+        f"{prefix}.key.bias": np.zeros(hidden, np.float32),
+        f"{prefix}.value.bias": stored[f"layer{layer}_value_bias"],
+    }
 
 
 def rebuild_checkpoint(bundle: Bundle, folder: str | Path) -> Path:

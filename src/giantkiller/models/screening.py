@@ -73,7 +73,7 @@ class CheckpointScreener(Screener):
 
 
 def describe_checkpoint(classifier: Classifier) -> Bundle:
-    """Say of a checkpoint what the manifest of a bundle would say; its digest covers all of its files."""
+    """Describe a checkpoint as the manifest of a bundle would; its digest covers all of its files."""
     columns, _ = classifier.columns
     given = [attribute for attribute in ATTRIBUTES if attribute in columns]
     records = {path.name: _record(path) for path in classifier.files}

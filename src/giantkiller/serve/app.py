@@ -124,7 +124,7 @@ async def _known(request: Request, error: Exception) -> Response:
 
 
 async def _http(request: Request, error: Exception) -> Response:
-    """Say 404 and 405 as everything else."""
+    """Answer 404 and 405 in the shape of every other error."""
     assert isinstance(error, HTTPException)
     messages = {404: "There is nothing at this address.", 405: "This address takes another method."}
     message = messages.get(error.status_code, "The request can't be answered.")

@@ -154,7 +154,7 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 
 
 def _plain(error: msgspec.ValidationError) -> str:
-    """Say what is wrong and where; msgspec names types and our own fields, never a value."""
+    """Describe what is wrong and where; msgspec names types and our own fields, never a value."""
     return f"Invalid JSON payload: {error}.".replace("`", "")
 
 

@@ -54,7 +54,7 @@ class Key:
     revoked: datetime | None
 
     def allows(self, role: str) -> bool:
-        """Tell whether the key may do what a role may."""
+        """Return whether the key may do what a role may."""
         return role in self.roles or "admin" in self.roles
 
 

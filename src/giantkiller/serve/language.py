@@ -41,7 +41,7 @@ except ImportError:  # no wheel for this Python or machine: nothing is detected,
 
 
 def available() -> bool:
-    """Tell whether a detector is installed."""
+    """Return whether a detector is installed."""
     return pycld2 is not None
 
 
@@ -83,10 +83,10 @@ _TAG = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,8}")
 
 
 def is_tag(value: str) -> bool:
-    """Tell whether a text has the form of a language tag (BCP 47)."""
+    """Return whether a text has the form of a language tag (BCP 47)."""
     return _TAG.fullmatch(value) is not None
 
 
 def is_english(tag: str) -> bool:
-    """Tell whether a language tag names English: "en", "en-GB"."""
+    """Return whether a language tag names English: "en", "en-GB"."""
     return tag[:2].lower() == "en" and (len(tag) == 2 or tag[2] in "-_")

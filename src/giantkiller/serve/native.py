@@ -190,7 +190,7 @@ def model_name(bundle: Bundle) -> str:
 
 
 def judged(verdict: Verdict, policy: Policy) -> Judged:
-    """Say a verdict with the threshold that decided it."""
+    """Describe a verdict with the threshold that decided it."""
     return Judged(
         action=verdict.action,
         label=verdict.label,

@@ -197,7 +197,11 @@ _SCHEMAS: dict[str, Any] = {
 
 
 def _paths() -> dict[str, Any]:
-    any_object = {"type": "object"}
+    return {**_native(), **_perspective(), **_status(), **_hooks()}
+
+
+def _native() -> dict[str, Any]:
+    """Describe what is at addresses of our own."""
     return {
         "/v1/score": {
             "post": _operation(
@@ -256,6 +260,12 @@ def _paths() -> dict[str, Any]:
                 ],
             )
         },
+    }
+
+
+def _perspective() -> dict[str, Any]:
+    """Describe what answers as the Perspective API did."""
+    return {
         "/v1alpha1/comments:analyze": {
             "post": _operation(
                 "analyze",
@@ -292,12 +302,20 @@ def _paths() -> dict[str, Any]:
         },
         "/$discovery/rest": {
             "get": _operation(
-                "discovery", "The document Google's client libraries read", _json(any_object), public=True
+                "discovery",
+                "The document Google's client libraries read",
+                _json({"type": "object"}),
+                public=True,
             )
         },
+    }
+
+
+def _status() -> dict[str, Any]:
+    """Describe what says how the service is."""
+    return {
         "/healthz": {"get": _operation("healthz", "The process lives", _json(_ref("Health")), public=True)},
         "/readyz": {"get": _operation("readyz", "It can take comments", _json(_ref("Health")), public=True)},
-        **_hooks(),
         "/metrics": {
             "get": _operation(
                 "metrics", "What Prometheus reads", _json({"type": "string"}, media="text/plain")

@@ -24,7 +24,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _reading_head = True
 
     def connection_made(self, transport: Any) -> None:
-        """Give the first head its time."""
+        """Start the clock of the first head."""
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
@@ -77,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size = 0
 
     def send_400_response(self, msg: str) -> None:
-        """Say in our own shape that what came is no HTTP."""
+        """Answer, in our own shape, that what came is no HTTP."""
         self._refuse(400, msg, "HTTP_INVALID")
 
     def _too_slow(self) -> None:

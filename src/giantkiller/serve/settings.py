@@ -163,7 +163,7 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether an address reaches this machine only."""
+    """Return whether an address reaches this machine only."""
     if host == "localhost":
         return True
     try:

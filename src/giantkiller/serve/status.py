@@ -98,6 +98,24 @@ def _page(service: Service, root: str) -> Iterator[str]:
         )
     if service.intake is not None:
         yield '<p><a href="/desk">The desk</a> is where people decide about comments.</p>'
+    yield from _try_it(root, key, header)
+    yield (
+        '<p>All addresses: <a href="/openapi.json">openapi.json</a>. For Google\'s client libraries: '
+        "<code>/$discovery/rest</code>.</p>"
+    )
+    yield f"<h2>The model</h2><p>{escape(model_name(bundle))}, {bundle.bytes / 1e6:.1f} MB. "
+    yield "It reads English; " + (
+        "comments that are surely in another language are refused unless the client says <code>en</code>.</p>"
+        if language.available() and not service.settings.any_language
+        else "comments in other languages are scored, too, and their scores mean little.</p>"
+    )
+    yield from _figures(bundle.figures)
+    yield from _now(service)
+    yield "</main></body></html>"
+
+
+def _try_it(root: str, key: str, header: str) -> Iterator[str]:
+    """Show calls that can be pasted into a shell."""
     yield "<h2>Try it</h2>"
     ask = '{"comment": {"text": "You are an idiot"}, "requestedAttributes": {"TOXICITY": {}, "INSULT": {}}}'
     for what, line in (
@@ -113,17 +131,10 @@ def _page(service: Service, root: str) -> Iterator[str]:
         ),
     ):
         yield f"<h3>{escape(what)}</h3><pre>{escape(line)}</pre>"
-    yield (
-        '<p>All addresses: <a href="/openapi.json">openapi.json</a>. For Google\'s client libraries: '
-        "<code>/$discovery/rest</code>.</p>"
-    )
-    yield f"<h2>The model</h2><p>{escape(model_name(bundle))}, {bundle.bytes / 1e6:.1f} MB. "
-    yield "It reads English; " + (
-        "comments that are surely in another language are refused unless the client says <code>en</code>.</p>"
-        if language.available() and not service.settings.any_language
-        else "comments in other languages are scored, too, and their scores mean little.</p>"
-    )
-    yield from _figures(bundle.figures)
+
+
+def _now(service: Service) -> Iterator[str]:
+    """Show what the process has done and what waits for it."""
     yield "<h2>Now</h2><table>"
     queue = service.queue
     minutes, seconds = divmod(int(time.monotonic() - _STARTED), 60)
@@ -139,7 +150,6 @@ def _page(service: Service, root: str) -> Iterator[str]:
     yield "</table>"
     if service.settings.workers > 1:
         yield f"<p>One of {service.settings.workers} processes; /metrics counts them all.</p>"
-    yield "</main></body></html>"
 
 
 def _drift(service: Service) -> str:

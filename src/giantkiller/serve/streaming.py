@@ -129,7 +129,7 @@ class _Spool:
         self._changed.set()
 
     def end(self) -> None:
-        """Say that nothing more comes."""
+        """Mark the end: nothing more comes."""
         self._ended = True
         self._changed.set()
 

@@ -55,13 +55,13 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection with one consistent view of the database."""
+        """Yield a connection with one consistent view of the database."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """Give a connection inside a transaction that is committed at the end, or undone on an error.
+        """Yield a connection inside a transaction that is committed at the end, or undone on an error.
 
         On SQLite the transaction holds the write lock from its beginning, so what it reads stays true.
 

@@ -34,7 +34,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Give a moment in UTC."""
+        """Return a moment in UTC."""
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=timezone.utc)

@@ -212,7 +212,7 @@ def join(parts: Sequence[Corpus]) -> Corpus:
 
 
 def has_states(corpus: Corpus) -> np.ndarray:
-    """Tell which rows have states, (n,) bool."""
+    """Return which rows have states, (n,) bool."""
     if corpus.states is None:
         return np.zeros(len(corpus), bool)
     return np.asarray(~np.isnan(corpus.states).any(axis=1))

@@ -84,7 +84,7 @@ def _config(settings: ModelSettings, tokenizer: Any) -> DendriticBertConfig:
 
 @torch.no_grad()
 def average_weights(model: torch.nn.Module, others: Sequence[torch.nn.Module]) -> None:
-    """Give a model the mean of its own weights and others'.
+    """Set a model's weights to the mean of its own and others'.
 
     Models that one model was trained on to, in different orders or by different settings, lie so near each
     other that their mean is often better than any of them (Wortsman et al. 2022, "Model soups", section 3.1).

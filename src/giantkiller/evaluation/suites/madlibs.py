@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller.evaluation.bias import BiasAucs, auc_by_identity
 from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.figures import Figure, Z, show
+from giantkiller.evaluation.identity_aucs import BiasAucs, auc_by_identity
 from giantkiller.evaluation.metrics import Measured, Scorer, measure
 from giantkiller.evaluation.reliability import MIN_ROWS
 from giantkiller.evaluation.suites.base import (
