@@ -29,7 +29,7 @@ def year_page(visit: Visit) -> Response:
 
 
 def year_file(visit: Visit) -> Response:
-    """Give a year's counts as CSV or JSON."""
+    """Serve a year's counts as CSV or JSON."""
     form = visit.param("form")
     if form not in ("csv", "json"):
         raise NotFoundError("there is no such table")

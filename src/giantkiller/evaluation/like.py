@@ -243,7 +243,7 @@ def _distribution(file: str, scores: NDArray[Any]) -> dict[str, Any]:
 
 
 def _unfit(theirs: Floats, held_out: NDArray[np.bool_]) -> str | None:
-    """Say why a column can't be used, or return None."""
+    """Return why a column can't be used, or return None."""
     if len(theirs) < LEAST_ROWS:
         return f"{len(theirs):,} comments with a score, of at least {LEAST_ROWS}"
     if np.ptp(theirs) == 0:
