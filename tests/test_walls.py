@@ -39,6 +39,7 @@ WORKSHOP = {
     "training": f"{house} data dendrites files models",
     "evaluation": f"{house} data files models",
     "export": f"{house} data dendrites evaluation models",
+    "adapt": f"{house} data dendrites evaluation export models training",
 }
 OTHERS = {
     "loading": f"{house} models",  # and torch with it, but only for a checkpoint

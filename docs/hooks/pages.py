@@ -41,6 +41,7 @@ ROOMS = (
     "training",
     "evaluation",
     "export",
+    "adapt",
     "serve",
     "store",
     "desk",

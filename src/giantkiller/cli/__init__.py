@@ -9,6 +9,7 @@ Exit statuses:
     1    not done, for a reason that a user can mend; standard error has it in one sentence
     2    the command line itself is wrong: an unknown option, a missing argument
     3    done, but some rows could not be screened; each has its reason in the column `error`
+    4    what was learned is not better, and nothing was written (`giantkiller adapt`)
     130  interrupted (Ctrl-C)
     141  whoever read the output went away (`giantkiller ... | head`)
 """
@@ -16,5 +17,6 @@ Exit statuses:
 FAILED = 1
 USAGE = 2
 ROWS_FAILED = 3
+NOT_BETTER = 4
 INTERRUPTED = 130
 READER_GONE = 141

@@ -34,6 +34,8 @@ COMMANDS = {
     "bench": ("bench", "Measure speed and memory on this machine."),
     "export": ("export", "Turn a checkpoint into a bundle."),
     "calibrate": ("calibrate", "Bring scores to another service's scale, by a log of its scores."),
+    "adapt": ("adapt", "Learn from a site's decisions, and write a bundle if it is better."),
+    "merge": ("merge", "Put what adapting learned into a bundle."),
     "serve": ("serve", "Serve scores over HTTP, as the Perspective API did."),
     "keys": ("keys", "Make, list and revoke the service's API keys."),
     "models": ("models", "Try, promote and roll back the bundles of the service."),
@@ -122,7 +124,7 @@ def giantkiller() -> None:
     (zsh_source and fish_source for other shells).
 
     Exit status: 0 done; 1 not done, standard error says why; 2 wrong usage; 3 done, but some rows could not
-    be screened; 130 interrupted; 141 the reader of the output went away.
+    be screened; 4 not better; 130 interrupted; 141 the reader of the output went away.
     """
 
 

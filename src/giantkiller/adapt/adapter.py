@@ -1,0 +1,128 @@
+"""From decisions to a bundle that is better for a site, or to the reasons why it isn't."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from giantkiller.adapt import rehearsal
+from giantkiller.adapt.compose import Composed, compose, load_model
+from giantkiller.adapt.decisions import Decisions
+from giantkiller.adapt.delta import Delta, lineage_of
+from giantkiller.adapt.judging import Judgement, judge
+from giantkiller.adapt.learning import Learned, learn
+from giantkiller.adapt.settings import Settings
+from giantkiller.bundle import Bundle, read_bundle
+from giantkiller.evaluation.figures import to_json
+from giantkiller.screener import Screener
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What came of adapting a bundle to decisions.
+
+    Attributes:
+        judgement: Whether it is better, and where it changed.
+        delta: What it learned.
+        composed: The bundle with it, not written yet.
+        about: All of this for a report, in JSON types.
+    """
+
+    judgement: Judgement
+    delta: Delta
+    composed: Composed
+    about: dict[str, Any]
+
+    @property
+    def better(self) -> bool:
+        """Whether it may take the old bundle's place."""
+        return self.judgement.better
+
+    def write(self, folder: str | Path) -> Bundle:
+        """Write the bundle: all of it or nothing.
+
+        Args:
+            folder: The bundle's; a bundle that is there is replaced, anything else refused.
+
+        Raises:
+            UserError: The place can't be written.
+        """
+        return self.composed.write(folder, [self.delta.about])
+
+
+class Adapter:
+    """Adapt a bundle to the decisions of a site.
+
+    Args:
+        base: A bundle: its folder or hub id, None or "default" for the shipped one.
+        settings: How to learn, and what counts as better.
+
+    Raises:
+        UserError: There is no such bundle, or it is damaged.
+    """
+
+    def __init__(self, base: str | Path | None = None, settings: Settings | None = None) -> None:
+        self.bundle = read_bundle(base)
+        self.settings = settings or Settings()
+
+    def adapt(
+        self, decisions: Decisions, *, unlabelled: Sequence[str] = (), name: str | None = None
+    ) -> Adaptation:
+        """Learn from decisions, and judge by others of them; nothing is written.
+
+        Args:
+            decisions: What people decided.
+            unlabelled: The site's own comments, whose scores shall stay as they are.
+            name: Of the bundle that comes out.
+
+        Raises:
+            UserError: The decisions can't be split, or the bundle was not built by this package.
+        """
+        began = time.perf_counter()
+        settings = self.settings
+        site, held_out = decisions.split(settings.held_out)
+        with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
+            model = load_model(self.bundle, Path(folder) / "base")
+            learned = learn(model, self.bundle, site, rehearsal.to_learn(list(unlabelled)), settings)
+            delta = Delta(learned.tensors, lineage_of(self.bundle))
+            composed = compose(self.bundle, [delta], name)
+            candidate = composed.write(Path(folder) / "candidate")
+            judgement = judge(
+                Screener(self.bundle.folder),
+                Screener(candidate.folder),
+                held_out,
+                rehearsal.to_judge(),
+                settings,
+            )
+        about = self._about(decisions, (len(site), len(held_out)), learned, judgement)
+        kept = {key: about[key] for key in ("method", "decisions", "learned", "judged")}
+        about |= {"seconds": round(time.perf_counter() - began, 1), "parameters": delta.parameters}
+        return Adaptation(judgement, Delta(delta.tensors, delta.base, kept), composed, about)
+
+    def _about(
+        self, decisions: Decisions, sides: tuple[int, int], learned: Learned, judgement: Judgement
+    ) -> dict[str, Any]:
+        """Say in JSON types what was learned from what, and how it was judged."""
+        found = to_json(judgement)
+        return {
+            "base": f"{self.bundle.name} {self.bundle.version}",
+            "method": self.settings.method,
+            "better": judgement.better,
+            "reasons": judgement.reasons,
+            "decisions": {
+                "read": decisions.read,
+                "different": len(decisions),
+                "toxic": int(decisions.positive.sum()),
+                "contradicted": decisions.contradicted,
+                "learned from": sides[0],
+                "judged by": sides[1],
+                "split by": "time" if decisions.times is not None else "text",
+            },
+            "learned": {"passes": learned.passes, "kept": learned.best},
+            "judged": {"site": found["site"], **found["elsewhere"]},
+            "flagged": found["flagged"],
+            "passed": found["passed"],
+            "settings": asdict(self.settings),
+        }

@@ -1,0 +1,191 @@
+"""Learning from decisions without forgetting: site and rehearsal side by side in every step."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from giantkiller.adapt.decisions import Decisions
+from giantkiller.adapt.methods import Learning, attach
+from giantkiller.adapt.rehearsal import Rehearsal
+from giantkiller.adapt.settings import Settings
+from giantkiller.bundle import Bundle
+from giantkiller.calibration import coefficients, sigmoid
+from giantkiller.encoding import Encoder
+from giantkiller.models.inference import Tokens, predict, tokenize
+from giantkiller.training.batches import plan_batches
+
+log = logging.getLogger(__name__)
+
+CHOOSING = 0.2
+"""Share of the held-in decisions, and of the rehearsal, that choose the pass."""
+REHEARSED = 600
+"""Rehearsal texts that choose the pass, at most."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Texts as a step needs them.
+
+    Attributes:
+        tokens: Their ids.
+        targets: (n, 7) float32, a target for each attribute.
+        weights: (n, 7) float32, what each target counts.
+    """
+
+    tokens: Tokens
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def batch(self, rows: NDArray[Any]) -> tuple[Tensor, ...]:
+        """Return ids, mask, targets and weights of some rows."""
+        ids, mask = self.tokens.batch(rows)
+        return ids, mask, torch.from_numpy(self.targets[rows]), torch.from_numpy(self.weights[rows])
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What learning came to.
+
+    Attributes:
+        tensors: A delta's.
+        passes: Over the decisions.
+        best: The pass that was kept; 0 is the old model.
+        losses: Of the held-in decisions that choose, before learning and after each pass.
+    """
+
+    tensors: dict[str, Tensor]
+    passes: int
+    best: int
+    losses: list[float]
+
+
+def learn(model: Any, bundle: Bundle, site: Decisions, rehearsal: Rehearsal, settings: Settings) -> Learned:
+    """Let a part of a model learn from decisions.
+
+    The loss is the cross-entropy of calibrated scores, so the bundle's calibration goes on meaning what it
+    meant. What a decision says nothing of, and the rehearsal, have the old model's scores as targets
+    (Li and Hoiem 2016, "Learning without forgetting"); of rehearsal texts with labels the target is the mean
+    of both.
+
+    Args:
+        model: The bundle's, in float; changed in place.
+        bundle: Whose calibration and tokenizer count.
+        site: The decisions to learn from.
+        rehearsal: What is not to be forgotten.
+        settings: How.
+    """
+    encoder = Encoder(bundle.tokenizer, bundle.max_length)
+    slopes, intercepts = coefficients(bundle.calibration)
+    line = torch.tensor(slopes, dtype=torch.float32), torch.tensor(intercepts, dtype=torch.float32)
+    parts = []
+    for texts, targets, weights, share in (
+        (site.texts, site.targets, site.weights, 1.0),
+        (rehearsal.texts, rehearsal.targets, np.ones(len(rehearsal)), 0.5),
+    ):
+        tokens = tokenize(encoder, texts, clean=True)
+        old = sigmoid(slopes * predict(model, tokens) + intercepts).astype(np.float32)
+        known = ~np.isnan(targets)
+        mixed = np.where(known, share * np.nan_to_num(targets) + (1 - share) * old, old)
+        counts = np.where(known, 1.0, settings.unasked if share == 1 else 1.0) * weights[:, None]
+        parts.append(Part(tokens, mixed.astype(np.float32), counts.astype(np.float32)))
+    learning = attach(model, settings)
+    chooses = _chosen(site), _some(len(rehearsal), settings.seed)
+    return _fit(model, learning, (parts[0], parts[1]), chooses, line, settings)
+
+
+def _fit(
+    model: Any,
+    learning: Learning,
+    parts: tuple[Part, Part],
+    chooses: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    line: tuple[Tensor, Tensor],
+    settings: Settings,
+) -> Learned:
+    """Pass over the decisions until those that choose get no better; return the best pass."""
+    rehearsed = _endless(parts[1], np.flatnonzero(~chooses[1]), settings)
+    site_rows = np.flatnonzero(~chooses[0])
+    steps = settings.epochs * -(-len(site_rows) // settings.batch_size)
+    optimizer = torch.optim.AdamW(learning.parameters.values(), lr=settings.rate, weight_decay=0.0)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / 20) * (1 - 0.9 * min(1.0, step / steps))
+    )
+
+    def measured() -> float:
+        site, old = (_loss(model, part, rows, line) for part, rows in zip(parts, chooses, strict=True))
+        return site + settings.rehearsal * old
+
+    best, losses, idle = learning.capture(), [measured()], 0
+    for epoch in tqdm(range(settings.epochs), desc="learning", unit="pass", leave=False, disable=None):
+        lengths = parts[0].tokens.lengths[site_rows]
+        for rows in plan_batches(lengths, settings.batch_size, None, [settings.seed, epoch]):
+            optimizer.zero_grad()
+            loss = _step_loss(model, parts[0].batch(site_rows[rows]), line)
+            if settings.rehearsal:
+                loss = loss + settings.rehearsal * _step_loss(model, next(rehearsed), line)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(learning.parameters.values(), 1.0)
+            optimizer.step()
+            scheduler.step()
+        losses.append(measured())
+        log.info("pass %d: loss %.4f", epoch + 1, losses[-1])
+        idle += 1
+        if losses[-1] <= min(losses[:-1]):
+            best, idle = learning.capture(), 0
+        if idle >= settings.patience:
+            break
+    learning.restore(best)
+    return Learned(learning.tensors(), len(losses) - 1, int(np.argmin(losses)), losses)
+
+
+def _step_loss(model: Any, batch: tuple[Tensor, ...], line: tuple[Tensor, Tensor]) -> Tensor:
+    ids, mask, targets, weights = batch
+    logits = model(input_ids=ids, attention_mask=mask).logits * line[0] + line[1]
+    each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (each * weights).sum() / weights.sum()
+
+
+def _loss(model: Any, part: Part, chosen: NDArray[np.bool_], line: tuple[Tensor, Tensor]) -> float:
+    """Return the loss of some rows without learning from them."""
+    rows = np.flatnonzero(chosen)
+    order = rows[np.argsort(part.tokens.lengths[rows], kind="stable")]
+    total = counted = 0.0
+    with torch.no_grad():
+        for begin in range(0, len(order), 64):
+            batch = part.batch(order[begin : begin + 64])
+            weight = float(batch[3].sum())
+            total += float(_step_loss(model, batch, line)) * weight
+            counted += weight
+    return total / max(counted, 1e-9)
+
+
+def _endless(part: Part, rows: NDArray[np.int64], settings: Settings) -> Iterator[tuple[Tensor, ...]]:
+    for turn in itertools.count():
+        lengths = part.tokens.lengths[rows]
+        for some in plan_batches(lengths, -(-settings.batch_size // 2), None, [settings.seed, 1, turn]):
+            yield part.batch(rows[some])
+
+
+def _chosen(site: Decisions) -> NDArray[np.bool_]:
+    """Choose which held-in decisions choose the pass, as the judge's are chosen; all where they are few."""
+    inner = np.zeros(len(site), bool)
+    rng = np.random.default_rng(0)
+    for kind in (site.positive, ~site.positive):
+        units = rng.permutation(np.unique(site.units[kind]))
+        inner |= np.isin(site.units, units[: int(CHOOSING * len(units))])
+    return inner if 1 <= int(inner.sum()) <= len(site) // 2 else np.zeros(len(site), bool)
+
+
+def _some(count: int, seed: int) -> NDArray[np.bool_]:
+    chosen = np.zeros(count, bool)
+    rows = np.random.default_rng([seed, 2]).permutation(count)
+    chosen[rows[: min(REHEARSED, int(CHOOSING * count))]] = True
+    return chosen

@@ -1,0 +1,125 @@
+"""`giantkiller adapt` and `giantkiller merge`."""
+
+import json
+
+import numpy as np
+import pytest
+from adapted import RUDE, site_rows, write_rows
+from click.testing import CliRunner
+
+from giantkiller import Screener
+from giantkiller.bundle import read_bundle
+from giantkiller.cli.main import giantkiller
+from giantkiller.errors import UserError
+
+QUICK = ("--epochs", 20, "--samples", 100, "--tolerance", 1)
+
+
+def run(*args):
+    return CliRunner().invoke(giantkiller, [str(arg) for arg in args])
+
+
+def files_in(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def promoted(base, site, tmp_path_factory):
+    """A folder with the bundle `ours`, the delta `ours.delta` and the folder `report`."""
+    folder = tmp_path_factory.mktemp("promoted")
+    done = run("adapt", site, "--from", base, "-o", folder / "ours", "--delta", folder / "ours.delta",
+               "--report", folder / "report", "--json", *QUICK)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (folder / "printed.json").write_text(done.stdout)
+    return folder
+
+
+@pytest.mark.slow
+def test_what_is_better_is_promoted(promoted, base):
+    about = json.loads((promoted / "printed.json").read_text())
+    gain = about["judged"]["site"]["average_precision"]["difference"]
+    assert about["better"]
+    assert gain["low"] > 0
+    assert set(about["judged"]) == {"site", "situations", "sentences"}
+    fresh = site_rows(200, seed=9)
+    labels = np.array([y for _, y in fresh], bool)
+    for folder, told in ((promoted / "ours", True), (base, False)):
+        scores = Screener(folder, threads=1).scores([text for text, _ in fresh])[:, 0]
+        assert bool(scores[labels].mean() - scores[~labels].mean() > 0.3) is told
+    old, new = read_bundle(base), read_bundle(promoted / "ours")
+    assert (new.calibration, new.policy, new.threshold) == (old.calibration, old.policy, old.threshold)
+    assert new.name == "small-adapted"
+    assert new.provenance["adapted"]["lineage"][0] == old.digest
+    assert "## Adapted to a site" in (promoted / "ours" / "README.md").read_text()
+    assert "held-out decisions" in (promoted / "report" / "report.html").read_text()
+    assert json.loads((promoted / "report" / "report.json").read_text()) == about
+
+
+@pytest.mark.slow
+def test_merging_the_delta_makes_the_bundle_again(promoted, base, tmp_path):
+    done = run("merge", base, promoted / "ours.delta", "-o", tmp_path / "merged")
+    assert done.exit_code == 0, done.output
+    assert files_in(tmp_path / "merged") == files_in(promoted / "ours")
+
+
+@pytest.mark.slow
+def test_a_delta_for_another_base_is_refused(promoted, tmp_path):
+    delta = promoted / "ours.delta"
+    for bundle, deltas in ((promoted / "ours", [delta]), ("default", [delta])):
+        done = run("merge", bundle, *deltas, "-o", tmp_path / "merged")
+        assert isinstance(done.exception, UserError)
+        assert "learned on another model" in str(done.exception)
+    assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.slow
+def test_updates_follow_one_another(promoted, base, tmp_path):
+    swapped = [(text, int(RUDE in text or "thanks" in text)) for text, _ in site_rows(seed=3)]
+    site = write_rows(tmp_path / "later.csv", swapped)
+    done = run("adapt", site, "--from", promoted / "ours", "-o", tmp_path / "both", "--delta",
+               tmp_path / "later.delta", *QUICK)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    done = run("merge", base, promoted / "ours.delta", tmp_path / "later.delta", "-o", tmp_path / "merged")
+    assert done.exit_code == 0, done.output
+    merged, both = read_bundle(tmp_path / "merged"), read_bundle(tmp_path / "both")
+    assert merged.provenance["adapted"]["lineage"] == both.provenance["adapted"]["lineage"]
+    texts = [text for text, _ in swapped[:50]]
+    # The one was rounded to eight bits twice, the other once.
+    scores = [Screener(each.folder, threads=1).scores(texts)[:, 0] for each in (merged, both)]
+    assert np.abs(scores[0] - scores[1]).mean() < 0.05
+
+
+@pytest.mark.slow
+def test_noise_is_not_better_and_nothing_is_written(base, tmp_path):
+    labels = np.random.default_rng(1).permutation([y for _, y in site_rows()])
+    site = write_rows(tmp_path / "noise.csv", [(t, y) for (t, _), y in zip(site_rows(), labels, strict=True)])
+    done = run("adapt", site, "--from", base, "-o", tmp_path / "ours", "--delta", tmp_path / "d",
+               "--epochs", 2, "--samples", 100)  # fmt: skip
+    assert done.exit_code == 4, done.output
+    assert "not better: on held-out decisions average precision changes by" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["noise.csv"]
+
+
+@pytest.mark.slow
+def test_a_report_shows_hostile_comments_as_text(base, tmp_path):
+    rows = [(f"<script>alert({i})</script> {text}", y) for i, (text, y) in enumerate(site_rows())]
+    done = run("adapt", write_rows(tmp_path / "d.csv", rows), "--from", base, "-o", tmp_path / "ours",
+               "--report", tmp_path / "report", *QUICK)  # fmt: skip
+    assert done.exit_code in (0, 4)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (site_rows()[:10], "at least 20"),
+        ([(text, 1) for text, _ in site_rows()], "was called toxic"),
+    ],
+)
+def test_decisions_that_can_teach_nothing_are_refused(base, tmp_path, rows, message):
+    done = run("adapt", write_rows(tmp_path / "d.csv", rows), "--from", base, "-o", tmp_path / "ours")
+    assert isinstance(done.exception, UserError)
+    assert message in str(done.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["d.csv"]
