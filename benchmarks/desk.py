@@ -1,32 +1,44 @@
 """How fast the desk is with much in it: `python benchmarks/desk.py --items 1000000 --waiting 100000`.
 
-Fills a fresh database, then measures on it, in one run: the next item and an item's page (both as the pages
-make them, in process), durable submissions through the writer from several threads, and beside them what
+Fills a fresh database, then measures on it, in one run: the next item, an item's page and a decision in
+process; the same by HTTP on loopback, as a moderator's browser asks for them, with the shipped model and the
+marked words; durable submissions through the writer from several threads, and by HTTP; and beside them what
 the disk itself gives: synced writes of one page. Prints a table, then one JSON line.
 
---database takes a PostgreSQL URL of an empty database; SQLite in a temporary folder otherwise.
+SQLite in a temporary folder; with --postgresql a PostgreSQL server of its own, by the programs that the tests
+use; --database takes the URL of an empty PostgreSQL database. Needs the extra `dev`.
 """
 
 import argparse
+import http.client
 import json
 import os
 import statistics
+import sys
 import tempfile
 import threading
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import insert, select, text
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]  # before the imports of our own
 
-from giantkiller.attributes import ATTRIBUTES
-from giantkiller.desk import dossier, items, policies, queue, staff
-from giantkiller.desk.config import read_settings
-from giantkiller.desk.decisions import Choice, decide
-from giantkiller.desk.tables import items as item_table
-from giantkiller.desk.tables import tasks, versions
-from giantkiller.policy import Policy
-from giantkiller.store import open_store, utc_now
+from postgresql_server import find_programs, postgresql_server  # noqa: E402
+from servers import running  # noqa: E402
+from site_of import Site  # noqa: E402
+from sqlalchemy import insert, select, text  # noqa: E402
+
+from giantkiller.attributes import ATTRIBUTES  # noqa: E402
+from giantkiller.desk import dossier, items, policies, queue, staff  # noqa: E402
+from giantkiller.desk.app import compose  # noqa: E402
+from giantkiller.desk.config import read_settings  # noqa: E402
+from giantkiller.desk.decisions import Choice, decide  # noqa: E402
+from giantkiller.desk.tables import items as item_table  # noqa: E402
+from giantkiller.desk.tables import tasks, versions  # noqa: E402
+from giantkiller.policy import Policy  # noqa: E402
+from giantkiller.store import open_store, utc_now  # noqa: E402
 
 POLICY = Policy({"toxicity": {"review": 0.5, "remove": 0.9}})
 TOGETHER = 5000
@@ -102,11 +114,7 @@ def moderate(store, rounds):
             choice = Choice("remove", "insults")
             decide(connection, task.number, person, choice, settings=read_settings(connection), now=utc_now())
         deciding.append(time.perf_counter() - began)
-    return {
-        f"{name}_{label}_ms": round(percentile(values, share), 2)
-        for name, values in (("next", taking), ("item", looking), ("decide", deciding))
-        for label, share in (("p50", 0.5), ("p95", 0.95))
-    }
+    return percentiles(next=taking, item=looking, decide=deciding)
 
 
 def submissions(store, threads, seconds):
@@ -131,12 +139,78 @@ def submissions(store, threads, seconds):
             store.submit(submit).result()
             counts[thread] += 1
 
-    workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
+    in_threads(work, threads)
+    return sum(counts) / seconds
+
+
+def percentiles(**values):
+    """Return the middle and the 95th of a hundred of each, in milliseconds."""
+    return {
+        f"{name}_{label}_ms": round(percentile(times, share), 2)
+        for name, times in values.items()
+        for label, share in (("p50", 0.5), ("p95", 0.95))
+    }
+
+
+def pages(site, rounds):
+    """Moderate by HTTP; return milliseconds of each request: next, the item's page, the queue's."""
+    person = site.person()
+    client = person.client
+    person.get("/desk")
+    csrf = person.page.split('name="csrf" value="')[1].split('"')[0]
+    taking, looking, listing, deciding = [], [], [], []
+
+    def timed(into, method, path, **fields):
+        data = {"csrf": csrf, **fields} if method == "POST" else None
+        began = time.perf_counter()
+        answer = client.request(method, path, data=data, headers={"Origin": site.url})
+        into.append(time.perf_counter() - began)
+        assert answer.status_code in (200, 303), answer.status_code
+        return answer
+
+    for _ in range(rounds):
+        place = timed(taking, "POST", "/desk/next").headers["location"]
+        assert "<mark" in timed(looking, "GET", place).text
+        place = timed(deciding, "POST", place.split("?")[0], do="remove", rule="insults").headers["location"]
+        timed([], "POST", place.split("?")[0], do="leave")  # so that nothing is in hand
+    for _ in range(max(rounds // 10, 5)):
+        timed(listing, "GET", "/desk")
+    return percentiles(http_next=taking, http_item=looking, http_decide_and_next=deciding, http_queue=listing)
+
+
+def posts(site, clients, seconds):
+    """Submit by HTTP over several connections, each waiting for its answers; return how many a second.
+
+    The clients share the server's process, so that this is less than a server of its own would take.
+    """
+    counts = [0] * clients
+    ready = threading.Barrier(clients)
+
+    def work(client):
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
+        connection.connect()
+        ready.wait()
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            name = f"http-{client}-{counts[client]}"
+            body = json.dumps({"text": f"thanks {name}", "id": name})
+            connection.request("POST", "/v1/desk/items", body, site.server.bearer)
+            answer = connection.getresponse()
+            said = answer.read()
+            assert answer.status == 201, said
+            counts[client] += 1
+        connection.close()
+
+    in_threads(work, clients)
+    return sum(counts) / seconds
+
+
+def in_threads(work, count):
+    workers = [threading.Thread(target=work, args=(n,)) for n in range(count)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return sum(counts) / seconds
 
 
 def synced_writes(folder, seconds=3.0):
@@ -152,35 +226,51 @@ def synced_writes(folder, seconds=3.0):
     return count / seconds
 
 
+def measure(folder, url, arguments):
+    """Fill a database and measure on it."""
+    store = open_store(folder, url)
+    began = time.perf_counter()
+    fill(store, arguments.items, arguments.waiting)
+    filled = time.perf_counter() - began
+    disk = synced_writes(folder)
+    result = {
+        "database": store.engine.dialect.name,
+        "items": arguments.items,
+        "waiting": arguments.waiting,
+        "fill_seconds": round(filled, 1),
+        **moderate(store, arguments.rounds),
+        "submissions_per_second": round(submissions(store, arguments.threads, arguments.seconds), 1),
+        "synced_writes_per_second": 0.0,
+    }
+    store.close()
+    with running(compose, state=folder, database=url, log_level="error") as server:
+        site = Site(server)
+        result |= pages(site, arguments.rounds)
+        result["http_submissions_per_second"] = round(posts(site, arguments.clients, arguments.seconds), 1)
+        with site.store.read() as connection:
+            assert connection.execute(select(tasks.c.number).limit(1)).first()
+    result["synced_writes_per_second"] = round(statistics.fmean([disk, synced_writes(folder)]), 1)
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--waiting", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=64, help="That submit in process.")
+    parser.add_argument("--clients", type=int, default=16, help="That submit by HTTP.")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--postgresql", action="store_true", help="On a PostgreSQL server of its own.")
     parser.add_argument("--database", help="PostgreSQL URL of an empty database")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(Path(folder), arguments.database)
-        began = time.perf_counter()
-        fill(store, arguments.items, arguments.waiting)
-        filled = time.perf_counter() - began
-        disk = synced_writes(Path(folder))
-        result = {
-            "database": store.engine.dialect.name,
-            "items": arguments.items,
-            "waiting": arguments.waiting,
-            "fill_seconds": round(filled, 1),
-            **moderate(store, arguments.rounds),
-            "submissions_per_second": round(submissions(store, arguments.threads, arguments.seconds), 1),
-            "synced_writes_per_second": round(statistics.fmean([disk, synced_writes(Path(folder))]), 1),
-        }
-        with store.read() as connection:
-            assert connection.execute(select(tasks.c.number).limit(1)).first()
-        store.close()
+    if arguments.postgresql and find_programs() is None:
+        sys.exit("no PostgreSQL server here (Debian: apt-get install postgresql)")
+    server = postgresql_server() if arguments.postgresql else nullcontext(arguments.database)
+    with tempfile.TemporaryDirectory() as folder, server as url:
+        result = measure(Path(folder), url, arguments)
     for name, value in result.items():
-        print(f"{name:26} {value}")
+        print(f"{name:30} {value}")
     print(json.dumps(result))
 
 

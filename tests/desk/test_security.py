@@ -4,11 +4,12 @@ import logging
 import re
 import secrets
 
+import argon2
 import pytest
 from people import PAYLOADS, Person
 from starlette.routing import Route
 
-from giantkiller.desk import app, views_account, views_lead, views_public, views_queue, views_year
+from giantkiller.desk import app, staff, views_account, views_lead, views_public, views_queue, views_year
 from giantkiller.desk.web import COOKIE, local_path
 
 ROLES = (None, "moderator", "lead", "admin")
@@ -186,6 +187,17 @@ def test_links_cannot_be_guessed_and_say_nothing(site):
     }
     assert {status for status, _ in answers} == {404}
     assert len(answers) == 1
+
+
+def test_an_unknown_name_is_checked_as_hard_as_a_known_one():
+    """Its time is measured by benchmarks/sign_in.py."""
+    nobody = staff._nobody()
+    known = staff.hash_password("correct horse battery")
+    assert argon2.extract_parameters(nobody) == argon2.extract_parameters(known)
+    with pytest.raises(argon2.exceptions.VerifyMismatchError):  # well-formed, so that it is really computed
+        argon2.PasswordHasher().verify(nobody, "correct horse battery")
+    assert not staff.check_password(None, "correct horse battery")
+    assert staff.check_password(known, "correct horse battery")
 
 
 def test_a_cookie_is_not_the_databases(site):

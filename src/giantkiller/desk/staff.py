@@ -1,5 +1,6 @@
 """Who works at the desk: people, their roles and invitations, passwords, second factors, sessions."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -384,4 +385,11 @@ def _hasher() -> "PasswordHasher":
 
 @cache
 def _nobody() -> str:
-    return str(_hasher().hash(secrets.token_bytes(16)))
+    """Return a hash that no password has, made without hashing: the first unknown name takes no longer."""
+    hasher = _hasher()
+    salt, tag = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v=19${cost}${salt}${tag}"

@@ -50,7 +50,8 @@ async def coral(request: Request) -> Response:
     """Answer `POST /v1/hooks/coral` and `POST /v1/hooks/coral/COMMUNITY`.
 
     204 where there is nothing to say. Review flags the comment; remove also withholds it until a moderator
-    has looked; what a community lets the machine remove alone is rejected.
+    has looked; what a community lets the machine remove alone is rejected. Where a person at the desk has
+    decided about the same text of the same author, that decision is the answer.
     """
     service = service_of(request.app)
     secrets = require_secrets(service.settings.coral_secrets, "coral_secrets")
@@ -75,6 +76,8 @@ async def coral(request: Request) -> Response:
 
 def answer_of(decided: Decided) -> dict[str, Any] | None:
     """Return what Coral is told, or None where the comment may stand."""
+    if decided.state == "approved":
+        return None
     if decided.state == "removed":
         return {"actions": [_FLAG], "status": "REJECTED"}
     if decided.action == "remove":
