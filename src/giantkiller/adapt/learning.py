@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,34 +83,64 @@ def learn(model: Any, bundle: Bundle, site: Decisions, rehearsal: Rehearsal, set
         rehearsal: What is not to be forgotten.
         settings: How.
     """
-    encoder = Encoder(bundle.tokenizer, bundle.max_length)
+    parts = (
+        make_part(model, bundle, site.texts, site.targets, weights=site.weights, unasked=settings.unasked),
+        make_part(model, bundle, rehearsal.texts, rehearsal.targets, share=0.5),
+    )
+    return fit(model, attach(model, settings), bundle, parts, chosen_of(site), settings)
+
+
+def make_part(
+    model: Any,
+    bundle: Bundle,
+    texts: Sequence[str],
+    targets: NDArray[np.float32],
+    *,
+    weights: NDArray[np.float64] | None = None,
+    share: float = 1.0,
+    unasked: float = 1.0,
+) -> Part:
+    """Make of texts what a step needs, with the model's present scores where nobody judged.
+
+    Args:
+        model: The old model.
+        bundle: Whose calibration and tokenizer count.
+        texts: n texts.
+        targets: (n, 7), NaN where nobody judged.
+        weights: (n,) what each text counts; 1 if not given.
+        share: Of the labels in a target, the rest being the old score's.
+        unasked: What a target without a label counts.
+    """
     slopes, intercepts = coefficients(bundle.calibration)
-    line = torch.tensor(slopes, dtype=torch.float32), torch.tensor(intercepts, dtype=torch.float32)
-    parts = []
-    for texts, targets, weights, share in (
-        (site.texts, site.targets, site.weights, 1.0),
-        (rehearsal.texts, rehearsal.targets, np.ones(len(rehearsal)), 0.5),
-    ):
-        tokens = tokenize(encoder, texts, clean=True)
-        old = sigmoid(slopes * predict(model, tokens) + intercepts).astype(np.float32)
-        known = ~np.isnan(targets)
-        mixed = np.where(known, share * np.nan_to_num(targets) + (1 - share) * old, old)
-        counts = np.where(known, 1.0, settings.unasked if share == 1 else 1.0) * weights[:, None]
-        parts.append(Part(tokens, mixed.astype(np.float32), counts.astype(np.float32)))
-    learning = attach(model, settings)
-    chooses = _chosen(site), _some(len(rehearsal), settings.seed)
-    return _fit(model, learning, (parts[0], parts[1]), chooses, line, settings)
+    tokens = tokenize(Encoder(bundle.tokenizer, bundle.max_length), texts, clean=True)
+    old = sigmoid(slopes * predict(model, tokens) + intercepts).astype(np.float32)
+    known = ~np.isnan(targets)
+    mixed = np.where(known, share * np.nan_to_num(targets) + (1 - share) * old, old)
+    counts = np.where(known, 1.0, unasked) * (1.0 if weights is None else weights[:, None])
+    return Part(tokens, mixed.astype(np.float32), counts.astype(np.float32))
 
 
-def _fit(
+def fit(
     model: Any,
     learning: Learning,
+    bundle: Bundle,
     parts: tuple[Part, Part],
-    chooses: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    line: tuple[Tensor, Tensor],
+    chosen: NDArray[np.bool_],
     settings: Settings,
 ) -> Learned:
-    """Pass over the decisions until those that choose get no better; return the best pass."""
+    """Pass over the decisions until those that choose get no better; return the best pass.
+
+    Args:
+        model: What learns.
+        learning: Its parameters that do.
+        bundle: Whose calibration counts.
+        parts: The decisions and the rehearsal.
+        chosen: Which decisions choose the pass.
+        settings: How.
+    """
+    slopes, intercepts = coefficients(bundle.calibration)
+    line = torch.tensor(slopes, dtype=torch.float32), torch.tensor(intercepts, dtype=torch.float32)
+    chooses = chosen, _some(len(parts[1].targets), settings.seed)
     rehearsed = _endless(parts[1], np.flatnonzero(~chooses[1]), settings)
     site_rows = np.flatnonzero(~chooses[0])
     steps = settings.epochs * -(-len(site_rows) // settings.batch_size)
@@ -174,8 +204,8 @@ def _endless(part: Part, rows: NDArray[np.int64], settings: Settings) -> Iterato
             yield part.batch(rows[some])
 
 
-def _chosen(site: Decisions) -> NDArray[np.bool_]:
-    """Choose which held-in decisions choose the pass, as the judge's are chosen; all where they are few."""
+def chosen_of(site: Decisions) -> NDArray[np.bool_]:
+    """Return which held-in decisions choose the pass and teach nothing; none where they are few."""
     inner = np.zeros(len(site), bool)
     rng = np.random.default_rng(0)
     for kind in (site.positive, ~site.positive):
