@@ -8,6 +8,8 @@ from giantkiller import Screener
 from giantkiller.cli.export import command
 from giantkiller.data import labelled as reading
 from giantkiller.errors import UserError
+from giantkiller.evaluation.thresholds import PolicyAims
+from giantkiller.export import bundling
 
 
 def test_the_command(dendritic_bert, labelled, tmp_path):
@@ -78,3 +80,24 @@ def test_a_file_named_twice_is_read_once(dendritic_bert, labelled, tmp_path, mon
     ]
     assert CliRunner().invoke(command, arguments).exit_code == 0
     assert read == ["validation.csv"]
+
+
+def test_the_commands_aims_are_the_librarys():
+    defaults = {option.name: option.default for option in command.params}
+    aims = PolicyAims()
+    for name in ("remove_precision", "review_recall", "monitor_recall"):
+        assert defaults[name] == getattr(aims, name)
+
+
+def test_a_file_without_labels_is_refused_and_what_eight_bits_cost_is_said(
+    dendritic_bert, labelled, tmp_path, monkeypatch, caplog
+):
+    bare, out = tmp_path / "bare.csv", tmp_path / "out"
+    bare.write_text("text\nyou are stupid\n")
+    refused = CliRunner().invoke(command, [str(dendritic_bert), "-o", str(out), "-c", str(bare)])
+    assert "nothing can be fitted on these rows" in str(refused.exception)
+    assert not out.exists()
+    monkeypatch.setattr(bundling, "MUCH_LOST", -1)
+    done = CliRunner().invoke(command, [str(dendritic_bert), "-o", str(out), "-c", str(labelled)])
+    assert done.exit_code == 0
+    assert "of average precision in eight bits: export float32" in caplog.text

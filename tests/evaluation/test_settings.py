@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from sklearn.calibration import _SigmoidCalibration
@@ -6,7 +8,13 @@ from sklearn.linear_model import LogisticRegression
 from giantkiller.calibration import Calibration, calibrate, sigmoid
 from giantkiller.errors import UserError
 from giantkiller.evaluation.metrics import TooFewRowsError, measure
-from giantkiller.evaluation.settings import choose_calibration, fit_calibration, fit_settings, to_logits
+from giantkiller.evaluation.settings import (
+    WrongWayRoundError,
+    choose_calibration,
+    fit_calibration,
+    fit_settings,
+    to_logits,
+)
 from giantkiller.evaluation.thresholds import choose_threshold
 
 
@@ -132,6 +140,13 @@ def test_perfectly_separated_rows_still_give_a_finite_line():
 def test_bad_input_is_one_sentence(call, says):
     with pytest.raises(UserError, match=says):
         call()
+
+
+def test_scores_that_are_all_but_equal_are_fitted_in_silence(recwarn):
+    targets = np.arange(100) % 2
+    with contextlib.suppress(WrongWayRoundError):  # so close to each other, rounding decides the sign
+        fit_calibration("platt", 0.3 + 1e-9 * targets, targets)
+    assert not recwarn.list
 
 
 def test_too_few_rows_are_refused():

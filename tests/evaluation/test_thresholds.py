@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
+from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 from giantkiller.evaluation.thresholds import (
     PolicyAims,
@@ -107,6 +108,17 @@ def test_a_policy_of_few_rows_says_how_many_it_needs():
         "toxicity leads to no action: only 11 positive rows for toxicity: a policy needs at least 30 of each "
         "class"
     )
+
+
+def test_every_attribute_without_an_action_is_explained():
+    """The card lists what is said here: no attribute lacks `remove` in silence."""
+    scores, targets = np.full((2000, 7), np.nan), np.full((2000, 7), np.nan)
+    for column, apart in enumerate((4, 0.1)):
+        scores[:, column], targets[:, column] = made(apart=apart)
+    policy, notes = fit_policy(scores, targets, aims=PolicyAims())
+    removing = {attribute for attribute, steps in policy.items() if "remove" in steps}
+    assert removing == {"toxicity"}
+    assert set(notes) == set(ATTRIBUTES) - removing
 
 
 def test_an_attribute_of_an_enriched_file_never_removes_and_says_why():

@@ -77,3 +77,20 @@ def test_a_model_without_a_trained_classifier_is_refused(toxic_bert, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="no trained classifier"):
         load_teacher(str(tmp_path))
+
+
+def test_a_teacher_and_a_judged_model_read_labels_alike(tiny, tmp_path):
+    """Any case, blanks and dashes: `soft-labels M` takes what `evaluate M` takes."""
+    from checkpoints import write_foreign
+    from transformers import AutoTokenizer
+
+    from giantkiller.evaluation.opponents import load
+
+    labels = ["Toxic", "Severe Toxic", "IDENTITY-HATE", "spam"]
+    write_foreign(tmp_path, AutoTokenizer.from_pretrained(tiny / "tokenizer"), labels)
+    taught = np.isfinite(load_teacher(str(tmp_path))(["you clown"])[0])
+    judged = np.isfinite(load(str(tmp_path)).score(["you clown"])[0])
+    assert [name for name, known in zip(ATTRIBUTES, taught, strict=True) if known] == [
+        "toxicity", "severe_toxicity", "identity_attack",
+    ]  # fmt: skip
+    assert taught.tolist() == judged.tolist()

@@ -12,6 +12,7 @@ from giantkiller.cli._extras import need_extra
 from giantkiller.cli.options import policy_option
 from giantkiller.cli.terminal import printable
 from giantkiller.errors import UserError
+from giantkiller.evaluation.thresholds import PolicyAims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from giantkiller.bundle import Bundle
     from giantkiller.data.labelled import Labelled
     from giantkiller.policy import Policy
+
+_AIMS = PolicyAims()
 
 
 @click.command()
@@ -69,21 +72,21 @@ if TYPE_CHECKING:
 @click.option(
     "--remove-precision",
     type=click.FloatRange(0, 1),
-    default=0.9,
+    default=_AIMS.remove_precision,
     show_default=True,
     help="Policy: share of removed comments that must be toxic.",
 )
 @click.option(
     "--review-recall",
     type=click.FloatRange(0, 1),
-    default=0.7,
+    default=_AIMS.review_recall,
     show_default=True,
     help="Policy: share of toxic comments that must be removed or reviewed.",
 )
 @click.option(
     "--monitor-recall",
     type=click.FloatRange(0, 1),
-    default=0.9,
+    default=_AIMS.monitor_recall,
     show_default=True,
     help="Policy: share of toxic comments that must not be allowed without a trace.",
 )
@@ -143,7 +146,6 @@ def command(
         return
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; `labels` two needs `kind` huggingface")
-    from giantkiller.evaluation.thresholds import PolicyAims
     from giantkiller.export.bundling import export_bundle
 
     read = _reader(text_column)

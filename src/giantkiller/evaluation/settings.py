@@ -5,6 +5,7 @@ and an intercept, `sigmoid(slope * logit + intercept)`: temperature scaling when
 al. 2017), Platt scaling otherwise (Platt 1999, with his smoothed targets). It keeps the order of comments.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -189,13 +190,16 @@ def _fit(method: str, logit: Floats, positive: NDArray[np.bool_], name: str) -> 
         # Platt's smoothed targets keep the line finite where the classes don't overlap.
         target = np.where(positive, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     # A fractional target is its row twice, once of each class, with the two shares as weights.
-    regression = LogisticRegression(
-        C=np.inf, fit_intercept=method == "platt", solver="newton-cholesky", tol=1e-8, max_iter=100
-    ).fit(
-        np.r_[logit, logit][:, None],
-        np.repeat([1, 0], len(logit)),
-        sample_weight=np.r_[target, 1 - target],
-    )
+    with warnings.catch_warnings():
+        # Scores that are all but equal: it says so at length and goes on with another solver.
+        warnings.simplefilter("ignore")
+        regression = LogisticRegression(
+            C=np.inf, fit_intercept=method == "platt", solver="newton-cholesky", tol=1e-8, max_iter=100
+        ).fit(
+            np.r_[logit, logit][:, None],
+            np.repeat([1, 0], len(logit)),
+            sample_weight=np.r_[target, 1 - target],
+        )
     slope = float(regression.coef_[0, 0])
     if slope <= 0:
         raise WrongWayRoundError(
