@@ -168,6 +168,13 @@ def test_metrics_beyond_loopback_need_an_admin(serve):
         assert server.client.get("/metrics", headers=admin).status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+def test_metrics_are_not_passed_on_by_a_reverse_proxy(server, header):
+    assert server.client.get("/metrics", headers={header: "203.0.113.7"}).status_code == 401
+    admin = {"Authorization": f"Bearer {server.make_key('admin')}", header: "203.0.113.7"}
+    assert server.client.get("/metrics", headers=admin).status_code == 200
+
+
 def test_open_is_open_to_this_machine_only(serve):
     with serve(open=True) as server:
         body = {"text": "a"}

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         description="Addresses of reverse proxies whose X-Forwarded-* headers count, by commas.",
     )
     public_metrics: bool = Field(
-        False, description="Give /metrics to anybody; else to loopback or an admin's key."
+        False, description="Give /metrics to anybody; else to this machine on loopback, or to an admin's key."
     )
 
     coral_secrets: Secrets = Field(
