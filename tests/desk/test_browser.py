@@ -302,6 +302,41 @@ def test_everything_is_reached_by_the_keyboard_alone(site, driver):
     tab.sign_out()
 
 
+def test_pages_fit_a_phone(site, driver):
+    """Nothing has to be scrolled sideways at 360 pixels, not even by a word without a blank."""
+    tab = Tab(driver, site.url)
+    tab.join(site.invite("admin"), "phone-admin")
+    sent = site.submit(
+        "You stupid idiot " + "w" * 300, author="a" * 100, url="https://forum.example/" + "1" * 99
+    )
+    moderator = site.person()
+    moderator.act(moderator.next(), "remove", rule="insults", note="n" * 200)
+    told = [m["data"] for m in site.messages() if m["type"] == "comment.removed"]
+    site.submit("You stupid idiot " + "v" * 300, author="a" * 100)
+    wide = []
+    try:
+        phone = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+        tab.go("/desk")
+        tab.press("n")
+        tab.find("blockquote.text")
+        task = driver.current_url.removeprefix(site.url)
+        for path in ("/desk", task, "/desk/decisions", f"/desk/items/{sent['id']}", "/desk/lead", "/desk/me",
+                     "/desk/years/2026", "/desk/communities", "/desk/communities/default/policy",
+                     "/desk/communities/default/rules", "/desk/staff", "/desk/webhooks", "/desk/settings",
+                     told[-1]["statement"]["path"]):  # fmt: skip
+            tab.go(path)
+            tab.find("h1")
+            width = driver.execute_script("return document.documentElement.scrollWidth")
+            if width > 360:
+                wide.append((path, width))
+        assert wide == []
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        tab.go("/desk")
+        tab.sign_out()
+
+
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 

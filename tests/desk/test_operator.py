@@ -293,6 +293,23 @@ def test_the_commands(tiny_bundle, tmp_path, monkeypatch):
     (tmp_path / "comments.csv").write_text("text\nYou stupid idiot\nthanks\n")
     assert json.loads(run("submit", str(tmp_path / "comments.csv")).stdout) == {"hidden": 1, "allowed": 1}
     assert json.loads(run("submit", str(tmp_path / "comments.csv")).stdout) == {"known": 2}
+    rows = [{"text": "You stupid idiot", "id": "c-7", "user": "ada", "link": "https://x.example/7"},
+            {"text": "You stupid idiot", "user": "bob"}, {"id": "c-9"}]  # fmt: skip
+    (tmp_path / "more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = ("--id-column", "id", "--author-column", "user", "--url-column", "link")
+    assert json.loads(run("submit", str(tmp_path / "more.jsonl"), *columns).stdout) == {"hidden": 2}
+    store = open_store(tmp_path / "state")
+    with store.read() as connection:
+        kept = connection.execute(select(item_table).order_by(item_table.c.number)).all()[2:]
+    store.close()
+    assert [(row.external, row.author, row.url) for row in kept] == [
+        ("c-7", "ada", "https://x.example/7"), ("more.jsonl:2", "bob", None)
+    ]  # fmt: skip
+    failed = run("submit", str(tmp_path / "more.jsonl"), "--id-column", "nothing").exception
+    assert isinstance(failed, UserError)
+    (tmp_path / "long.csv").write_text(f"text,id\nYou stupid idiot,{'x' * 201}\n")
+    failed = run("submit", str(tmp_path / "long.csv"), "--id-column", "id").exception
+    assert "longer than 200" in str(failed)
     assert "/desk/join/" in run("invite", "--role", "admin").stdout
     assert json.loads(run("verify", "--json").stdout)["problems"] == []
     assert isinstance(run("verify", "--head", "0f").exception, UserError)

@@ -62,23 +62,33 @@ def invite(role: str, state: Path | None, config: Path | None) -> None:
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--community", default="default", show_default=True, help="Where the comments belong.")
 @click.option("--text-column", help="The column with the comments.")
+@click.option("--id-column", help="With your own ids, which messages name.  [default: the place in the file]")
+@click.option("--author-column", help="With pseudonyms of the authors.")
+@click.option("--url-column", help="With the pages where the comments stand.")
+@click.option("--parent-column", help="With the texts that the comments answer.")
 @state_options
 def submit(
-    path: Path, community: str, text_column: str | None, state: Path | None, config: Path | None
+    path: Path,
+    community: str,
+    text_column: str | None,
+    state: Path | None,
+    config: Path | None,
+    **others: str | None,
 ) -> None:
     """Score the comments of a FILE and queue those that call for a look; again changes nothing.
 
-    Example: giantkiller desk submit comments.csv --community forum
+    Example: giantkiller desk submit comments.csv --community forum --id-column id --author-column user
     """
-    from giantkiller.files.tables import read_texts
+    from giantkiller.files.tables import read_columns
 
-    texts = read_texts(path, text_column=text_column)
+    named = {name.removesuffix("_column"): column for name, column in others.items() if column}
+    rows = read_columns(path, {"text": text_column, **named})
     with _open(state, config) as (store, settings):
-        from giantkiller.desk.intake import submit_texts
+        from giantkiller.desk.intake import submit_rows
         from giantkiller.loading import load_screener
 
         screener = load_screener(settings.model)
-        counts = submit_texts(store, screener, texts, community, path.name)
+        counts = submit_rows(store, screener, rows, community, path.name)
     click.echo(json.dumps(counts))
 
 

@@ -1,6 +1,6 @@
 """Comments into the desk: from programs, from hooks, from a file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle
 from giantkiller.desk.config import read_settings
+from giantkiller.desk.errors import DeskError
 from giantkiller.desk.events import lock
 from giantkiller.desk.items import LONGEST_TEXT, Comment, Submitted, find_submitted, submit
 from giantkiller.desk.policies import CommunityPolicy, Judgement, judge, read_policy, without_allowed
@@ -20,6 +21,9 @@ from giantkiller.serve.language import detect
 from giantkiller.serve.native import model_name
 from giantkiller.serve.service import Service
 from giantkiller.store import Store, utc_now
+
+LONGEST_ID = 200
+"""Characters of a platform's own id."""
 
 _TOGETHER = 256
 
@@ -126,15 +130,16 @@ def _decided(taken: Taken) -> Decided:
     )
 
 
-def submit_texts(
-    store: Store, screener: Screener, texts: Iterable[str], community: str, source: str
+def submit_rows(
+    store: Store, screener: Screener, rows: Iterable[Mapping[str, str]], community: str, source: str
 ) -> dict[str, int]:
-    """Score texts and submit them, some at a time; the same ones again change nothing.
+    """Score comments of a file and submit them, some at a time; the same ones again change nothing.
 
     Args:
         store: The database.
         screener: What scores.
-        texts: Comments; their place in the order is their id.
+        rows: Each with a "text", and where there are such an "id", "author", "url" and "parent"; without an
+            id, its place in the file is its id.
         community: Where they belong.
         source: The name of the file.
 
@@ -145,17 +150,20 @@ def submit_texts(
         UserError: If there is no such community, or a text is too long; what came before it is kept.
     """
     counts: dict[str, int] = {}
-    numbered = enumerate(texts, 1)
+    numbered = enumerate(rows, 1)
     while some := list(islice(numbered, _TOGETHER)):
         with store.read() as connection:
             policy = read_policy(connection, community, screener.policy)
-        rows = screener.scores([without_allowed(policy, text[:LONGEST_TEXT]) for _, text in some])
+        texts = [without_allowed(policy, row["text"][:LONGEST_TEXT]) for _, row in some]
+        scored = screener.scores(texts).astype(float).tolist()
         with store.write() as connection:
             settings = read_settings(connection)
-            for (number, text), row in zip(some, rows.astype(float).tolist(), strict=True):
-                scores = dict(zip(ATTRIBUTES, row, strict=True))
+            for (number, row), values in zip(some, scored, strict=True):
+                scores = dict(zip(ATTRIBUTES, values, strict=True))
+                text = row["text"]
                 comment = Comment(
-                    text=text, community=community, external=f"{source[:180]}:{number}", source=source[:64],
+                    text=text, community=community, external=_id_of(row, source, number), source=source[:64],
+                    author=row.get("author"), url=row.get("url"), parent=row.get("parent"),
                     language=detect(text).languages[0],
                 )  # fmt: skip
                 done = submit(
@@ -166,3 +174,11 @@ def submit_texts(
                 state = done.state if done.new else "known"
                 counts[state] = counts.get(state, 0) + 1
     return counts
+
+
+def _id_of(row: Mapping[str, str], source: str, number: int) -> str:
+    """Return the platform's id of a comment, or the place where it stands in its file."""
+    given = row.get("id", "").strip()
+    if len(given) > LONGEST_ID:
+        raise DeskError(f"the id of row {number} is longer than {LONGEST_ID} characters")
+    return given or f"{source[:180]}:{number}"
