@@ -34,6 +34,12 @@ def promoted(base, site, tmp_path_factory):
     return folder
 
 
+def test_a_place_that_holds_something_else_is_refused_before_learning(site, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    done = run("adapt", site, "-o", tmp_path)
+    assert "something other than a bundle" in str(done.exception)
+
+
 @pytest.mark.slow
 def test_what_is_better_is_promoted(promoted, base):
     about = json.loads((promoted / "printed.json").read_text())
@@ -102,10 +108,14 @@ def test_noise_is_not_better_and_nothing_is_written(base, tmp_path):
 
 @pytest.mark.slow
 def test_a_report_shows_hostile_comments_as_text(base, tmp_path):
-    rows = [(f"<script>alert({i})</script> {text}", y) for i, (text, y) in enumerate(site_rows())]
+    rows = [(f"<script>alert({i})</script> women {text}", y) for i, (text, y) in enumerate(site_rows())]
+    own = write_rows(tmp_path / "own.csv", [("never decided",), (rows[0][0],)], ["text"])
     done = run("adapt", write_rows(tmp_path / "d.csv", rows), "--from", base, "-o", tmp_path / "ours",
-               "--report", tmp_path / "report", *QUICK)  # fmt: skip
+               "--report", tmp_path / "report", "--unlabelled", own, *QUICK)  # fmt: skip
     assert done.exit_code in (0, 4)
+    about = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert about["decisions"]["unlabelled"] == 1  # the other one was decided
+    assert about["groups"]["female"]["harmless"] >= 10
     page = (tmp_path / "report" / "report.html").read_text()
     assert "<script" not in page
     assert "default-src 'none'" in page

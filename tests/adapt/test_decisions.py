@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from giantkiller.adapt import read_decisions
-from giantkiller.adapt.decisions import same_key
+from giantkiller.adapt.decisions import read_texts, same_key
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 
@@ -88,10 +88,15 @@ def test_a_split_without_times_goes_by_the_text_alone(tmp_path):
         (["same words,1"] * 30, "1 different comments"),
         (numbered(40, of=1), "every comment .* was called toxic"),
         (numbered(40, of=41)[1:], "every comment .* was called harmless"),
-        (numbered(40, of=20), "leaves 0 toxic comments to judge by|leaves 1 toxic comment to judge by"),
+        (numbered(40, of=20), "leaves 1 toxic comment to learn from once split"),
         ([f"{r[:-1]}{y}" for r in numbered(30) for y in (0, 1)], "30 were decided both ways"),
     ],
 )
 def test_what_can_teach_nothing_is_refused(tmp_path, rows, message):
     with pytest.raises(UserError, match=message):
         read_decisions(write(tmp_path / "d.csv", rows)).split(0.3)
+
+
+def test_comments_that_nobody_decided_are_read_once(tmp_path):
+    path = write(tmp_path / "own.csv", ["Hello there", "hello  THERE!", "...", "another one"], "comment")
+    assert read_texts(path) == ["hello  THERE!", "another one"]

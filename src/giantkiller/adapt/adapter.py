@@ -9,7 +9,7 @@ from typing import Any
 
 from giantkiller.adapt import rehearsal
 from giantkiller.adapt.compose import Composed, compose, load_model
-from giantkiller.adapt.decisions import Decisions
+from giantkiller.adapt.decisions import Decisions, same_key
 from giantkiller.adapt.delta import Delta, lineage_of
 from giantkiller.adapt.judging import Judgement, judge
 from giantkiller.adapt.learning import Learned, learn
@@ -74,7 +74,8 @@ class Adapter:
 
         Args:
             decisions: What people decided.
-            unlabelled: The site's own comments, whose scores shall stay as they are.
+            unlabelled: The site's own comments, whose scores shall stay as they are; those that were decided
+                are left out, and of many a part is drawn.
             name: Of the bundle that comes out.
 
         Raises:
@@ -83,9 +84,11 @@ class Adapter:
         began = time.perf_counter()
         settings = self.settings
         site, held_out = decisions.split(settings.held_out)
+        decided = set(map(same_key, decisions.texts))
+        own = [text for text in unlabelled if same_key(text) not in decided]
         with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
             model = load_model(self.bundle, Path(folder) / "base")
-            learned = learn(model, self.bundle, site, rehearsal.to_learn(list(unlabelled)), settings)
+            learned = learn(model, self.bundle, site, rehearsal.to_learn(own), settings)
             delta = Delta(learned.tensors, lineage_of(self.bundle))
             composed = compose(self.bundle, [delta], name)
             candidate = composed.write(Path(folder) / "candidate")
@@ -97,6 +100,7 @@ class Adapter:
                 settings,
             )
         about = self._about(decisions, (len(site), len(held_out)), learned, judgement)
+        about["decisions"]["unlabelled"] = min(len(own), rehearsal.OWN)
         kept = {key: about[key] for key in ("method", "decisions", "learned", "judged")}
         about |= {"seconds": round(time.perf_counter() - began, 1), "parameters": delta.parameters}
         return Adaptation(judgement, Delta(delta.tensors, delta.base, kept), composed, about)
@@ -124,5 +128,6 @@ class Adapter:
             "judged": {"site": found["site"], **found["elsewhere"]},
             "flagged": found["flagged"],
             "passed": found["passed"],
+            "groups": found["groups"],
             "settings": asdict(self.settings),
         }

@@ -183,6 +183,20 @@ def decisions_of(rows: Labelled, *, name: str = "the decisions") -> Decisions:
     return decisions
 
 
+def read_texts(path: str | Path, *, text_column: str | None = None) -> list[str]:
+    """Read comments that nobody decided, each once.
+
+    Args:
+        path: Any file that `giantkiller.data.labelled.read_labelled` reads; its labels are ignored.
+        text_column: The column with the comments, if it has an uncommon name.
+
+    Raises:
+        UserError: It can't be read.
+    """
+    texts = read_labelled(path, text_column=text_column).texts
+    return list({same_key(text): text for text in texts if _SIGNS.sub("", text)}.values())
+
+
 def same_key(text: str) -> str:
     """Return what texts have in common that count as one: blind to case, space, signs and repetition."""
     key = _REPEATED.sub(r"\1\1", _SIGNS.sub("", clean_text(text).lower()))

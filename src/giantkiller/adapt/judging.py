@@ -1,6 +1,6 @@
 """Whether what was learned is better: on decisions that learning never saw, and elsewhere not worse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from giantkiller.adapt.decisions import TOXICITY, Decisions
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.adapt.settings import Settings
 from giantkiller.evaluation.compare import PairedFigure, paired
-from giantkiller.evaluation.figures import Figure
+from giantkiller.evaluation.figures import Figure, share
+from giantkiller.evaluation.identities import by_words
 from giantkiller.evaluation.metrics import MIN_CLASS, TooFewRowsError
 from giantkiller.policy import ACTIONS, Policy
 from giantkiller.screener import Screener
@@ -68,6 +69,21 @@ class Flips:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Held-out comments that mention a group and that people called harmless.
+
+    Attributes:
+        harmless: How many.
+        flagged_before: The share of them that the old model flags.
+        flagged_now: The share that the new one does.
+    """
+
+    harmless: int
+    flagged_before: Figure
+    flagged_now: Figure
+
+
+@dataclass(frozen=True)
 class Judgement:
     """The judge's findings.
 
@@ -76,6 +92,7 @@ class Judgement:
         elsewhere: On what comes with the package, by name.
         flagged: Comments that go to review or removal now and did not before.
         passed: The other way.
+        groups: Whose harmless mentions are flagged how often, found by a word list; of groups with enough.
         reasons: Why it is not better; empty if it is.
     """
 
@@ -83,6 +100,7 @@ class Judgement:
     elsewhere: dict[str, Judged]
     flagged: Flips
     passed: Flips
+    groups: dict[str, Group]
     reasons: list[str]
 
     @property
@@ -120,6 +138,7 @@ def judge(
         elsewhere=others,
         flagged=_flips(site, before, after, ~flags[0] & flags[1], True, settings.examples),
         passed=_flips(site, before, after, flags[0] & ~flags[1], False, settings.examples),
+        groups=_groups(site, flags),
         reasons=_reasons(on_site, others, settings),
     )
 
@@ -160,6 +179,15 @@ def signed(figure: Figure) -> str:
 
 def _flagged(policy: Policy, scores: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.isin(policy.actions(scores), FLAGGED)
+
+
+def _groups(site: Decisions, flags: Sequence[NDArray[np.bool_]]) -> dict[str, Group]:
+    found = {}
+    for name, mentioned in by_words(site.texts).items():
+        rows = mentioned & ~site.positive
+        if (count := int(rows.sum())) >= MIN_CLASS:
+            found[name] = Group(count, *(share(int((flag & rows).sum()), count) for flag in flags))
+    return found
 
 
 def _flips(

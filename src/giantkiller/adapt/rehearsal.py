@@ -12,6 +12,8 @@ from giantkiller.data.situations import read_situations
 
 SITUATIONS = 2000
 """Situations that are rehearsed; each costs the time of the old model's scores for it."""
+OWN = 3000
+"""A site's own comments that are rehearsed, at most."""
 SENTENCES = 1600
 HELD_OUT = 0.2
 SEED = 20261129
@@ -44,6 +46,7 @@ def to_learn(unlabelled: list[str] | None = None) -> Rehearsal:
     situations = [situations[row] for row in np.sort(drawn)]
     texts, targets = _sentences(held_out=False)
     own = list(unlabelled or [])
+    own = [own[row] for row in np.random.default_rng(SEED).permutation(len(own))[:OWN]]
     return Rehearsal(
         [*(each.text for each in situations), *texts, *own],
         np.concatenate(

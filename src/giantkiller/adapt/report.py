@@ -47,12 +47,16 @@ def html(about: dict[str, Any]) -> str:
         lstrip_blocks=True,
         autoescape=True,
     )
-    environment.filters |= {"figure": _figure, "change": _change}
+    environment.filters |= {"figure": _figure, "change": _change, "percent": _percent}
     return str(environment.get_template("report.html.j2").render(about=about))
 
 
 def _figure(cell: dict[str, float | None]) -> str:
     return "–" if cell["value"] is None else f"{cell['value']:.3f}"
+
+
+def _percent(cell: dict[str, float]) -> str:
+    return f"{cell['value']:.1%} ({cell['low']:.1%} to {cell['high']:.1%})"
 
 
 def _change(cell: dict[str, float | None]) -> str:

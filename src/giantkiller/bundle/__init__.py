@@ -1,7 +1,7 @@
 """The bundle: one folder with all that scoring needs, verified whenever it is read."""
 
 from giantkiller.bundle.distribution import BINS, DISTRIBUTION, bin_counts, score_distribution
-from giantkiller.bundle.files import read_bundle, write_bundle
+from giantkiller.bundle.files import check_place, read_bundle, write_bundle
 from giantkiller.bundle.finding import CONFIG, DEFAULT, HUB_ID, find_bundle, is_bundle
 from giantkiller.bundle.manifest import CARD, DEFAULT_NAME, MANIFEST, MODEL, TOKENIZER, Bundle, FileRecord
 
@@ -19,6 +19,7 @@ __all__ = [
     "Bundle",
     "FileRecord",
     "bin_counts",
+    "check_place",
     "find_bundle",
     "is_bundle",
     "read_bundle",

@@ -49,8 +49,7 @@ def write_bundle(folder: str | Path, bundle: Bundle, files: Mapping[str, bytes |
     from giantkiller.atomic import replace_folder  # here: scoring must not pay for what only writing needs
 
     target = Path(folder)
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise UserError(f"{target} holds something other than a bundle; name another folder")
+    check_place(target)
     contents = {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
     records = {name: FileRecord(hashlib.sha256(d).hexdigest(), len(d)) for name, d in contents.items()}
     with replace_folder(target, belongs=_files_of(target)) as fresh:
@@ -61,6 +60,22 @@ def write_bundle(folder: str | Path, bundle: Bundle, files: Mapping[str, bytes |
         (fresh / MANIFEST).write_bytes(text.encode())
         read_bundle(fresh)
     return read_bundle(target)
+
+
+def check_place(folder: str | Path) -> None:
+    """Refuse a folder that `write_bundle` would refuse, before anything takes long.
+
+    Args:
+        folder: Where a bundle shall be.
+
+    Raises:
+        UserError: It is a file, or holds anything but a bundle.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{target} is a file where a folder belongs; name another")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise UserError(f"{target} holds something other than a bundle; name another folder")
 
 
 def _files_of(folder: Path) -> set[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "Decisions": ("text_column", "held_out"),
-    "Learning": ("base", "method", "rank", "epochs", "seed"),
+    "Learning": ("base", "unlabelled", "method", "rank", "epochs", "seed"),
     "Judging": ("tolerance", "samples"),
     "Output": ("output", "name", "delta", "report", "examples", "as_json"),
 }
@@ -33,6 +33,8 @@ GROUPS = {
 @click.option("--from", "base", default="default", show_default=True, metavar="BUNDLE",
               help="What is adapted: default, a bundle folder, or a hub id.")  # fmt: skip
 @click.option("--text-column", help="The column with the comments, if its name is unusual.")
+@click.option("--unlabelled", type=PATH,
+              help="Comments that nobody decided, whose scores shall stay as they are.")  # fmt: skip
 @click.option("--method", type=click.Choice(["low-rank", "dendrites", "head"]), default="low-rank",
               show_default=True, help="What learns while the rest stays as it is.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(1, 64), default=4, show_default=True,
@@ -60,6 +62,7 @@ def command(
     output: Path,
     base: str,
     text_column: str | None,
+    unlabelled: Path | None,
     name: str | None,
     delta: Path | None,
     report: Path | None,
@@ -77,10 +80,18 @@ def command(
     need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow", "scipy", "safetensors")
     logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
     from giantkiller.adapt import Adapter, Settings, read_decisions
+    from giantkiller.adapt.decisions import read_texts
     from giantkiller.adapt.report import write_report
+    from giantkiller.bundle import check_place
+
+    check_place(output)
 
     adapter = Adapter(base, Settings(**options))
-    found = adapter.adapt(read_decisions(decisions, text_column=text_column), name=name)
+    found = adapter.adapt(
+        read_decisions(decisions, text_column=text_column),
+        unlabelled=read_texts(unlabelled, text_column=text_column) if unlabelled else (),
+        name=name,
+    )
     if report is not None:
         write_report(found.about, report)
     if found.better:
