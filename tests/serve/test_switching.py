@@ -192,6 +192,7 @@ def test_the_commands(site, tiny_bundle, tmp_path):
     key = added.stdout.strip()
     assert key == read_bundle(site).digest[:12]
     assert f"{key}  candidate" in models(state, "list").stdout
+    assert models(state, "shadow").stdout.startswith("0 comments")
     assert models(state, "promote").returncode == 0
     assert f"{key}  active" in models(state, "list").stdout
     refused = models(state, "drop", key)

@@ -28,7 +28,14 @@ def store(tmp_path):
 
 
 def test_the_migrations_make_what_the_tables_say(store):
-    for module in ("desk.tables", "serve.feedback", "serve.hooks.messages", "serve.keys", "serve.shelf"):
+    for module in (
+        "desk.tables",
+        "serve.feedback",
+        "serve.hooks.messages",
+        "serve.keys",
+        "serve.shelf",
+        "serve.comparison",
+    ):
         importlib.import_module(f"giantkiller.{module}")
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,42 @@ def try_(start: str, state: Path | None, config: Path | None) -> None:
         from giantkiller.store import utc_now
 
         lineup.try_out(store, settings, _find(store, start), "command", now=utc_now())
+
+
+@command.command()
+@click.argument("start", metavar="[ID]", required=False)
+@click.option("--day", metavar="DAY", help="Of one day, YYYY-MM-DD, in UTC.  [default: of all]")
+@_with_state
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
+def shadow(
+    start: str | None, day: str | None, state: Path | None, config: Path | None, as_json: bool
+) -> None:
+    """Tell what a bundle that is or was tried would have done otherwise than the active one.
+
+    Example: giantkiller models shadow
+    """
+    with _open(state, config) as (store, _):
+        from giantkiller.serve.comparison import Pair, compare, last_active
+        from giantkiller.serve.shelf import read_lineup
+
+        digest = _find(store, start)
+        with store.read() as connection:
+            active = read_lineup(connection).active or last_active(connection, digest)
+            found = compare(connection, Pair(active, digest), day)
+    if as_json:
+        values = asdict(found) | {
+            "actions": {f"{a} > {b}": count for (a, b), count in found.actions.items() if count},
+            "flips": [{**asdict(flip), "at": flip.at.isoformat()} for flip in found.flips],
+        }
+        click.echo(json.dumps(values))
+        return
+    click.echo(
+        f"{found.comments:,} comments, {found.changed:,} of them with another action; {found.missed:,} missed"
+    )
+    click.echo(f"{'attribute':16}  {'mean':>8}  {'distance':>8}  {'sterner':>8}  {'milder':>8}")
+    for row in found.attributes:
+        moved = f"{row.mean:+8.4f}  {row.distance:8.4f}"
+        click.echo(f"{row.attribute:16}  {moved}  {row.sterner:8,}  {row.milder:8,}")
 
 
 @command.command()

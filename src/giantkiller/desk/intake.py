@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from giantkiller.attributes import ATTRIBUTES
@@ -68,7 +70,7 @@ async def take(
 
     policies = await in_thread(read)
     texts = [without_allowed(policies[comment.community], comment.text) for comment in comments]
-    rows = (await batcher.scores(texts)).astype(float).tolist()
+    rows = (found := await batcher.scores(texts, offered=False)).astype(float).tolist()
     scored = [dict(zip(ATTRIBUTES, row, strict=True)) for row in rows]
     judged = [
         judge(policies[comment.community], scores, comment.text)
@@ -91,10 +93,25 @@ async def take(
         }  # fmt: skip
 
     done = await written(service, work) if kept else {}
+    _offer(service, screener, texts, found, [policies[comment.community] for comment in comments], done)
     return [
         Taken(scores, screener.bundle, judgement, done.get(i))
         for i, (scores, judgement) in enumerate(zip(scored, judged, strict=True))
     ]
+
+
+def _offer(
+    service: Service,
+    screener: Screener,
+    texts: Sequence[str],
+    rows: NDArray[np.float32],
+    policies: Sequence[CommunityPolicy],
+    done: Mapping[int, Submitted | None],
+) -> None:
+    """Let a candidate score them, too, by the communities' own thresholds where they have some."""
+    ids = [kept.id if (kept := done.get(i)) else None for i in range(len(texts))]
+    thresholds = [policy.thresholds if policy.version else None for policy in policies]
+    service.shadow.offer(texts, rows, screener, ids, thresholds)
 
 
 def intake_of(service: Service) -> Intake:

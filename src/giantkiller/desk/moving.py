@@ -13,7 +13,7 @@ from giantkiller.atomic import replace_file
 from giantkiller.desk import tables
 from giantkiller.desk.events import verify
 from giantkiller.errors import UserError
-from giantkiller.serve import feedback, keys, shelf
+from giantkiller.serve import comparison, feedback, keys, shelf
 from giantkiller.serve.hooks import messages
 from giantkiller.store import Store, UTCDateTime, metadata
 from giantkiller.store.database import revisions
@@ -21,7 +21,14 @@ from giantkiller.store.database import revisions
 FORMAT = "giantkiller-desk"
 _TOGETHER = 500
 # So that all tables are registered.
-_MUST_BE_KNOWN = (tables.items, feedback.feedback_table, keys.api_keys, messages.hook_messages, shelf.bundles)
+_MUST_BE_KNOWN = (
+    tables.items,
+    feedback.feedback_table,
+    keys.api_keys,
+    messages.hook_messages,
+    shelf.bundles,
+    comparison.counts,
+)
 
 
 def backup(store: Store, path: Path) -> None:

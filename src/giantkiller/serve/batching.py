@@ -21,6 +21,7 @@ from giantkiller.screener import Screener
 
 T = TypeVar("T")
 Observer = Callable[[NDArray[np.float32], float], None]
+Offer = Callable[[Sequence[str], NDArray[np.float32], Screener], None]
 
 SMALL = 8
 """Comments up to which a request goes in the lane of small ones."""
@@ -77,6 +78,7 @@ class Batcher:
         window: Seconds to wait for more comments before a call, while a runner is free.
         timeout: Seconds after which a request that still waits is given up.
         observe: Called in a runner's thread with the scores and the seconds of each call.
+        offer: Called with texts, their scores and the screener once a request has them; must take no time.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Batcher:
         window: float = 0.0,
         timeout: float = 10.0,
         observe: Observer | None = None,
+        offer: Offer | None = None,
     ) -> None:
         self.screener = screener
         self.runners = runners
@@ -99,6 +102,7 @@ class Batcher:
         self.window = window
         self.timeout = timeout
         self._observe = observe
+        self._offer = offer
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(runners, "model")
         self._idle = runners
@@ -113,12 +117,15 @@ class Batcher:
         self.waiting = 0
         """Comments that no runner has taken yet."""
 
-    async def scores(self, texts: Sequence[str], *, patient: bool = False) -> NDArray[np.float32]:
+    async def scores(
+        self, texts: Sequence[str], *, patient: bool = False, offered: bool = True
+    ) -> NDArray[np.float32]:
         """Score texts, together with those of other requests.
 
         Args:
             texts: Any number of str.
             patient: Wait for room in the queue instead of being refused: for streams, which can.
+            offered: Call `offer` with them; False where the caller knows more and does it.
 
         Returns:
             Shape (n, 7), what the screener gives for each text alone.
@@ -147,7 +154,10 @@ class Batcher:
                 if self.window
                 else self._loop.call_soon(self._dispatch)
             )
-        return await job.future
+        rows = await job.future
+        if offered and self._offer is not None:
+            self._offer(texts, rows, self.screener)
+        return rows
 
     async def run(self, function: Callable[[], T], work: int = SMALL) -> T:
         """Run a function that calls the model by itself (an explanation) on a runner.
@@ -179,6 +189,7 @@ class Batcher:
             window=self.window,
             timeout=self.timeout,
             observe=self._observe,
+            offer=self._offer,
         )
         after._rate = self._rate
         return after
@@ -188,6 +199,11 @@ class Batcher:
         while self.waiting or self._idle < self.runners:
             await asyncio.sleep(0.005)
         self._pool.shutdown()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a runner works, or a comment waits for one."""
+        return self._running_work >= 1 or self.waiting > 0  # not 0: sums of fractions leave a rest
 
     @property
     def expected_wait(self) -> float:

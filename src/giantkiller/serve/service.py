@@ -18,6 +18,7 @@ from giantkiller.serve.limits import RateLimiter
 from giantkiller.serve.logs import log, where
 from giantkiller.serve.metrics import Metrics
 from giantkiller.serve.settings import Settings
+from giantkiller.serve.shadow import Shadow
 from giantkiller.serve.switching import Switch, load_first
 from giantkiller.store import Store, open_store
 
@@ -50,11 +51,17 @@ class Service:
     background: list[Callable[[], Coroutine[None, None, None]]] = field(default_factory=list)
     intake: Intake | None = None
     active: str | None = None
+    shadow: Shadow = field(init=False)
     streams: int = 0
     started: bool = False
     _batcher: Batcher | None = None
     _retired: "weakref.WeakSet[Batcher]" = field(default_factory=weakref.WeakSet)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.shadow = Shadow(
+            self.store, self.settings.shadow, lambda: self._batcher is not None and self._batcher.busy
+        )
 
     @property
     def batcher(self) -> Batcher:
@@ -79,6 +86,7 @@ class Service:
             window=settings.window_ms / 1000,
             timeout=settings.timeout,
             observe=self.metrics.model_call,
+            offer=self.shadow.offer,
         )
         background = [Switch(self).run, *self.background]
         self._tasks = [asyncio.create_task(_guarded(task)) for task in background]
@@ -104,6 +112,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for batcher in [*self._retired, *([self._batcher] if self._batcher else [])]:
             await batcher.close()
+        await asyncio.to_thread(self.shadow.close)
         self.store.close()
 
 

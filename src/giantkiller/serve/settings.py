@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     timeout: float = Field(
         10, gt=0, le=600, description="Seconds that a request may take, its body's arrival included."
     )
+    shadow: float = Field(
+        0.1, ge=0, le=1, description="Share of the comments that a candidate scores, too, while there is one."
+    )
     streams: int = Field(4, ge=1, description="Requests to /v1/screen at a time, in each process.")
     connections: int = Field(1000, ge=1, description="Requests under way at a time, in each process.")
     shutdown: float = Field(30, gt=0, description="Seconds to finish what was accepted when told to stop.")

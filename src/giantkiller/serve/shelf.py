@@ -32,6 +32,7 @@ from giantkiller.bundle import MANIFEST, Bundle, read_bundle
 from giantkiller.errors import UserError
 from giantkiller.loading import load_screener
 from giantkiller.screener import Screener
+from giantkiller.serve.comparison import forget
 from giantkiller.store import UTCDateTime, metadata
 
 FOLDER = "bundles"
@@ -289,6 +290,7 @@ def forget_bundle(connection: Connection, digest: str) -> None:
     lineup = read_lineup(connection)
     if digest in [promotion.digest for promotion in lineup.promotions]:
         raise UserError(f"the bundle {digest[:12]} scores, or a roll-back comes to it; roll back first")
+    forget(connection, digest)
     for table in (candidates, promotions, bundles):
         digest_of: Any = table.c.digest
         connection.execute(delete(table).where(digest_of == digest))

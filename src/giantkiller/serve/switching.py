@@ -74,6 +74,10 @@ class Switch:
                 service.change(screener, lineup.active)
                 fields = {"model": screener.bundle.digest[:12]}
                 log.info("another bundle scores", extra={"fields": fields})
+        if lineup.candidate is None:
+            service.shadow.follow(None)
+        elif lineup.candidate != service.shadow.digest:
+            service.shadow.follow(await self._load(lineup.candidate))
 
     async def _load(self, digest: str | None) -> Screener | None:
         """Load a bundle beside the one that scores; None if it can't be, now or a moment ago."""
