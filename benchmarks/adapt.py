@@ -10,7 +10,7 @@ its own: an attack on a group counts, swearing does not. Its decisions are 200 o
 judged on civil_val and on the situations of the validation split. All arms have the same steps, rehearsal
 and choice of the pass, except the two that fit no network: Platt's line, which keeps the order, and
 logistic regression on the frozen pooled features. Of about one size are `low-rank` (20,003 numbers) and one
-dendrite a neuron on one layer (16,768), which learn by gradient, or grow by correlation with 128 strengths
+dendrite a neuron on one layer (16,640), which learn by gradient, or grow by correlation with 128 strengths
 that learn afterwards.
 
 docs/results/adapt.md says what counts as dendrites winning; it was written before this ran.
