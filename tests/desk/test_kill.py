@@ -1,4 +1,8 @@
-"""Killed at random moments under load: what was acknowledged is there, and the chain verifies."""
+"""Killed at random moments under load: what was acknowledged is there, and the chain verifies.
+
+GIANTKILLER_KILLS says how often; the default is a few. A hundred times on each database:
+`GIANTKILLER_KILLS=100 pytest tests/desk/test_kill.py`.
+"""
 
 import json
 import os
@@ -120,7 +124,11 @@ def test_what_was_acknowledged_survives_kills(database, tiny_bundle, tmp_path, r
             threads.append(threading.Thread(target=read))
             for thread in threads:
                 thread.start()
-            time.sleep(1.5 + chance.random() * 2)
+            before = len(kept), len(decided)
+            until = time.monotonic() + 60
+            while time.monotonic() < until and (len(kept) == before[0] or len(decided) == before[1]):
+                time.sleep(0.01)  # so that a busy machine is killed under load, too
+            time.sleep(chance.random() * 2)
             for program in (server, decider):
                 program.send_signal(signal.SIGKILL)
             for program in (server, decider):
