@@ -1,6 +1,9 @@
 """Small parts: sentences, languages, limits, drift, the description."""
 
+import asyncio
+import io
 import json
+import logging
 
 import httpx
 import numpy as np
@@ -9,9 +12,12 @@ import pytest
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import read_bundle
 from giantkiller.evaluation.like import with_distribution
+from giantkiller.policy import Policy
 from giantkiller.serve.drift import BINS, FIRST, WINDOW, Drift
 from giantkiller.serve.language import available, detect, is_english, is_tag
 from giantkiller.serve.limits import RateLimiter, prepare_limits
+from giantkiller.serve.logs import _Together
+from giantkiller.serve.metrics import Metrics
 from giantkiller.serve.sentences import MOST, sentences
 
 
@@ -130,6 +136,36 @@ def test_a_reference_that_a_bundle_was_given_tells_its_own_comments_from_others(
     for _ in range(5):
         drift.add(scores(rng, 3, 3, WINDOW))
     assert min(drift.index().values()) > 0.5
+
+
+def test_scores_are_counted_together_and_none_is_left_out():
+    metrics = Metrics(Policy({"toxicity": {"review": 0.5}}), Drift({}))
+    for value in (0.1, 0.9, 0.9):
+        metrics.model_call(np.full((2, len(ATTRIBUTES)), value, np.float32), 0.01)
+    text = metrics.text(None).decode()
+    assert 'giantkiller_actions_total{action="review"} 4.0' in text
+    assert 'giantkiller_actions_total{action="allow"} 2.0' in text
+    assert metrics.comments == 6
+
+
+def test_lines_of_the_log_are_written_together():
+    stream = io.StringIO()
+    handler = _Together(stream)
+
+    def lines_after(level):
+        handler.handle(logging.makeLogRecord({"msg": "a line", "levelno": level}))
+        return stream.getvalue().count("\n")
+
+    async def busy():
+        assert lines_after(logging.INFO) == 0
+        assert lines_after(logging.INFO) == 0
+        assert lines_after(logging.ERROR) == 3
+        assert lines_after(logging.INFO) == 3
+        await asyncio.sleep(0.3)
+        assert stream.getvalue().count("\n") == 4
+
+    asyncio.run(busy())
+    assert lines_after(logging.INFO) == 5  # no loop could do it later
 
 
 def test_the_description_is_whole(server):

@@ -4,29 +4,24 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from giantkiller.serve import native, openapi, status
 from giantkiller.serve.batch import batch
-from giantkiller.serve.batching import OverloadedError
 from giantkiller.serve.discovery import discovery
-from giantkiller.serve.errors import ApiError
 from giantkiller.serve.front import Front
 from giantkiller.serve.hooks.comments import comments
 from giantkiller.serve.hooks.coral import coral
 from giantkiller.serve.hooks.detoxify import classify
 from giantkiller.serve.hooks.matrix import matrix_event, matrix_ping
-from giantkiller.serve.http import MATRIX, MODEL, as_api_error, error_response
+from giantkiller.serve.http import MATRIX, MODEL
 from giantkiller.serve.labels import feedback
 from giantkiller.serve.perspective import OMITTED, analyze, suggestscore
 from giantkiller.serve.service import Service
 from giantkiller.serve.streaming import screen
-from giantkiller.store import StoreBusyError
 
 
 def routes() -> list[BaseRoute]:
@@ -90,7 +85,7 @@ def create(
         finally:
             await service.stop()
 
-    middleware = [Middleware(Front, service=service)]
+    middleware = []
     if service.settings.cors_origins:
         middleware.append(
             Middleware(
@@ -98,36 +93,21 @@ def create(
                 allow_origins=service.settings.cors_origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
-                expose_headers=[MODEL, OMITTED, "X-Request-Id", "Retry-After"],
+                expose_headers=[OMITTED, MODEL, "X-Request-Id", "Retry-After"],
             )
         )
-    app = Starlette(
-        routes=[*routes(), *more_routes],
-        middleware=middleware,
-        lifespan=lifespan,
-        exception_handlers={
-            ApiError: _known,
-            OverloadedError: _known,
-            StoreBusyError: _known,
-            HTTPException: _http,
-        },
-    )
+    app = _Application(routes=[*routes(), *more_routes], middleware=middleware, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.service = service
     return app
 
 
-async def _known(request: Request, error: Exception) -> Response:
-    known = as_api_error(error)
-    assert known is not None
-    return error_response(known, request.url.path)
+class _Application(Starlette):
+    """Starlette without its own layers for errors: the front turns each into an answer, and costs less."""
 
-
-async def _http(request: Request, error: Exception) -> Response:
-    """Answer 404 and 405 in the shape of every other error."""
-    assert isinstance(error, HTTPException)
-    messages = {404: "There is nothing at this address.", 405: "This address takes another method."}
-    message = messages.get(error.status_code, "The request can't be answered.")
-    reason = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "INVALID_REQUEST")
-    known = ApiError(error.status_code, message, reason, headers=error.headers)
-    return error_response(known, request.url.path)
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the front before the routes, and what else was asked for before it."""
+        app: ASGIApp = Front(self.router, self.state.service)
+        for cls, args, kwargs in reversed(self.user_middleware):
+            app = cls(app, *args, **kwargs)
+        return app

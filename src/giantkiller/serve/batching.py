@@ -159,6 +159,14 @@ class Batcher:
             self._offer(texts, rows, self.screener)
         return rows
 
+    def check(self) -> None:
+        """Refuse while even one comment would be refused: before anything is read of it.
+
+        Raises:
+            OverloadedError: If too much waits already.
+        """
+        self._admit(1, True)
+
     async def run(self, function: Callable[[], T], work: int = SMALL) -> T:
         """Run a function that calls the model by itself (an explanation) on a runner.
 

@@ -19,7 +19,7 @@ _INFO = 20
 
 
 class Front:
-    """Middleware, outermost but for the framework's own."""
+    """Stands before all routes; whatever they raise becomes an answer here."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app = app

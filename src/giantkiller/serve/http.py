@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -61,14 +62,25 @@ def error_response(error: ApiError, path: str) -> Response:
 
 
 def as_api_error(error: Exception) -> ApiError | None:
-    """Turn an error that the load or the database's state explains into what a client gets."""
+    """Turn an error that the address, the load or the database's state explains into what a client gets."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, OverloadedError):
         return overloaded(error.retry_after)
     if isinstance(error, StoreBusyError | SQLAlchemyError):
         return overloaded(5, "The database is busy or away; try again.")
+    if isinstance(error, HTTPException):
+        message, reason = _ROUTING.get(
+            error.status_code, ("The request can't be answered.", "INVALID_REQUEST")
+        )
+        return ApiError(error.status_code, message, reason, headers=error.headers)
     return None
+
+
+_ROUTING = {
+    404: ("There is nothing at this address.", "NOT_FOUND"),
+    405: ("This address takes another method.", "METHOD_NOT_ALLOWED"),
+}
 
 
 def said_by(bundle: Bundle) -> dict[str, str]:

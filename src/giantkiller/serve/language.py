@@ -18,6 +18,7 @@ _ENGLISH_SHARE = 20  # percent of a text from which on it counts as English, too
 _MOST_CHARS = 2000  # of a text that are looked at
 _NOISE = re.compile(r"@\w+|https?://\S+|&#?\w+;|#\w+")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+_ENOUGH_LETTERS = re.compile(rf"(?:[\W\d_]*[^\W\d_]){{{FEWEST_LETTERS}}}")
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _SAME = {"iw": "he", "jw": "jv", "in": "id", "mo": "ro"}  # names that CLD2 has kept from long ago
 _NO_LANGUAGE = {"un", "sco"}  # unknown; and Scots, which is what it calls much slang
@@ -49,12 +50,15 @@ def detect(text: str) -> Detected:
     """Detect the languages of a text."""
     if pycld2 is None:
         return _UNKNOWN
-    clean = _NOISE.sub(" ", text[:_MOST_CHARS])
+    clean = text[:_MOST_CHARS]
+    if "@" in clean or "#" in clean or "&" in clean or "://" in clean:  # what noise has, each in its way
+        clean = _NOISE.sub(" ", clean)
     if not clean.isascii() or not clean.isprintable():
         clean = _UNREADABLE.sub(" ", clean)
-    letters = _NO_LETTERS.sub("", clean)
-    if not letters or (len(letters) < FEWEST_LETTERS and _mostly_latin(letters)):
-        return _UNKNOWN
+    if not _ENOUGH_LETTERS.match(clean):
+        letters = _NO_LETTERS.sub("", clean)
+        if not letters or _mostly_latin(letters):
+            return _UNKNOWN
     try:
         reliable, _, details = pycld2.detect(clean)
     except (pycld2.error, ValueError):  # characters that it refuses

@@ -1,6 +1,9 @@
 """What Prometheus reads: requests, latencies, calls of the model, the queue, actions, drift."""
 
+import asyncio
 import os
+import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,11 @@ LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable with the folder in which several processes add up; read when this is imported."""
+
+
+_TOGETHER = 256  # rows of scores that are counted at once, or what came in the moment since the last time
+_MOMENT = 0.25  # seconds
+_SETTLING = 1.0  # seconds after which even the last rows are counted
 
 
 class Metrics:
@@ -61,6 +69,10 @@ class Metrics:
         self._by_action = [self._actions.labels(action) for action in ACTIONS]
         self._by_status: dict[tuple[str, int], Counter] = {}
         self._by_route: dict[str, Histogram] = {}
+        self._lock = threading.Lock()
+        self._scores: list[NDArray[np.float32]] = []
+        self._rows = 0
+        self._settled = 0.0
         self.comments = 0
         """Texts this process has scored."""
         self.answered = 0
@@ -68,6 +80,7 @@ class Metrics:
 
     def follow(self, policy: Policy, drift: Drift) -> None:
         """Count by the policy of another bundle from now on."""
+        self.settle()
         self._policy, self._drift = policy, drift
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -92,12 +105,33 @@ class Metrics:
         """Count one call of the model; called from the runners' threads."""
         self._calls.observe(len(scores))
         self._model.observe(seconds)
-        self.comments += len(scores)
+        with self._lock:
+            self.comments += len(scores)
+            self._scores.append(scores)
+            self._rows += len(scores)
+            settle = self._rows >= _TOGETHER or time.monotonic() - self._settled > _MOMENT
+        if settle:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count actions and drift of the scores seen, together: numpy takes as long for one as for many."""
+        with self._lock:
+            waiting, self._scores, self._rows = self._scores, [], 0
+            self._settled = time.monotonic()
+        if not waiting:
+            return
+        scores = np.concatenate(waiting)
         self._drift.add(scores)
         actions = self._policy.actions(scores)
         for counter, action in zip(self._by_action, ACTIONS, strict=True):
             if count := int((actions == action).sum()):
                 counter.inc(count)
+
+    async def keep_settled(self) -> None:
+        """Count the last scores before a silence, too, for as long as the service runs."""
+        while True:
+            await asyncio.sleep(_SETTLING)
+            self.settle()
 
     def text(self, batcher: "Batcher | None") -> bytes:
         """Return the exposition of all processes."""
@@ -110,6 +144,7 @@ class Metrics:
 
     def refresh(self, batcher: "Batcher | None") -> None:
         """Bring the gauges up to date."""
+        self.settle()
         if batcher is not None:
             self._queue.set(batcher.waiting)
             self._wait.set(batcher.expected_wait)

@@ -95,6 +95,7 @@ async def analyze(request: Request) -> Response:
     service = service_of(request.app)
     key = await caller(service, request.scope["query_string"], headers_of(request), "score")
     request.scope["giantkiller.key"] = key.id
+    service.batcher.check()
     return Json(*_reply(await analyze_comment(service, key, await read_body(request, service))))
 
 

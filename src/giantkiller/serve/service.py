@@ -88,7 +88,7 @@ class Service:
             observe=self.metrics.model_call,
             offer=self.shadow.offer,
         )
-        background = [Switch(self).run, *self.background]
+        background = [Switch(self).run, self.metrics.keep_settled, *self.background]
         self._tasks = [asyncio.create_task(_guarded(task)) for task in background]
         self.started = True
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -165,6 +166,7 @@ class Settings(BaseSettings):
         return f"{host}:{self.port}"
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Return whether an address reaches this machine only."""
     if host == "localhost":

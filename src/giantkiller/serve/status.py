@@ -156,6 +156,7 @@ def _now(service: Service) -> Iterator[str]:
 
 
 def _drift(service: Service) -> str:
+    service.metrics.settle()
     index = service.drift.index()
     if index is None:
         return "not enough comments yet"
