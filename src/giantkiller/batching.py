@@ -3,6 +3,12 @@
 import itertools
 from collections.abc import Sequence
 
+BATCH_TOKENS = 1024
+"""Tokens that a screener runs together: what fits the cache of one core beats larger batches."""
+
+PADDED_TOKENS = 4096
+"""Tokens of a padded batch, where a model is measured and not yet served."""
+
 
 def plan(lengths: Sequence[int], budget: int, *, padded: bool = False) -> list[list[int]]:
     """Group rows into batches by length, longest first.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ACTIONS = ("allow", "monitor", "review", "remove")
 """What can happen to a comment, mildest first."""
 
+FLAGGED = ACTIONS[2:]
+"""Those that a person has to look at, or that act at once."""
+
 _FILE_LIMIT = 1 << 20
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.batching import plan
+from giantkiller.batching import BATCH_TOKENS, plan
 from giantkiller.bundle import DEFAULT_NAME, Bundle, read_bundle
 from giantkiller.calibration import coefficients, curves, follow, sigmoid
 from giantkiller.encoding import ID, Encoder, length, pack
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 WINDOW = 4096
 """Texts that are sorted by length together."""
-
-BATCH_TOKENS = 1024
-"""Tokens run together: what fits the cache of one core beats larger batches."""
 
 Logits = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Ids of texts of one length (n, tokens) to logits (n, 7)."""

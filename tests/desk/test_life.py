@@ -5,8 +5,9 @@ from sqlalchemy import delete, select, update
 
 from giantkiller.desk import appeals, events, items, outbox, policies, queue, statements
 from giantkiller.desk.appeals import Answer
-from giantkiller.desk.decisions import look_again, mark_known, sample
+from giantkiller.desk.decisions import look_again
 from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError, NotFoundError
+from giantkiller.desk.sampling import mark_known, sample
 from giantkiller.desk.tables import (
     bars,
     decisions,

@@ -124,13 +124,13 @@ def command(
     MODEL is a checkpoint folder or its hub id; a bundle's checkpoint is rebuilt first. For the format web it
     is a bundle.
 
-    Example: giantkiller export runs/release -o my-bundle --calibration-data validation.csv
+    Examples:
 
-    Example: giantkiller export runs/release -o small --vocabulary comments.csv
-
-    Example: giantkiller export runs/release -o for-transformers --format huggingface --labels two
-
-    Example: giantkiller export default -o page.html --format web
+    \b
+      giantkiller export runs/release -o my-bundle --calibration-data validation.csv
+      giantkiller export runs/release -o small --vocabulary comments.csv
+      giantkiller export runs/release -o for-transformers --format huggingface --labels two
+      giantkiller export default -o page.html --format web
     """
     if kind == "web":
         _export_web(checkpoint, output, policy, as_json)

@@ -81,7 +81,7 @@ def command(
                     click.style(f"{score:8.3f}", bold=score >= thresholds[attribute] or None)
                     for attribute, score in verdict.scores.items()
                 )
-                action = click.style(f"{verdict.action:<7}", fg=_COLOURS[verdict.action])
+                action = click.style(f"{verdict.action:<7}", fg=_COLOURS.get(verdict.action))
                 click.echo(f"{numbers}  {action}  {fit(text, 72)}")
 
 

@@ -174,12 +174,6 @@ def somebody_can_answer(connection: Connection, item: int) -> bool:
     return bool(others)
 
 
-def of_item(connection: Connection, item: int) -> list[dict[str, Any]]:
-    """Return the appeals about an item, oldest first."""
-    rows = connection.execute(select(appeals).where(appeals.c.item == item).order_by(appeals.c.number))
-    return [dict(row._mapping) for row in rows]
-
-
 def _payload(
     item: Row[Any], decision: Row[Any], appeal: int, audience: str | None, state: str, reasons: str | None
 ) -> dict[str, Any]:

@@ -141,14 +141,6 @@ def find(connection: Connection, token: str, settings: DeskSettings, *, now: dat
     return _read(connection, row, settings, now)
 
 
-def of_decision(
-    connection: Connection, decision: int, settings: DeskSettings, *, now: datetime
-) -> list[Statement]:
-    """Return the statements of a decision, for the staff."""
-    rows = rows_of(connection, decision)
-    return [_read(connection, row, settings, now, early=True) for row in rows]
-
-
 def rows_of(connection: Connection, decision: int) -> Sequence[Row[Any]]:
     """Return the rows of a decision's statements."""
     return connection.execute(select(statements).where(statements.c.decision == decision)).all()
@@ -168,11 +160,9 @@ def void(connection: Connection, decision: int) -> None:
     connection.execute(update(statements).where(statements.c.decision == decision).values(void=True))
 
 
-def _read(
-    connection: Connection, row: Row[Any], settings: DeskSettings, now: datetime, *, early: bool = False
-) -> Statement:
+def _read(connection: Connection, row: Row[Any], settings: DeskSettings, now: datetime) -> Statement:
     decision = connection.execute(select(decisions).where(decisions.c.number == row.decision)).one()
-    if decision.release > now and not early:
+    if decision.release > now:
         raise NotFoundError("there is no such statement")
     text = connection.execute(
         select(versions.c.text).where(

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from giantkiller.desk import appeals, dossier, items, queue, undoing
+from giantkiller.desk import appeals, dossier, items, queue, sampling, undoing
 from giantkiller.desk import decisions as deciding
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
@@ -148,14 +148,14 @@ def add_note(visit: Visit) -> Response:
 def look_again(visit: Visit) -> Response:
     """Take a second look at somebody's decision."""
     with visit.service.store.write() as connection:
-        task = deciding.sample(connection, visit.param("decision"), visit.me, now=visit.now)
+        task = sampling.sample(connection, visit.param("decision"), visit.me, now=visit.now)
     return visit.go(f"/desk/tasks/{task}")
 
 
 def mark_known(visit: Visit) -> Response:
     """Keep an item as one whose right answer is known."""
     with visit.service.store.write() as connection:
-        deciding.mark_known(connection, visit.param("decision"), visit.me, now=visit.now)
+        sampling.mark_known(connection, visit.param("decision"), visit.me, now=visit.now)
     return visit.go("/desk/decisions")
 
 

@@ -23,7 +23,7 @@ from giantkiller.evaluation.metrics import (
     require_classes,
 )
 from giantkiller.evaluation.ranked import Ranked
-from giantkiller.policy import ACTIONS, Policy
+from giantkiller.policy import ACTIONS, FLAGGED, Policy
 
 BY = ("f1", "precision", "recall", "cost", "capacity")
 PER = 10_000
@@ -289,13 +289,7 @@ def consequences(
     names, truth = np.asarray(taken), np.asarray(positive, dtype=bool)
     if len(names) != len(truth):
         raise UserError(f"{len(names)} actions for {len(truth)} rows: give one for each row")
-    action = np.full(len(names), -1)
-    for level, name in enumerate(ACTIONS):
-        action[names == name] = level
-    if (action < 0).any():
-        raise UserError(
-            f"row {int(np.argmin(action)) + 1} has an action that is none of {', '.join(ACTIONS)}"
-        )
+    action = _levels(names)
     require_classes(truth, "the policy", MIN_CLASS if samples else 1)
     rate = float(truth.mean()) if base_rate is None else float(base_rate)
     if not 0 < rate < 1:
@@ -327,6 +321,18 @@ def consequences(
     return Consequences(
         base_rate=rate,
         actions=actions,
-        caught=figure(shares[0][:, 2] + shares[0][:, 3]),
-        removed_wrongly=figure(shares[1][:, 3]),
+        caught=figure(sum(shares[0][:, ACTIONS.index(name)] for name in FLAGGED)),
+        removed_wrongly=figure(shares[1][:, ACTIONS.index("remove")]),
     )
+
+
+def _levels(names: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the index in `ACTIONS` of each action by name."""
+    action = np.full(len(names), -1, np.intp)
+    for level, name in enumerate(ACTIONS):
+        action[names == name] = level
+    if (action < 0).any():
+        raise UserError(
+            f"row {int(np.argmin(action)) + 1} has an action that is none of {', '.join(ACTIONS)}"
+        )
+    return action

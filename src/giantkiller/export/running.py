@@ -10,13 +10,11 @@ from onnx import TensorProto, helper
 from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.batching import plan
+from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.encoding import length, unpack
 from giantkiller.export.kernels import Float, Ranges
 from giantkiller.export.onnx import Weights, build
 from giantkiller.runtime import onnxruntime
-
-BATCH_TOKENS = 4096
 
 Inputs = dict[str, NDArray[np.int64]]
 
@@ -30,7 +28,7 @@ def open_session(model: onnx.ModelProto | bytes, threads: int = 0) -> onnxruntim
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def batched(rows: Sequence[bytes], budget: int = BATCH_TOKENS) -> Iterator[tuple[list[int], Inputs]]:
+def batched(rows: Sequence[bytes], budget: int = PADDED_TOKENS) -> Iterator[tuple[list[int], Inputs]]:
     """Group rows of token ids into padded batches under a budget of tokens.
 
     Yields:

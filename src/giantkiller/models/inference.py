@@ -8,11 +8,10 @@ import torch
 from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.batching import plan
+from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.encoding import ID, Encoder
 
 CHUNK = 4096  # texts tokenized between two steps of the progress bar
-BATCH_TOKENS = 4096
 
 
 @dataclass
@@ -70,7 +69,7 @@ def tokenize(encoder: Encoder, texts: Sequence[str], *, clean: bool = False, pad
 
 @torch.no_grad()
 def predict(
-    model: torch.nn.Module, tokens: Tokens, batch_tokens: int = BATCH_TOKENS, width: int = len(ATTRIBUTES)
+    model: torch.nn.Module, tokens: Tokens, batch_tokens: int = PADDED_TOKENS, width: int = len(ATTRIBUTES)
 ) -> np.ndarray:
     """Compute the logits of tokenized texts, in their order, on the model's device.
 

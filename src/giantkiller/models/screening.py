@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.batching import BATCH_TOKENS
 from giantkiller.bundle import Bundle, FileRecord
 from giantkiller.calibration import Calibration
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.loading import Classifier, load_checkpoint
 from giantkiller.policy import Policy
-from giantkiller.screener import BATCH_TOKENS, WINDOW, Logits, Screener
+from giantkiller.screener import WINDOW, Logits, Screener
 
 
 class CheckpointScreener(Screener):

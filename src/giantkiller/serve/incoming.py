@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle
+from giantkiller.policy import FLAGGED
 from giantkiller.serve.errors import ApiError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 20_480
 """Characters of a comment that are read; a hook cuts what is longer."""
 
-WAITING = ("review", "remove")
+WAITING = FLAGGED
 """Actions that a person has to look at."""
 
 

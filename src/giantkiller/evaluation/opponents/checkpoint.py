@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.calibration import sigmoid
 from giantkiller.evaluation.opponents.scoring import ScoringModel
 
 
@@ -31,7 +32,7 @@ def checkpoint(name: str, max_length: int | None) -> ScoringModel:
             odds = np.exp(logits - logits.max(axis=1, keepdims=True))
             probabilities = odds / odds.sum(axis=1, keepdims=True)
         else:
-            probabilities = 1 / (1 + np.exp(-logits))
+            probabilities = sigmoid(logits)
         for attribute, column in columns.items():
             result[:, ATTRIBUTES.index(attribute)] = probabilities[:, column]
         return result

@@ -16,7 +16,7 @@ from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.figures import Figure, interval, show
 from giantkiller.evaluation.metrics import Scorer
 from giantkiller.evaluation.suites.base import TOXICITY, BarChart, Series, SuiteReport, Table
-from giantkiller.policy import ACTIONS, Policy
+from giantkiller.policy import FLAGGED, Policy
 
 MIN_KIND = 10
 """Fewer rows of a kind than this can't make it the worst."""
@@ -175,12 +175,12 @@ def measure_situations(path: Path, scorer: Scorer, config: EvaluationConfig) -> 
         actions = Policy(config.policy).actions(scores)
     else:
         called = scores[:, TOXICITY] >= config.threshold("toxicity")
-        actions = np.where(called, ACTIONS[2], ACTIONS[0])
+        actions = np.where(called, "review", "allow")
     rows = _Rows(
         score=scores[:, TOXICITY],
         harmful=np.array([each.harmful for each in situations]),
-        flagged=np.isin(actions, ACTIONS[2:]),
-        removed=actions == ACTIONS[3],
+        flagged=np.isin(actions, FLAGGED),
+        removed=actions == "remove",
         pair=np.array([each.pair for each in situations]),
     )
     weights = rows.draw(config.samples, config.seed)
