@@ -1,6 +1,7 @@
 """Screening many files: list them, leave out those that are done, hand the others to workers."""
 
 import os
+import posixpath
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -46,7 +47,7 @@ def screen(
     Args:
         source: A file, a folder, a glob or a URL that fsspec knows (`s3://bucket/comments/`), which every
             machine must reach under that name.
-        target: A folder or such a URL; it must not lie within the input.
+        target: A folder or such a URL. Where it lies within the input, what is in it is no input.
         model: A bundle folder, a hub id, or None for the shipped bundle; only this machine must have it.
         address: A running cluster, as `ray.init` takes it; None for the one of `RAY_ADDRESS`, or else one of
             this machine's cores that ends with the run. A process that is connected stays connected.
@@ -67,10 +68,12 @@ def screen(
         raise UserError(f"`workers` is {workers}; it must be at least 1")
     added_columns(prefix)
     bundle = read_bundle(model)
-    place, shards = find_shards(str(source))
+    place, found = find_shards(str(source))
+    folder = output_place(str(target))
+    shards = _outside(folder, place, found)
     job = Job(
         source=place,
-        target=_target(place, str(target)),
+        target=folder,
         digest=bundle.digest,
         versions=versions(),
         policy=policy if isinstance(policy, Policy) else bundle.choose_policy(policy or "default"),
@@ -94,13 +97,12 @@ def screen(
     return summary
 
 
-def _target(source: Place, url: str) -> Place:
-    """Return where the output goes, if that is not within the input."""
-    target = output_place(url)
-    inner, outer = (os.path.realpath(p.root) if p.is_local else p.root for p in (target, source))
-    if inner == outer or inner.startswith(outer.rstrip("/") + "/"):
-        raise UserError(f"{url} lies within the input; name another folder for the output")
-    return target
+def _outside(target: Place, source: Place, shards: list[Shard]) -> list[Shard]:
+    """Leave out what an earlier run may have written, where the output lies within the input."""
+    inner, outer = (os.path.realpath(p.root) if p.is_local else p.root.rstrip("/") for p in (target, source))
+    if inner == outer:
+        raise UserError(f"{target.url} is where the input is; name another folder for the output")
+    return [shard for shard in shards if not posixpath.join(outer, shard.name).startswith(inner + "/")]
 
 
 @contextmanager
