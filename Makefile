@@ -22,7 +22,8 @@ test-all: test
 	if command -v npm >/dev/null; then $(MAKE) web; else echo "no Node: the browser's tests will skip"; fi
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[clients]' || \
 		echo "no Perspective clients: their tests will skip"
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[ray]' || echo "no Ray: its tests will skip"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[ray]' s3fs 'moto[server]' || \
+		echo "no Ray or no S3: its tests will skip"
 	$(BIN)/pytest -n 2 -m slow
 	$(MAKE) docs
 	$(MAKE) test-versions

@@ -152,10 +152,10 @@ def put(local: Path, place: Place, name: str) -> None:
                 shutil.copyfile(local, temporary)
             return
         protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
-        system.makedirs(posixpath.dirname(path), exist_ok=True)
-        if protocols & _APPEAR_WHOLE:
+        if protocols & _APPEAR_WHOLE:  # no folders there, and a missing bucket isn't ours to make
             system.put_file(str(local), path)
         else:
+            system.makedirs(posixpath.dirname(path), exist_ok=True)
             aside = posixpath.join(posixpath.dirname(path), f".{uuid4().hex}.partial")
             system.put_file(str(local), aside)
             system.mv(aside, path)
