@@ -122,6 +122,25 @@ def test_files_that_are_no_log(tiny_bundle, tmp_path, content, said):
     assert not (tmp_path / "new").exists()
 
 
+def test_columns_with_names_of_their_own(log, tiny_bundle, tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(log.read_text().replace("TOXICITY", "tox=score", 1))
+    done = run("--like", path, "--from", tiny_bundle, "--scores", "tox=score=TOXICITY", "--json")
+    assert done.exit_code == 0, done.output
+    expected = run("--like", log, "--from", tiny_bundle, "--json")
+    expected = json.loads(expected.output)["attributes"]
+    assert json.loads(done.output)["attributes"] == {"toxicity": expected["toxicity"]}
+    path.write_text("text,a,b,c\none,0.5,85,high\ntwo,,0.5,low\n")
+    for given, said in {
+        "d=toxicity": "no column 'd'",
+        "a=rudeness": "'rudeness' is no attribute; --scores takes COLUMN=toxicity|",
+        "b=toxicity": "row 1 has 85 in 'b'; scores lie between 0 and 1, so divide percentages by 100",
+        "c=toxicity": "the column 'c' holds something that is not a number",
+    }.items():
+        assert said in str(run("--like", path, "--from", tiny_bundle, "--scores", given).exception)
+    assert run("--like", path, "--from", tiny_bundle, "--scores", "a").exit_code == 2
+
+
 def test_arguments_that_do_not_go_together(log, tiny_bundle, tmp_path):
     for arguments in ((), ("--like", log, "--reference", log), ("--reference", log)):
         assert run(*arguments, "--from", tiny_bundle).exit_code == 2

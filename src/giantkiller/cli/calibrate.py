@@ -50,6 +50,8 @@ policies were moved along and call for the same actions. Figures above that depe
 )
 @click.option("--from", "model", default="default", show_default=True, metavar="MODEL",
               help="The bundle; without --output a checkpoint will do.")  # fmt: skip
+@click.option("--scores", multiple=True, metavar="COLUMN=ATTRIBUTE",
+              help="Scores in a column with another name; no others count then. Repeatable.")  # fmt: skip
 @click.option("--text-column", help="The column with the comments, if its name is unusual.")
 @click.option(
     "--name", help="The new bundle's name.  [default: the bundle's, with -like where --like is given]"
@@ -61,6 +63,7 @@ def command(
     reference: Path | None,
     output: Path | None,
     model: str,
+    scores: tuple[str, ...],
     text_column: str | None,
     name: str | None,
     threads: int | None,
@@ -80,7 +83,13 @@ def command(
     need_extra("parquet", "pyarrow")
     from giantkiller.bundle import is_bundle
     from giantkiller.data.labelled import read_labelled
-    from giantkiller.evaluation.like import compare_scores, report_of, with_curves, with_distribution
+    from giantkiller.evaluation.like import (
+        compare_scores,
+        report_of,
+        with_curves,
+        with_distribution,
+        with_scores,
+    )
     from giantkiller.loading import load_screener
 
     if output and not is_bundle(model):
@@ -88,20 +97,25 @@ def command(
     file = like or reference
     assert file is not None
     log = read_labelled(file, text_column=text_column)
+    columns = dict(each.rpartition("=")[::2] for each in scores)
+    if "" in columns:
+        raise click.UsageError("--scores takes COLUMN=ATTRIBUTE, such as tox_score=toxicity")
+    if columns:
+        log = with_scores(log, columns, file=str(file))
     log = log.take([i for i, text in enumerate(log.texts) if text.strip()])
     if not len(log):
         raise UserError(f"{file} has no comments, only empty texts; name their column (`text_column`)")
     screener = load_screener(model, threads=threads)
     bundle = screener.bundle
-    scores = _scores(screener, log.texts)
+    ours = _scores(screener, log.texts)
     if like is None:
-        new = with_distribution(bundle, scores, file.name)
-        report: dict[str, Any] = {"reference": file.name, "rows": len(scores)}
-        text = f"{printable(file.name)}: {len(scores):,} comments are the reference for drift"
+        new = with_distribution(bundle, ours, file.name)
+        report: dict[str, Any] = {"reference": file.name, "rows": len(ours)}
+        text = f"{printable(file.name)}: {len(ours):,} comments are the reference for drift"
     else:
-        found = compare_scores(scores, log, model=f"{bundle.name} {bundle.version}", file=file.name)
+        found = compare_scores(ours, log, model=f"{bundle.name} {bundle.version}", file=file.name)
         report, text = report_of(found), _as_text(found)
-        new = with_curves(bundle, found, scores, name=f"{bundle.name}-like") if output else bundle
+        new = with_curves(bundle, found, ours, name=f"{bundle.name}-like") if output else bundle
     if output:
         folder = _write(replace(new, name=name or new.name), bundle, output)
         report["output"] = str(folder)

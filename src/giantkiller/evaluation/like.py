@@ -5,13 +5,14 @@ that a tenth of the comments reach with us becomes the score that a tenth reach 
 carried over sends as many comments on as before.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from giantkiller.attributes import ATTRIBUTES
+from giantkiller.attributes import ATTRIBUTES, attribute_of
 from giantkiller.bundle import DISTRIBUTION, Bundle, score_distribution
 from giantkiller.calibration import Curve, follow
 from giantkiller.data.holdout import is_held_out, merge_key
@@ -112,6 +113,38 @@ class Likeness:
     attributes: dict[str, AttributeLikeness]
     skipped: dict[str, str]
     curves: dict[str, Curve]
+
+
+def with_scores(log: Labelled, columns: Mapping[str, str], *, file: str) -> Labelled:
+    """Return a log whose scores are those of some columns, whatever their names, and no others.
+
+    Args:
+        log: The log.
+        columns: Column to attribute, by our name or another system's.
+        file: The log's name, for messages.
+
+    Raises:
+        UserError: There is no such column or attribute, or something in it is no score.
+    """
+    targets = np.full_like(log.targets, np.nan)
+    for column, label in columns.items():
+        attribute = attribute_of(label)
+        if attribute is None:
+            raise UserError(f"{label!r} is no attribute; `scores` takes COLUMN={'|'.join(ATTRIBUTES)}")
+        if column not in log.extra:
+            raise UserError(f"{file} has no column {column!r} besides texts and attributes; see `scores`")
+        values = log.extra[column]
+        if values.dtype != np.float64:
+            raise UserError(f"{file}: the column {column!r} holds something that is not a number")
+        outside = np.flatnonzero(~(np.isnan(values) | ((values >= 0) & (values <= 1))))
+        if len(outside):
+            row = int(outside[0])
+            raise UserError(
+                f"{file}: row {row + 1} has {values[row]:g} in {column!r}; scores lie between 0 and 1, "
+                "so divide percentages by 100"
+            )
+        targets[:, ATTRIBUTES.index(attribute)] = values
+    return replace(log, targets=targets)
 
 
 def compare_scores(scores: NDArray[np.float32], log: Labelled, *, model: str, file: str) -> Likeness:
