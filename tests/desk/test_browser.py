@@ -322,7 +322,8 @@ def test_pages_fit_a_phone(site, driver):
         tab.find("blockquote.text")
         task = driver.current_url.removeprefix(site.url)
         for path in ("/desk", task, "/desk/decisions", f"/desk/items/{sent['id']}", "/desk/lead", "/desk/me",
-                     "/desk/years/2026", "/desk/communities", "/desk/communities/default/policy",
+                     "/desk/model", "/desk/years/2026", "/desk/communities",
+                     "/desk/communities/default/policy",
                      "/desk/communities/default/rules", "/desk/staff", "/desk/webhooks", "/desk/settings",
                      told[-1]["statement"]["path"]):  # fmt: skip
             tab.go(path)
@@ -401,7 +402,7 @@ def test_pages_are_accessible(site, driver):
     tab.find("blockquote.text")
     task = driver.current_url.removeprefix(site.url)
     for path in ("/desk", task, "/desk/decisions", f"/desk/items/{sent[0]['id']}", "/desk/lead", "/desk/me",
-                 "/desk/years/2026", "/desk/communities", "/desk/communities/default/policy",
+                 "/desk/model", "/desk/years/2026", "/desk/communities", "/desk/communities/default/policy",
                  "/desk/communities/default/rules",
                  "/desk/staff", "/desk/webhooks", "/desk/settings", statement, appealed):  # fmt: skip
         look(path)

@@ -9,7 +9,16 @@ import pytest
 from people import PAYLOADS, Person
 from starlette.routing import Route
 
-from giantkiller.desk import app, staff, views_account, views_lead, views_public, views_queue, views_year
+from giantkiller.desk import (
+    app,
+    staff,
+    views_account,
+    views_lead,
+    views_model,
+    views_public,
+    views_queue,
+    views_year,
+)
 from giantkiller.desk.web import COOKIE, local_path
 
 ROLES = (None, "moderator", "lead", "admin")
@@ -43,6 +52,8 @@ MATRIX = {
     ("GET", "/desk/lead/{table}.{form}"): "lead",
     ("GET", "/desk/years/{year:int}"): "lead",
     ("GET", "/desk/years/{year:int}.{form}"): "lead",
+    ("GET", "/desk/model"): "lead",
+    ("POST", "/desk/model"): "lead",
     ("GET", "/desk/communities"): "lead",
     ("POST", "/desk/communities"): "lead",
     ("GET", "/desk/communities/{community}/policy"): "lead",
@@ -91,7 +102,7 @@ def everybody(shared_site):
 
 def test_every_route_stands_in_the_matrix():
     assert {method_of(route) for route in app.routes()} == set(MATRIX) | API
-    rooms = (views_public, views_account, views_queue, views_lead, views_year)
+    rooms = (views_public, views_account, views_queue, views_lead, views_model, views_year)
     assert sum(len(room.routes()) for room in rooms) == len(MATRIX)
 
 

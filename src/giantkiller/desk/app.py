@@ -3,7 +3,15 @@
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from giantkiller.desk import api, views_account, views_lead, views_public, views_queue, views_year
+from giantkiller.desk import (
+    api,
+    views_account,
+    views_lead,
+    views_model,
+    views_public,
+    views_queue,
+    views_year,
+)
 from giantkiller.desk.delivery import Courier
 from giantkiller.desk.intake import intake_of
 from giantkiller.serve.app import create
@@ -18,6 +26,7 @@ def routes() -> list[BaseRoute]:
         *views_account.routes(),
         *views_queue.routes(),
         *views_lead.routes(),
+        *views_model.routes(),
         *views_year.routes(),
     ]
 

@@ -133,6 +133,10 @@ class Visit:
         """Return a value of the query string, "" if it is missing."""
         return self.request.query_params.get(name, "")
 
+    def say(self, text: str) -> str:
+        """Return a text of the catalogue in the language of the page."""
+        return translate(self.language, text)
+
     def render(self, template: str, status: int = 200, /, language: str = "", **values: Any) -> Response:
         """Return a page."""
         language = language or self.language
