@@ -12,7 +12,7 @@ from giantkiller.bundle import read_bundle
 from giantkiller.cli.main import giantkiller
 from giantkiller.errors import UserError
 
-QUICK = ("--epochs", 20, "--samples", 100, "--tolerance", 1)
+QUICK = ("--epochs", 6, "--samples", 100, "--tolerance", 1)
 
 
 def run(*args):

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 CHOOSING = 0.2
 """Share of the held-in decisions, and of the rehearsal, that choose the pass."""
+STEPS = 25
+"""Fewer decisions than fill these steps are gone over several times before a pass is measured."""
+WARMUP = 20
 REHEARSED = 600
 """Rehearsal texts that choose the pass, at most."""
 
@@ -143,10 +146,13 @@ def fit(
     chooses = chosen, _some(len(parts[1].targets), settings.seed)
     rehearsed = _endless(parts[1], np.flatnonzero(~chooses[1]), settings)
     site_rows = np.flatnonzero(~chooses[0])
-    steps = settings.epochs * -(-len(site_rows) // settings.batch_size)
+    lengths = parts[0].tokens.lengths[site_rows]
+    once = -(-len(site_rows) // settings.batch_size)
+    repeats = max(1, STEPS // once)
+    steps = settings.epochs * repeats * once
     optimizer = torch.optim.AdamW(learning.parameters.values(), lr=settings.rate, weight_decay=0.0)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / 20) * (1 - 0.9 * min(1.0, step / steps))
+        optimizer, lambda step: min(1.0, (step + 1) / WARMUP) * (1 - 0.9 * min(1.0, step / steps))
     )
 
     def measured() -> float:
@@ -155,8 +161,11 @@ def fit(
 
     best, losses, idle = learning.capture(), [measured()], 0
     for epoch in tqdm(range(settings.epochs), desc="learning", unit="pass", leave=False, disable=None):
-        lengths = parts[0].tokens.lengths[site_rows]
-        for rows in plan_batches(lengths, settings.batch_size, None, [settings.seed, epoch]):
+        plans = (
+            plan_batches(lengths, settings.batch_size, None, [settings.seed, epoch, turn])
+            for turn in range(repeats)
+        )
+        for rows in itertools.chain.from_iterable(plans):
             optimizer.zero_grad()
             loss = _step_loss(model, parts[0].batch(site_rows[rows]), line)
             if settings.rehearsal:
