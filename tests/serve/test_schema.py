@@ -1,0 +1,62 @@
+"""Requests that schemathesis makes from our OpenAPI document, right and wrong: answers are as described."""
+
+import contextlib
+import os
+
+import pytest
+
+schemathesis = pytest.importorskip("schemathesis")
+
+from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
+from hypothesis.errors import Unsatisfiable  # noqa: E402
+from schemathesis import checks  # noqa: E402
+from schemathesis.generation import GenerationMode  # noqa: E402
+
+EACH = int(os.environ.get("GIANTKILLER_SCHEMA_CASES", "100"))
+"""Cases of each operation in each of two ways: right, and wrong."""
+
+FEWEST = 2000
+"""Cases in all, by default."""
+
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+
+
+@schemathesis.serializer("application/x-ndjson", "multipart/mixed")
+def as_it_is(_context, value):
+    return value.encode("utf-8", "replace") if isinstance(value, str) else str(value).encode()
+
+
+@pytest.mark.slow
+def test_answers_are_as_described(serve, subtests):
+    count = 0
+
+    def asked(case):
+        nonlocal count
+        count += 1
+        case.call_and_validate(base_url=server.url, checks=CHECKS)
+
+    # Load is no subject here: nothing is refused for it, as a 503 is a server's error.
+    with serve(open=True, max_wait_ms=600_000) as server:
+        schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        for operation in (result.ok() for result in schema.get_all_operations()):
+            for mode in GenerationMode:
+                limited = settings(
+                    max_examples=EACH,
+                    deadline=None,
+                    derandomize=True,
+                    database=None,
+                    phases=[Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                )
+                with (
+                    subtests.test(operation=operation.label, mode=mode.value),
+                    contextlib.suppress(Unsatisfiable),  # where nothing is asked for, nothing can be wrong
+                ):
+                    limited(given(case=operation.as_strategy(generation_mode=mode))(asked))()
+    assert count >= min(FEWEST, 20 * EACH)
