@@ -1,10 +1,13 @@
-"""The page Model: try a bundle, see what it would do, promote it, roll back."""
+"""The page Model: try a bundle, see what it would do, promote it, roll back; with and without a browser."""
 
+import subprocess
 import time
 
 import pytest
+from browser import browser, complaints
 from bundles import build
-from servers import running
+from people import PASSWORD
+from servers import PROGRAM, running
 from site_of import Site
 
 from giantkiller.calibration import Calibration
@@ -105,3 +108,69 @@ def test_a_bundle_that_does_not_load_is_not_promoted(house, milder, tmp_path):
     assert "incomplete" in lead.text
     assert model(house).startswith("tiny")
     assert "model-promoted" not in kinds(house)
+
+
+class Tab:
+    """A browser at the desk."""
+
+    def __init__(self, driver, url):
+        from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        passing = (NoSuchElementException, StaleElementReferenceException)
+        self.driver, self.url = driver, url
+        self.wait = WebDriverWait(driver, 30, ignored_exceptions=passing)
+
+    def go(self, path):
+        self.driver.get(self.url + path)
+
+    def find(self, css):
+        return self.wait.until(lambda d: d.find_element("css selector", css))
+
+    def type(self, css, text):
+        self.find(css).send_keys(text)
+
+
+@pytest.mark.slow
+def test_from_decisions_to_another_model_and_back_in_a_browser(house, milder, tmp_path):
+    """The loop whole; the bundle is made by hand, since learning has tests of its own."""
+    with browser() as driver:
+        tab = Tab(driver, house.url)
+        tab.go(f"/desk/join/{house.invite('lead')}")
+        for css, text in (("[name=name]", "lea"), ("[name=password]", PASSWORD), ("[name=again]", PASSWORD)):
+            tab.type(css, text)
+        tab.find("main form button").click()
+        house.submit("You stupid idiot", id="c-1")
+        tab.go("/desk")
+        tab.find("body").send_keys("n")
+        tab.find("blockquote.text")
+        tab.find("body").send_keys("a")
+        until(lambda: tab.find("h1") and "decided" in kinds(house))
+
+        state, decisions = tmp_path / "state", tmp_path / "decisions.jsonl"
+        for command in (
+            ["desk", "labels", "-o", str(decisions)], ["models", "add", str(milder), "--try"],
+        ):  # fmt: skip
+            done = subprocess.run([*PROGRAM, *command, "--state", str(state)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+        assert "You stupid idiot" in decisions.read_text("utf-8")
+        until(lambda: house.server.service.shadow.digest is not None)
+        for number in range(3):
+            house.submit("You idiot there", id=f"d-{number}")
+
+        def compared():
+            tab.go("/desk/model")
+            return tab.find("#compared").text.startswith("3 comments were scored by both, 3")
+
+        until(compared)
+        tab.find("button[value=promote]").click()
+        tab.find("button[value=roll-back]")
+        until(lambda: model(house).startswith("site"))
+        tab.go("/desk/model")
+        assert tab.find("#scoring").text.startswith("site")
+        tab.find("button[value=roll-back]").click()
+        tab.find("#shelf")
+        until(lambda: model(house).startswith("tiny"))
+        tab.go("/desk/model")
+        assert tab.find("#scoring").text.startswith("tiny")
+        assert complaints(driver) == []
