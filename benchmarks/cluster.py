@@ -54,7 +54,7 @@ class Peak(threading.Thread):
         self.stopped = threading.Event()
 
     def run(self):
-        while not self.stopped.wait(0.5):
+        while not self.stopped.wait(2):
             worker = total = 0.0
             for process in psutil.Process().children(recursive=True):
                 try:
