@@ -40,7 +40,8 @@ def test_a_checkpoint_scores_as_it_is_judged(dendritic_bert):
     assert dict(loaded.policy) == {attribute: {"review": 0.5} for attribute in ATTRIBUTES}
     assert loaded.bundle.digest == describe(dendritic_bert).digest
     again = pickle.loads(pickle.dumps(loaded))
-    np.testing.assert_array_equal(again.scores(TEXTS), scores)
+    # Not to the bit: torch's products depend on where in memory the weights happen to lie.
+    np.testing.assert_allclose(again.scores(TEXTS), scores, atol=1e-6)
 
 
 def test_the_classifier_of_others_reads_what_people_wrote(toxic_bert, tmp_path):
