@@ -3,22 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from giantkiller.cli._extras import need_extra
 from giantkiller.cli.options import state_options
+from giantkiller.cli.state import open_state
 from giantkiller.errors import UserError
-
-if TYPE_CHECKING:
-    from giantkiller.serve.settings import Settings
-    from giantkiller.store import Store
 
 
 @click.group(
@@ -48,7 +41,7 @@ def invite(role: str, state: Path | None, config: Path | None) -> None:
 
     Example: giantkiller desk invite --role admin
     """
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk.staff import invite as make
         from giantkiller.store import utc_now
 
@@ -83,7 +76,7 @@ def submit(
 
     named = {name.removesuffix("_column"): column for name, column in others.items() if column}
     rows = read_columns(path, {"text": text_column, **named})
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk.intake import submit_rows
         from giantkiller.loading import load_screener
 
@@ -102,7 +95,7 @@ def backup(path: Path, state: Path | None, config: Path | None) -> None:
 
     Example: giantkiller desk backup /backups/desk.db
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.events import head
         from giantkiller.desk.moving import backup as copy
 
@@ -121,7 +114,7 @@ def verify(head: str | None, state: Path | None, config: Path | None, as_json: b
 
     Example: giantkiller desk verify
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.events import verify as check
 
         with store.read() as connection:
@@ -145,7 +138,7 @@ def export(path: Path, state: Path | None, config: Path | None) -> None:
 
     Example: giantkiller desk export desk.jsonl.gz
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.moving import dump
 
         with store.read() as connection:
@@ -161,7 +154,7 @@ def import_(path: Path, state: Path | None, config: Path | None) -> None:
 
     Example: GIANTKILLER_DATABASE=postgresql://desk@host/desk giantkiller desk import desk.jsonl.gz
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.moving import load
 
         with store.write() as connection:
@@ -187,7 +180,7 @@ def labels(
     """
     from giantkiller.atomic import replace_file
 
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.labels import write_labelled
         from giantkiller.store import utc_now
 
@@ -229,7 +222,7 @@ def dsa(
         raise UserError("sending statements needs the database's token in DSA_TOKEN")
     first = _day("--since", since)
     last = _day("--until", until) if until else datetime.now(timezone.utc).date()
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.dsa import post as send
         from giantkiller.desk.dsa import statements
         from giantkiller.store import utc_now
@@ -256,7 +249,7 @@ def report(year: int, output: Path | None, language: str, state: Path | None, co
 
     Example: giantkiller desk report 2026 -o 2026.html
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.figures import standalone_bars
         from giantkiller.desk.texts import LANGUAGES, translate
         from giantkiller.desk.web import ENVIRONMENT
@@ -287,7 +280,7 @@ def purge(days: int | None, state: Path | None, config: Path | None) -> None:
 
     Example: giantkiller desk purge --days 365
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.config import read_settings as desk_settings
         from giantkiller.desk.retention import purge as forget
         from giantkiller.store import utc_now
@@ -309,27 +302,13 @@ def forget_author(author: str, community: str, state: Path | None, config: Path 
 
     Example: giantkiller desk forget-author u-4711 --community forum
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.desk.retention import forget_author as forget
         from giantkiller.store import utc_now
 
         with store.write() as connection:
             count = forget(connection, community, author, "command", now=utc_now())
     click.echo(f"{count:,} comments purged", err=True)
-
-
-@contextmanager
-def _open(state: Path | None, config: Path | None) -> "Iterator[tuple[Store, Settings]]":
-    need_extra("serve", "pydantic_settings", "sqlalchemy", "alembic", "jinja2", "argon2")
-    from giantkiller.serve.settings import read_settings
-    from giantkiller.store import open_store
-
-    settings = read_settings({} if state is None else {"state": state}, config)
-    store = open_store(settings.state, settings.database_url)
-    try:
-        yield store, settings
-    finally:
-        store.close()
 
 
 def _day(flag: str, value: str) -> date:

@@ -2,15 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from giantkiller.cli._extras import need_extra
 from giantkiller.cli.options import state_options
-
-if TYPE_CHECKING:
-    from giantkiller.store import Store
+from giantkiller.cli.state import open_state
 
 
 @click.group(
@@ -51,12 +47,12 @@ def create(
 
     Example: giantkiller keys create forum --rate 50
     """
-    store = _open(state, config)
-    from giantkiller.serve.keys import create_key
-
     wanted = roles or ("score", "submit")
-    with store.write() as connection:
-        key = create_key(connection, name, wanted, rate)
+    with open_state(state, config) as (store, _):
+        from giantkiller.serve.keys import create_key
+
+        with store.write() as connection:
+            key = create_key(connection, name, wanted, rate)
     if as_json:
         click.echo(json.dumps({"key": key, "id": key.split("_")[1], "name": name, "roles": list(wanted)}))
         return
@@ -72,12 +68,13 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
 
     Example: giantkiller keys list --json
     """
-    store = _open(state, config)
     from giantkiller.cli.terminal import printable
-    from giantkiller.serve.keys import list_keys
 
-    with store.read() as connection:
-        keys = list_keys(connection)
+    with open_state(state, config) as (store, _):
+        from giantkiller.serve.keys import list_keys
+
+        with store.read() as connection:
+            keys = list_keys(connection)
     if not as_json:
         click.echo(f"{'id':8}  {'created':10}  {'revoked':10}  {'rate':>8}  {'roles':20}  name")
     for key in keys:
@@ -107,18 +104,9 @@ def revoke(key_id: str, state: Path | None, config: Path | None) -> None:
 
     Example: giantkiller keys revoke 1f2e3d4c
     """
-    store = _open(state, config)
-    from giantkiller.serve.keys import revoke_key
+    with open_state(state, config) as (store, _):
+        from giantkiller.serve.keys import revoke_key
 
-    with store.write() as connection:
-        key = revoke_key(connection, key_id)
+        with store.write() as connection:
+            key = revoke_key(connection, key_id)
     click.echo(f"revoked {key.id}")
-
-
-def _open(state: Path | None, config: Path | None) -> "Store":
-    need_extra("serve", "pydantic_settings", "sqlalchemy", "alembic")
-    from giantkiller.serve.settings import read_settings
-    from giantkiller.store import open_store
-
-    settings = read_settings({} if state is None else {"state": state}, config)
-    return open_store(settings.state, settings.database_url)

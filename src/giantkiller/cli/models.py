@@ -1,31 +1,18 @@
 """`giantkiller models`: which bundle a service scores with, which one it tries, and the way back."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from giantkiller.cli._extras import need_extra
+from giantkiller.cli.options import state_options
+from giantkiller.cli.state import open_state
 from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
-    from giantkiller.serve.settings import Settings
     from giantkiller.store import Store
-
-_STATE = (
-    click.option("--state", type=click.Path(path_type=Path), help="The service's state folder."),
-    click.option("--config", type=click.Path(path_type=Path), help="The service's TOML file."),
-)
-
-
-def _with_state(function: Any) -> Any:
-    for option in reversed(_STATE):
-        function = option(function)
-    return function
 
 
 @click.group(
@@ -49,7 +36,7 @@ def command() -> None:
 
 
 @command.command(name="list")
-@_with_state
+@state_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a bundle, one a line.")
 def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
     """List the kept bundles, newest first, and the model that the settings name.
@@ -58,7 +45,7 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
     """
     from giantkiller.cli.terminal import fit
 
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.serve.shelf import list_kept, read_lineup
 
         with store.read() as connection:
@@ -93,7 +80,7 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
 @command.command()
 @click.argument("model", metavar="BUNDLE")
 @click.option("--try", "tried", is_flag=True, help="Try it beside the active bundle at once.")
-@_with_state
+@state_options
 def add(model: str, tried: bool, state: Path | None, config: Path | None) -> None:
     """Copy a BUNDLE (a folder, "default", or a hub id) into the state folder and print its ID.
 
@@ -101,7 +88,7 @@ def add(model: str, tried: bool, state: Path | None, config: Path | None) -> Non
 
     Example: giantkiller models add site/ --try
     """
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk import lineup
         from giantkiller.store import utc_now
 
@@ -113,13 +100,13 @@ def add(model: str, tried: bool, state: Path | None, config: Path | None) -> Non
 
 @command.command(name="try")
 @click.argument("start", metavar="ID")
-@_with_state
+@state_options
 def try_(start: str, state: Path | None, config: Path | None) -> None:
     """Let a kept bundle score a share of the traffic beside the active one, for comparison only.
 
     Example: giantkiller models try 1f2e3d4c
     """
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk import lineup
         from giantkiller.store import utc_now
 
@@ -129,7 +116,7 @@ def try_(start: str, state: Path | None, config: Path | None) -> None:
 @command.command()
 @click.argument("start", metavar="[ID]", required=False)
 @click.option("--day", metavar="DAY", help="Of one day, YYYY-MM-DD, in UTC.  [default: of all]")
-@_with_state
+@state_options
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
 def shadow(
     start: str | None, day: str | None, state: Path | None, config: Path | None, as_json: bool
@@ -138,7 +125,7 @@ def shadow(
 
     Example: giantkiller models shadow
     """
-    with _open(state, config) as (store, _):
+    with open_state(state, config) as (store, _):
         from giantkiller.serve.comparison import Pair, compare, last_active
         from giantkiller.serve.shelf import read_lineup
 
@@ -164,13 +151,13 @@ def shadow(
 
 @command.command()
 @click.argument("start", metavar="[ID]", required=False)
-@_with_state
+@state_options
 def promote(start: str | None, state: Path | None, config: Path | None) -> None:
     """Make a kept bundle the active one; without an ID the one that is tried.
 
     Example: giantkiller models promote
     """
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk import lineup
         from giantkiller.store import utc_now
 
@@ -180,13 +167,13 @@ def promote(start: str | None, state: Path | None, config: Path | None) -> None:
 
 
 @command.command()
-@_with_state
+@state_options
 def rollback(state: Path | None, config: Path | None) -> None:
     """Make the bundle before the active one active again; again goes one further back.
 
     Example: giantkiller models rollback
     """
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk import lineup
         from giantkiller.store import utc_now
 
@@ -196,13 +183,13 @@ def rollback(state: Path | None, config: Path | None) -> None:
 
 @command.command()
 @click.argument("start", metavar="[ID]", required=False)
-@_with_state
+@state_options
 def drop(start: str | None, state: Path | None, config: Path | None) -> None:
     """Remove a kept bundle that neither scores nor is what a roll-back comes to; without an ID the one tried.
 
     Example: giantkiller models drop 1f2e3d4c
     """
-    with _open(state, config) as (store, settings):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk import lineup
         from giantkiller.store import utc_now
 
@@ -223,17 +210,3 @@ def _find(store: "Store", start: str | None) -> str:
             "no bundle is tried at present; give the ID of one that `giantkiller models list` shows"
         )
     return candidate
-
-
-@contextmanager
-def _open(state: Path | None, config: Path | None) -> "Iterator[tuple[Store, Settings]]":
-    need_extra("serve", "pydantic_settings", "sqlalchemy", "alembic", "jinja2", "argon2")
-    from giantkiller.serve.settings import read_settings
-    from giantkiller.store import open_store
-
-    settings = read_settings({} if state is None else {"state": state}, config)
-    store = open_store(settings.state, settings.database_url)
-    try:
-        yield store, settings
-    finally:
-        store.close()
