@@ -1,5 +1,6 @@
 """What of a model may learn from decisions, while all else stays frozen."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -90,8 +91,11 @@ def attach(model: nn.Module, settings: Settings) -> Learning:
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
     """Return the linear layers of the encoder, the pooler and the classifier by name."""
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
-    return {name: module for name, module in layers.items() if any(p in name for p in PERFORABLE.split("|"))}
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and re.search(PERFORABLE, name)
+    }
 
 
 def _low_rank(model: nn.Module, rank: int, generator: torch.Generator) -> Learning:
