@@ -133,6 +133,8 @@ def main():
                 taken[f"ray, {number} {unit}"].append(summary.seconds)
                 starts.append(start)
                 worker_mb, ray_mb = max(worker_mb, peak.worker), max(ray_mb, peak.all)
+                last = {kind: round(times[-1], 1) for kind, times in taken.items() if len(times) > round_}
+                print(f"round {round_ + 1}: {last} seconds", file=sys.stderr)
         written = sum(path.stat().st_size for path in out.glob(f"*.{options.format}"))
         shard = seconds_a_shard(options.model, folder)
     median = {name: statistics.median(times) for name, times in taken.items()}
