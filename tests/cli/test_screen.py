@@ -103,10 +103,6 @@ def test_names_of_files_and_columns_reach_the_terminal_escaped(tmp_path, tiny_bu
     assert "\x1b" not in done.stderr
     assert "\\x1b[2J, b" in done.stderr
     assert "(--text-column)" in done.stderr
-    done = subprocess.run([*command_line, "--prefix", b"\xff"], capture_output=True)
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert b"--prefix" in done.stderr
-    assert b"Traceback" not in done.stderr
 
 
 def test_show_prints_the_first_rows(tmp_path, comments, tiny_bundle):

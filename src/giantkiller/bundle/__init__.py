@@ -2,7 +2,7 @@
 
 from giantkiller.bundle.distribution import BINS, DISTRIBUTION, bin_counts, score_distribution
 from giantkiller.bundle.files import check_place, read_bundle, write_bundle
-from giantkiller.bundle.finding import CONFIG, DEFAULT, HUB_ID, find_bundle, is_bundle
+from giantkiller.bundle.finding import CONFIG, DEFAULT, HUB_ID, expanded, find_bundle, is_bundle
 from giantkiller.bundle.manifest import CARD, DEFAULT_NAME, MANIFEST, MODEL, TOKENIZER, Bundle, FileRecord
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "FileRecord",
     "bin_counts",
     "check_place",
+    "expanded",
     "find_bundle",
     "is_bundle",
     "read_bundle",

@@ -29,7 +29,7 @@ def is_bundle(model: str | Path | None = None) -> bool:
     """
     if model is None or model == DEFAULT_NAME:
         return True
-    folder = _path(model)
+    folder = expanded(model)
     if folder.is_dir():
         if (folder / MANIFEST).is_file():
             return True
@@ -56,7 +56,7 @@ def find_bundle(model: str | Path | None = None) -> Path:
                 "or install giantkiller from a release"
             )
         return DEFAULT
-    folder = _path(model)
+    folder = expanded(model)
     if folder.is_dir():
         if not (folder / MANIFEST).is_file():
             if (folder / CONFIG).is_file():
@@ -66,7 +66,8 @@ def find_bundle(model: str | Path | None = None) -> Path:
     return _fetch(_hub_id(model, folder))
 
 
-def _path(model: str | Path) -> Path:
+def expanded(model: str | Path) -> Path:
+    """Return a model's name as a path, with ~ and ~user expanded where there is such a home."""
     try:
         return Path(model).expanduser()
     except RuntimeError:  # "~somebody" who is not here

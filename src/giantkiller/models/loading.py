@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file
 
 import giantkiller.models  # noqa: F401  registers our own architecture
-from giantkiller.bundle import CONFIG, DEFAULT, DEFAULT_NAME, TOKENIZER, is_bundle, read_bundle
+from giantkiller.bundle import CONFIG, DEFAULT, DEFAULT_NAME, TOKENIZER, expanded, is_bundle, read_bundle
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.inference import predict, tokenize, use_bf16
@@ -202,7 +202,7 @@ def resolve(name: str, needs: str | None = CONFIG) -> str:
     """
     if name.startswith("package:"):
         return _in_package(name)
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir() and (not needs or (folder / needs).is_file()):
         return str(folder)
     if is_bundle(name):
