@@ -12,12 +12,14 @@ use; --database takes the URL of an empty PostgreSQL database. Needs the extra `
 import argparse
 import http.client
 import json
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -31,12 +33,13 @@ from site_of import Site  # noqa: E402
 from sqlalchemy import insert, select, text  # noqa: E402
 
 from giantkiller.attributes import ATTRIBUTES  # noqa: E402
-from giantkiller.desk import dossier, items, policies, queue, staff  # noqa: E402
+from giantkiller.desk import dossier, intake, items, policies, queue, staff  # noqa: E402
 from giantkiller.desk.app import compose  # noqa: E402
 from giantkiller.desk.config import read_settings  # noqa: E402
 from giantkiller.desk.decisions import Choice, decide  # noqa: E402
+from giantkiller.desk.submitting import Submission, prepare  # noqa: E402
+from giantkiller.desk.tables import appeals, decisions, statements, tasks, versions  # noqa: E402
 from giantkiller.desk.tables import items as item_table  # noqa: E402
-from giantkiller.desk.tables import tasks, versions  # noqa: E402
 from giantkiller.policy import Policy  # noqa: E402
 from giantkiller.store import open_store, utc_now  # noqa: E402
 
@@ -44,51 +47,88 @@ POLICY = Policy({"toxicity": {"review": 0.5, "remove": 0.9}})
 TOGETHER = 5000
 
 
+PEOPLE = 20
+DECIDED_ONE_IN = 4  # of the comments that wait no more
+LANGUAGES = ("en", "en", "en", "de", "fr")
+
+
 def fill(store, count, waiting):
-    """Insert items and tasks as `submit` would leave them, without events: what queries see is the same."""
+    """Insert what a desk has after a while, but for the log: what the queries of pages read is the same.
+
+    Comments came every two seconds; the last ones wait, of the others people have decided one in four.
+    """
     now = utc_now()
-    with store.read() as connection:
+    with store.write() as connection:
         settings = read_settings(connection)
-    first = 1
-    while first <= count:
-        numbers = range(first, min(first + TOGETHER, count + 1))
-        rows, texts, waits = [], [], []
-        for n in numbers:
+        people = [
+            staff.add_staff(connection, f"person{n}", "no hash", "moderator", now=now).number
+            for n in range(PEOPLE)
+        ]
+    for first in range(1, count + 1, TOGETHER):
+        rows = {table: [] for table in (item_table, versions, tasks, decisions, statements, appeals)}
+        for n in range(first, min(first + TOGETHER, count + 1)):
             created = now - timedelta(seconds=(count - n) * 2)
-            score = 0.5 + n * 7919 % 500 / 1000
-            waiting_now = n > count - waiting
-            state = "review" if waiting_now else "approved"
-            rows.append(
-                {"number": n, "id": f"{n:024x}", "community": "default", "external": str(n),
-                 "author": f"u{n % 5000}", "language": "en", "source": "bench", "state": state, "version": 1,
-                 "fingerprint": f"{n % 50_000:064x}", "reports": 0, "posted": "2026-01-01",
-                 "created": created, "updated": created}
-            )  # fmt: skip
-            scores = dict.fromkeys(ATTRIBUTES, 0.05) | {"toxicity": score}
-            texts.append(
-                {"item": n, "version": 1, "text": f"comment {n}, you idiot", "salt": "0", "digest": "0",
-                 "scores": scores, "action": "review", "attribute": "toxicity", "score": score,
-                 "why": "threshold", "model": "bench", "policy": 0, "created": created}
-            )  # fmt: skip
-            if waiting_now:
-                waits.append(
-                    {"kind": "first", "item": n, "community": "default", "attribute": "toxicity",
-                     "language": "en", "source": "bench", "open": True, "for_lead": False,
-                     "rank": items.rank(settings, scores, score, 0, created), "created": created}
-                )  # fmt: skip
+            add(rows, n, created, n > count - waiting, people, settings)
         with store.write() as connection:
-            connection.execute(insert(item_table), rows)
-            connection.execute(insert(versions), texts)
-            if waits:
-                connection.execute(insert(tasks), waits)
-        first += TOGETHER
+            for table, several in rows.items():
+                if several:
+                    connection.execute(insert(table), several)
     if store.engine.dialect.name == "postgresql":
         with store.write() as connection:
-            for table in ("desk_item", "desk_version", "desk_task"):
-                sequence = f"pg_get_serial_sequence('{table}', 'number')"
-                connection.execute(text(f"SELECT setval({sequence}, MAX(number)) FROM {table}"))
-    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+            advance_sequences(connection)
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))  # as the server does by itself before long
+
+
+def add(rows, n, created, waits, people, settings):
+    """Add the rows of one comment."""
+    score = 0.5 + n * 7919 % 500 / 1000
+    decided = not waits and n % DECIDED_ONE_IN == 0
+    outcome = "remove" if n % (2 * DECIDED_ONE_IN) else "allow"
+    state = (
+        "review" if waits else "allowed" if not decided else {"remove": "removed"}.get(outcome, "approved")
+    )
+    about = {"community": "default", "language": LANGUAGES[n % len(LANGUAGES)], "source": f"source {n % 7}"}
+    rows[item_table].append(
+        {**about, "number": n, "id": f"{n * 2654435761 % 2**64:024x}", "external": str(n),
+         "author": f"u{n % 5000}", "state": state, "version": 1, "fingerprint": f"{n % 50_000:064x}",
+         "reports": 0, "posted": "2026-01-01", "created": created, "updated": created}
+    )  # fmt: skip
+    scores = dict.fromkeys(ATTRIBUTES, 0.05) | {"toxicity": score}
+    rows[versions].append(
+        {"item": n, "version": 1, "text": f"comment {n}, you idiot", "salt": "0", "digest": "0",
+         "scores": scores, "action": "review", "attribute": "toxicity", "score": score,
+         "why": "threshold", "model": "bench", "policy": 0, "created": created}
+    )  # fmt: skip
+    if waits or decided:
+        place = items.rank(settings, scores, score, 0, created)
+        rows[tasks].append(
+            {**about, "number": n, "kind": "first", "item": n, "attribute": ATTRIBUTES[n % 3], "open": waits,
+             "for_lead": False, "rank": place, "created": created}
+        )  # fmt: skip
+    if decided:
+        rows[decisions].append(
+            {"number": n, "id": f"{n:024x}", "batch": f"{n:024x}", "item": n, "version": 1, "task": n,
+             "kind": "first", "outcome": outcome, "staff": people[n // 4 % PEOPLE], "before": "review",
+             "rule": "insults" if outcome == "remove" else None, "effective": True,
+             "rulebook": 0 if outcome == "remove" else None,
+             "overturned": n % 400 == 0, "seconds": n % 61 / 3, "created": created, "release": created}
+        )  # fmt: skip
+    if decided and n % 400 == 4:
+        rows[statements].append(
+            {"number": n, "decision": n, "item": n, "audience": "author", "token": f"{n:064x}",
+             "language": "en", "facts": {}, "created": created, "told": created}
+        )  # fmt: skip
+        rows[appeals].append(
+            {"statement": n, "decision": n, "item": n, "text": "why", "state": "upheld", "answer": "so",
+             "staff": people[(n // 4 + 1) % PEOPLE], "created": created, "decided": created}
+        )  # fmt: skip
+
+
+def advance_sequences(connection):
+    for table in ("item", "version", "task", "decision", "statement", "appeal"):
+        sequence = f"pg_get_serial_sequence('desk_{table}', 'number')"
+        connection.execute(text(f"SELECT setval({sequence}, MAX(number)) FROM desk_{table}"))
 
 
 def percentile(values, share):
@@ -128,15 +168,9 @@ def submissions(store, threads, seconds):
         while time.perf_counter() < end:
             body = f"thread {thread} comment {counts[thread]}"
             judgement = policies.judge(policy, scores, body)
-            comment = items.Comment(body, external=f"bench-{thread}-{counts[thread]}")
-
-            def submit(connection, comment=comment, judgement=judgement):
-                return items.submit(
-                    connection, comment, scores, judgement, model="bench", policy=0,
-                    settings=read_settings(connection), actor="key:bench", now=utc_now(),
-                )  # fmt: skip
-
-            store.submit(submit).result()
+            prepared = prepare(items.Comment(body, external=f"bench-{thread}-{counts[thread]}"))
+            submission = Submission(prepared, scores, judgement, "bench", 0, "key:bench")
+            store.submit_together(intake.keep, intake.Delivery([submission])).result()
             counts[thread] += 1
 
     in_threads(work, threads)
@@ -153,12 +187,12 @@ def percentiles(**values):
 
 
 def pages(site, rounds):
-    """Moderate by HTTP; return milliseconds of each request: next, the item's page, the queue's."""
+    """Moderate by HTTP; return milliseconds of each request: next, the item's page, the decision."""
     person = site.person()
     client = person.client
     person.get("/desk")
     csrf = person.page.split('name="csrf" value="')[1].split('"')[0]
-    taking, looking, listing, deciding = [], [], [], []
+    taking, looking, deciding = [], [], []
 
     def timed(into, method, path, **fields):
         data = {"csrf": csrf, **fields} if method == "POST" else None
@@ -174,28 +208,66 @@ def pages(site, rounds):
         assert "<mark" in timed(looking, "GET", place).text
         place = timed(deciding, "POST", place.split("?")[0], do="remove", rule="insults").headers["location"]
         timed([], "POST", place.split("?")[0], do="leave")  # so that nothing is in hand
-    for _ in range(max(rounds // 10, 5)):
-        timed(listing, "GET", "/desk")
-    return percentiles(http_next=taking, http_item=looking, http_decide_and_next=deciding, http_queue=listing)
+    return percentiles(http_next=taking, http_item=looking, http_decide_and_next=deciding)
+
+
+PAGES = {
+    "queue": "/desk",
+    "queue_filtered": "/desk?language=fr&source=source+3",
+    "decisions": "/desk/decisions",
+    "decisions_of_one": "/desk/decisions?staff=2",
+    "decisions_differing": "/desk/decisions?differing=1",
+    "overview": "/desk/lead",
+    "year": "/desk/years/{year}",
+    "communities": "/desk/communities",
+    "policy": "/desk/communities/default/policy",
+    "rules": "/desk/communities/default/rules",
+    "staff": "/desk/staff",
+    "webhooks": "/desk/webhooks",
+    "settings": "/desk/settings",
+    "model": "/desk/model",
+    "me": "/desk/me",
+}
+
+
+def lists(site, rounds):
+    """Load each page without an item in hand; return the middle milliseconds of each, and the first's."""
+    admin, moderator = site.person("admin"), site.person()
+    found = {}
+    for name, path in {**PAGES, "queue_of_a_moderator": "/desk"}.items():
+        client = (moderator if name == "queue_of_a_moderator" else admin).client
+        times = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            answer = client.get(path.format(year=utc_now().year))
+            times.append((time.perf_counter() - began) * 1000)
+            assert answer.status_code == 200, (path, answer.status_code)
+        found[f"page_{name}_ms"] = round(statistics.median(times), 1)
+        found[f"page_{name}_first_ms"] = round(times[0], 1)
+    return found
 
 
 def posts(site, clients, seconds):
-    """Submit by HTTP over several connections, each waiting for its answers; return how many a second.
+    """Submit by HTTP from another process, which takes a core of its own; return how many a second."""
+    order = (site.server.port, site.server.bearer, clients, seconds)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        return other.submit(post_all, *order).result() / seconds
 
-    The clients share the server's process, so that this is less than a server of its own would take.
-    """
+
+def post_all(port, bearer, clients, seconds):
+    """Submit over several connections, each waiting for its answers; return how many were taken."""
     counts = [0] * clients
     ready = threading.Barrier(clients)
 
     def work(client):
-        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.connect()
         ready.wait()
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
             name = f"http-{client}-{counts[client]}"
             body = json.dumps({"text": f"thanks {name}", "id": name})
-            connection.request("POST", "/v1/desk/items", body, site.server.bearer)
+            connection.request("POST", "/v1/desk/items", body, bearer)
             answer = connection.getresponse()
             said = answer.read()
             assert answer.status == 201, said
@@ -203,7 +275,7 @@ def posts(site, clients, seconds):
         connection.close()
 
     in_threads(work, clients)
-    return sum(counts) / seconds
+    return sum(counts)
 
 
 def in_threads(work, count):
@@ -246,7 +318,7 @@ def measure(folder, url, arguments):
     store.close()
     with running(compose, state=folder, database=url, log_level="error") as server:
         site = Site(server)
-        result |= pages(site, arguments.rounds)
+        result |= pages(site, arguments.rounds) | lists(site, 5)
         result["http_submissions_per_second"] = round(posts(site, arguments.clients, arguments.seconds), 1)
         with site.store.read() as connection:
             assert connection.execute(select(tasks.c.number).limit(1)).first()

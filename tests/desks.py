@@ -4,7 +4,7 @@ import itertools
 from datetime import datetime, timedelta, timezone
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.desk import items, policies, queue, staff
+from giantkiller.desk import items, policies, queue, staff, submitting
 from giantkiller.desk.config import change_settings, read_settings
 from giantkiller.desk.decisions import Choice, decide
 from giantkiller.policy import Policy
@@ -40,18 +40,17 @@ class Bench:
     def submit(self, text="You idiot", toxicity=0.7, policy=None, community="default", **comment):
         scores = dict.fromkeys(ATTRIBUTES, 0.01) | {"toxicity": toxicity}
         policy = policy or policies.default_policy(BUNDLE)
+        return self.submit_all([self.submission(text, scores, policy, community=community, **comment)])[0]
+
+    def submission(self, text, scores, policy, **comment):
+        prepared = submitting.prepare(items.Comment(text, **comment))
+        judged = policies.judge(policy, scores, text)
+        return submitting.Submission(prepared, scores, judged, "tiny", policy.version, "key:test")
+
+    def submit_all(self, submissions):
         with self.write() as connection:
-            return items.submit(
-                connection,
-                items.Comment(text, community, **comment),
-                scores,
-                policies.judge(policy, scores, text),
-                model="tiny",
-                policy=policy.version,
-                settings=read_settings(connection),
-                actor="key:test",
-                now=self.now,
-            )
+            settings = read_settings(connection)
+            return submitting.submit(connection, submissions, settings=settings, now=self.now)
 
     def next(self, person, filters=queue.EVERYTHING):
         with self.write() as connection:

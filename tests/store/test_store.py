@@ -85,6 +85,31 @@ def test_a_work_that_fails_harms_no_other(store):
     assert [row["text"] for row in read_feedback(store)] == ["one", "two"]
 
 
+def test_works_of_a_kind_run_once_for_all_and_one_that_fails_alone(store):
+    gate = threading.Event()
+    held = store.submit(lambda c: gate.wait(5))
+    asked = []
+
+    def keep(connection, texts):
+        asked.append(list(texts))
+        if "bad" in texts:
+            keep_feedback(connection, Feedback("lost", {}), [])
+            raise ValueError("no")
+        return [keep_feedback(connection, Feedback(text, {}), []) for text in texts]
+
+    works = [store.submit_together(keep, text) for text in ("one", "two")]
+    between = store.submit(lambda c: None)
+    works += [store.submit_together(keep, text) for text in ("three", "bad", "four")]
+    gate.set()
+    held.result(5)
+    between.result(5)
+    with pytest.raises(ValueError, match="no"):
+        works.pop(3).result(5)
+    assert [work.result(5) for work in works] == [1, 2, 3, 4]
+    assert asked == [["one", "two"], ["three", "bad", "four"], ["three"], ["bad"], ["four"]]
+    assert [row["text"] for row in read_feedback(store)] == ["one", "two", "three", "four"]
+
+
 def test_listeners_share_the_transaction(store):
     seen = []
 

@@ -209,14 +209,16 @@ def decisions_of(
         differing: Those only that a second look, a lead or an appeal overturned.
         most: How many.
     """
-    query = _decisions().order_by(decisions.c.number.desc()).limit(most)
+    newest = [decisions.c.number.desc()]
+    query = _decisions().limit(most)
     if staff is not None:
         query = query.where(decisions.c.staff == staff)
+        newest.insert(0, decisions.c.created.desc())  # as the index of a person's decisions has them
     if item is not None:
         query = query.where(decisions.c.item == item)
     if differing:
         query = query.where(decisions.c.overturned.is_(True))
-    return connection.execute(query).all()
+    return connection.execute(query.order_by(*newest)).all()
 
 
 def decided_today(connection: Connection, staff: Staff, *, now: datetime) -> int:

@@ -6,7 +6,7 @@ Whoever can write to the database could still rewrite all of it; note the head (
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ FIRST = "0" * 64
 """What the first event has for the hash of the one before."""
 
 _LOCK = 7046029254386353132
+_HEAD = select(chain.c.seq, chain.c.hash)
 
 
 def lock(connection: Connection) -> None:
@@ -30,33 +31,67 @@ def lock(connection: Connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        kind: What, like "decided".
+        actor: Who did it: "staff:3", "key:1f2e3d4c", "machine", "author", "command".
+        item: The item's number.
+        data: More about it; numbers, names and digests, never people's texts.
+    """
+
+    kind: str
+    actor: str
+    item: int | None
+    data: Mapping[str, Any]
+
+
 def record(
     connection: Connection, kind: str, actor: str, /, *, now: datetime, item: int | None = None, **data: Any
 ) -> int:
-    """Write an event.
+    """Write an event; see `Event`.
 
     Args:
         connection: In the transaction that changes the state.
-        kind: What happened, like "decided".
-        actor: Who did it: "staff:3", "key:1f2e3d4c", "machine", "author", "command".
+        kind: What happened.
+        actor: Who did it.
         now: When.
         item: The item's number.
-        data: More about it; numbers, names and digests, never people's texts.
+        data: More about it.
 
     Returns:
         The event's number in the chain, from 1 on.
     """
+    return record_all(connection, [Event(kind, actor, item, data)], now=now)
+
+
+def record_all(connection: Connection, happened: Sequence[Event], *, now: datetime) -> int:
+    """Write events of one moment, in their order.
+
+    Args:
+        connection: In the transaction that changes the state.
+        happened: The events, at least one.
+        now: When.
+
+    Returns:
+        The last one's number in the chain.
+    """
     lock(connection)
-    last = connection.execute(select(chain.c.seq, chain.c.hash)).one_or_none()
-    seq, previous = (last.seq + 1, last.hash) if last else (1, FIRST)
+    last = connection.execute(_HEAD).one_or_none()
+    seq, digest = last or (0, FIRST)
     at = now.isoformat(timespec="microseconds")
-    body = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    digest = _hash(previous, seq, at, kind, actor, item, body)
-    connection.execute(
-        insert(events).values(
-            seq=seq, at=at, kind=kind, actor=actor, item=item, data=body, previous=previous, hash=digest
-        )
-    )
+    rows = []
+    for event in happened:
+        seq, previous = seq + 1, digest
+        body = json.dumps(event.data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        digest = _hash(previous, seq, at, event.kind, event.actor, event.item, body)
+        rows.append(
+            {"seq": seq, "at": at, "kind": event.kind, "actor": event.actor, "item": event.item,
+             "data": body, "previous": previous, "hash": digest}
+        )  # fmt: skip
+    connection.execute(insert(events), rows)
     end = update(chain) if last else insert(chain)
     connection.execute(end.values(id=1, seq=seq, hash=digest))
     return seq
@@ -64,7 +99,7 @@ def record(
 
 def head(connection: Connection) -> tuple[int, str]:
     """Return the number and the hash of the last event; (0, `FIRST`) before there is one."""
-    last = connection.execute(select(chain.c.seq, chain.c.hash)).one_or_none()
+    last = connection.execute(_HEAD).one_or_none()
     return (last.seq, last.hash) if last else (0, FIRST)
 
 

@@ -1,55 +1,65 @@
 """What the lead's page counts: the backlog, the pace, and how far scores have moved."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, String, func, select
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.desk.queue import KINDS
 from giantkiller.desk.tables import decisions, items, tasks, versions
 
-_MOST = 20_000
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SAMPLED = 5000  # comments of a span by which scores are compared
+_TOGETHER = 500
 _BINS = 10
 
 
 def backlog(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
     """Count what waits by age."""
-    table = []
     bounds = (1, 4, 24, 72, 24 * 7)
-    upper = now
-    for hours in (*bounds, None):
-        lower = now - timedelta(hours=hours) if hours else None
-        query = (
-            select(func.count())
-            .select_from(tasks)
-            .where(tasks.c.open.is_(True), tasks.c.kind != "known", tasks.c.created <= upper)
-        )
-        if lower is not None:
-            query = query.where(tasks.c.created > lower)
-        label = f"up to {hours} h" if hours else f"over {bounds[-1]} h"
-        table.append({"age": label, "waiting": connection.execute(query).scalar_one()})
-        upper = lower or upper
-    return table
+    edges = [now, *(now - timedelta(hours=hours) for hours in bounds)]
+    labels = [*(f"up to {hours} h" for hours in bounds), f"over {bounds[-1]} h"]
+    created = tasks.c.created
+    counts = [
+        func.count().filter(created <= upper, *([created > lower] if lower else []))
+        for upper, lower in itertools.zip_longest(edges, edges[1:])
+    ]
+    kinds = [kind for kind in KINDS if kind != "known"]
+    row = connection.execute(select(*counts).where(tasks.c.open.is_(True), tasks.c.kind.in_(kinds))).one()
+    return [{"age": label, "waiting": count} for label, count in zip(labels, row, strict=True)]
 
 
 def per_hour(connection: Connection, hours: int, *, now: datetime) -> list[dict[str, Any]]:
     """Count comments that came and decisions that were made in each of the last hours, oldest first."""
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours - 1)
-    came = [0] * hours
-    made = [0] * hours
-    for column, into, where in (
-        (items.c.created, came, items.c.created >= begin),
-        (decisions.c.created, made, (decisions.c.created >= begin) & decisions.c.staff.is_not(None)),
-    ):
-        for (moment,) in connection.execute(select(column).where(where).limit(_MOST * 10)):
-            into[min(int((moment - begin).total_seconds() // 3600), hours - 1)] += 1
+    came = _by_hour(connection, items.c.created, items.c.created >= begin)
+    made = _by_hour(
+        connection, decisions.c.created, decisions.c.created >= begin, decisions.c.staff.is_not(None)
+    )
+    labels = [f"{begin + timedelta(hours=i):%Y-%m-%d %H}" for i in range(hours)]
     return [
-        {"hour": f"{begin + timedelta(hours=i):%Y-%m-%d %H:00}", "came": came[i], "decided": made[i]}
-        for i in range(hours)
+        {"hour": f"{label}:00", "came": came.get(label, 0), "decided": made.get(label, 0)} for label in labels
     ]
+
+
+def _by_hour(
+    connection: Connection, column: "Column[Any]", *conditions: ColumnElement[bool]
+) -> dict[str, int]:
+    """Count rows by the hour (UTC) of a moment, in the database."""
+    if connection.dialect.name == "postgresql":
+        hour = func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24")
+    else:
+        hour = func.substr(column, 1, 13, type_=String)  # SQLite keeps moments as texts
+    query = select(hour.label("hour"), func.count().label("total")).where(*conditions).group_by("hour")
+    return {row.hour: row.total for row in connection.execute(query)}
 
 
 def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
@@ -60,17 +70,9 @@ def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
     """
     import numpy as np
 
-    def scores(since: datetime, until: datetime) -> "np.ndarray[Any, Any]":
-        rows = connection.execute(
-            select(versions.c.scores)
-            .where(versions.c.created >= since, versions.c.created < until)
-            .order_by(versions.c.created.desc())
-            .limit(_MOST)
-        ).scalars()
-        return np.array([[row.get(a, 0.0) for a in ATTRIBUTES] for row in rows]).reshape(-1, len(ATTRIBUTES))
-
     week, month = now - timedelta(days=7), now - timedelta(days=30)
-    recent, before = scores(week, now + timedelta(seconds=1)), scores(month, week)
+    recent = _sampled_scores(connection, week, now + timedelta(seconds=1))
+    before = _sampled_scores(connection, month, week)
     table = []
     for i, attribute in enumerate(ATTRIBUTES):
         index = None
@@ -83,6 +85,25 @@ def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
              "mean_before": _mean(before[:, i])}
         )  # fmt: skip
     return table
+
+
+def _sampled_scores(connection: Connection, since: datetime, until: datetime) -> "NDArray[np.float64]":
+    """Return the scores of all comments of a span, or of `_SAMPLED` that are spread over it evenly."""
+    import numpy as np
+
+    table = versions
+    within = (table.c.created >= since, table.c.created < until)
+    by_time = select(table.c.number).where(*within).limit(1)
+    first = connection.execute(by_time.order_by(table.c.created)).scalar()
+    last = connection.execute(by_time.order_by(table.c.created.desc())).scalar()
+    rows: list[list[float]] = []
+    if first is not None and last is not None:
+        numbers = np.unique(np.linspace(first, last, _SAMPLED).round().astype(int)).tolist()
+        for begin in range(0, len(numbers), _TOGETHER):
+            some = table.c.number.in_(numbers[begin : begin + _TOGETHER])
+            for scores in connection.execute(select(table.c.scores).where(some, *within)).scalars():
+                rows.append([scores.get(attribute, 0.0) for attribute in ATTRIBUTES])
+    return np.array(rows, float).reshape(-1, len(ATTRIBUTES))
 
 
 def line_chart(title: str, series: Sequence[tuple[str, Sequence[float]]], labels: Sequence[str]) -> Markup:

@@ -13,9 +13,10 @@ from giantkiller.bundle import Bundle
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.errors import DeskError
 from giantkiller.desk.events import lock
-from giantkiller.desk.items import LONGEST_TEXT, Comment, Submitted, find_submitted, submit
+from giantkiller.desk.items import LONGEST_TEXT, Comment, Submitted
 from giantkiller.desk.policies import CommunityPolicy, Judgement, judge, read_policy, without_allowed
-from giantkiller.desk.work import in_thread, written
+from giantkiller.desk.submitting import Submission, find_submitted, prepare, submit
+from giantkiller.desk.work import in_thread, written_together
 from giantkiller.screener import Screener
 from giantkiller.serve.hooks.messages import remember
 from giantkiller.serve.incoming import WAITING, Decided, Incoming, Intake
@@ -58,7 +59,7 @@ async def take(
         message: The id of a signed message that carried them; the same one again changes nothing.
 
     Raises:
-        ApiError: If there is no such community.
+        ApiError: If there is no such community, or a comment to keep is too long.
     """
     communities = {comment.community for comment in comments}
     batcher = service.batcher
@@ -79,24 +80,45 @@ async def take(
     kept = [i for i, judgement in enumerate(judged) if everything or judgement.action in WAITING]
     model = model_name(screener.bundle)
 
-    def work(connection: Connection) -> dict[int, Submitted | None]:
-        settings, now = read_settings(connection), utc_now()
-        lock(connection)
-        if message is not None and not remember(connection, message, now=now):
-            return {i: find_submitted(connection, comments[i]) for i in kept}
-        return {
-            i: submit(
-                connection, comments[i], scored[i], judged[i], model=model,
-                policy=policies[comments[i].community].version, settings=settings, actor=actor, now=now,
+    def prepared() -> list[Submission]:
+        return [
+            Submission(
+                prepare(comments[i]), scored[i], judged[i], model, policies[comments[i].community].version,
+                actor,
             )
             for i in kept
-        }  # fmt: skip
+        ]  # fmt: skip
 
-    done = await written(service, work) if kept else {}
+    done: dict[int, Submitted | None] = {}
+    if kept:
+        delivery = Delivery(await in_thread(prepared), message)
+        done = dict(zip(kept, await written_together(service, keep, delivery), strict=True))
     _offer(service, screener, texts, found, [policies[comment.community] for comment in comments], done)
     return [
         Taken(scores, screener.bundle, judgement, done.get(i))
         for i, (scores, judgement) in enumerate(zip(scored, judged, strict=True))
+    ]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Submissions that come together, and the id of the signed message that carried them."""
+
+    submissions: Sequence[Submission]
+    message: str | None = None
+
+
+def keep(connection: Connection, deliveries: Sequence[Delivery]) -> list[list[Submitted | None]]:
+    """Keep the comments of some deliveries, but for those whose message was taken already."""
+    settings, now = read_settings(connection), utc_now()
+    lock(connection)
+    fresh = [one.message is None or remember(connection, one.message, now=now) for one in deliveries]
+    first = [one for one, is_fresh in zip(deliveries, fresh, strict=True) if is_fresh]
+    submissions = [submission for one in first for submission in one.submissions]
+    kept = iter(submit(connection, submissions, settings=settings, now=now))
+    return [
+        [next(kept) if is_fresh else find_submitted(connection, s.prepared.comment) for s in one.submissions]
+        for one, is_fresh in zip(deliveries, fresh, strict=True)
     ]
 
 
@@ -167,29 +189,28 @@ def submit_rows(
         UserError: If there is no such community, or a text is too long; what came before it is kept.
     """
     counts: dict[str, int] = {}
+    model = model_name(screener.bundle)
     numbered = enumerate(rows, 1)
     while some := list(islice(numbered, _TOGETHER)):
         with store.read() as connection:
             policy = read_policy(connection, community, screener.policy)
         texts = [without_allowed(policy, row["text"][:LONGEST_TEXT]) for _, row in some]
         scored = screener.scores(texts).astype(float).tolist()
+        submissions = []
+        for (number, row), values in zip(some, scored, strict=True):
+            comment = Comment(
+                text=row["text"], community=community, external=_id_of(row, source, number),
+                source=source[:64], author=row.get("author"), url=row.get("url"), parent=row.get("parent"),
+                language=detect(row["text"]).languages[0],
+            )  # fmt: skip
+            scores = dict(zip(ATTRIBUTES, values, strict=True))
+            judged = judge(policy, scores, comment.text)
+            submissions.append(Submission(prepare(comment), scores, judged, model, policy.version, "command"))
         with store.write() as connection:
-            settings = read_settings(connection)
-            for (number, row), values in zip(some, scored, strict=True):
-                scores = dict(zip(ATTRIBUTES, values, strict=True))
-                text = row["text"]
-                comment = Comment(
-                    text=text, community=community, external=_id_of(row, source, number), source=source[:64],
-                    author=row.get("author"), url=row.get("url"), parent=row.get("parent"),
-                    language=detect(text).languages[0],
-                )  # fmt: skip
-                done = submit(
-                    connection, comment, scores, judge(policy, scores, text),
-                    model=model_name(screener.bundle), policy=policy.version, settings=settings,
-                    actor="command", now=utc_now(),
-                )  # fmt: skip
-                state = done.state if done.new else "known"
-                counts[state] = counts.get(state, 0) + 1
+            done = submit(connection, submissions, settings=read_settings(connection), now=utc_now())
+        for one in done:
+            state = one.state if one.new else "known"
+            counts[state] = counts.get(state, 0) + 1
     return counts
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from giantkiller.cleaning import clean_text
-from giantkiller.desk import outbox, statements
 from giantkiller.desk.config import DeskSettings
 from giantkiller.desk.errors import DeskError, NotFoundError
-from giantkiller.desk.events import digest_of, lock, record
-from giantkiller.desk.policies import STATES, Judgement
+from giantkiller.desk.events import lock, record
+from giantkiller.desk.policies import Judgement
 from giantkiller.desk.tables import decisions, items, notes, reports, tasks, versions
 
 LONGEST_TEXT = 20_480
@@ -67,88 +65,6 @@ class Submitted:
     new: bool
 
 
-def submit(
-    connection: Connection,
-    comment: Comment,
-    scores: Mapping[str, float],
-    judgement: Judgement,
-    *,
-    model: str,
-    policy: int,
-    settings: DeskSettings,
-    actor: str,
-    now: datetime,
-) -> Submitted:
-    """Keep a comment, or the new version of one, and put it in the queue if its judgement says so.
-
-    Args:
-        connection: In a writing transaction.
-        comment: The comment.
-        scores: By attribute.
-        judgement: What the community's policy calls for.
-        model: The name of what scored.
-        policy: The version of the policy.
-        settings: The desk's.
-        actor: Who submits.
-        now: The moment.
-    """
-    lock(connection)
-    text = _storable(comment.text)
-    if len(text) > LONGEST_TEXT:
-        raise DeskError(f"the text is longer than {LONGEST_TEXT:,} characters")
-    known = _find(connection, comment)
-    if known is not None:
-        current = _version(connection, known.number, known.version)
-        if current.text == text or (
-            current.text is None and current.salt and digest_of(current.salt, text) == current.digest
-        ):
-            return _submitted(known)
-    version = known.version + 1 if known else 1
-    state = STATES[judgement.action]
-    if known is None:
-        number, public = _insert(connection, comment, text, state, now)
-    else:
-        number, public = known.number, known.id
-        state = _state_after_edit(connection, known, state)
-        connection.execute(
-            update(items)
-            .where(items.c.number == number)
-            .values(
-                version=version,
-                state=state,
-                fingerprint=fingerprint(text),
-                updated=now,
-                language=comment.language,
-            )
-        )
-    salt = secrets.token_hex(16)
-    digest = digest_of(salt, text)
-    rounded = {attribute: round(value, 6) for attribute, value in scores.items()}
-    connection.execute(
-        insert(versions).values(
-            item=number, version=version, text=text, salt=salt, digest=digest, scores=rounded,
-            action=judgement.action, attribute=judgement.attribute, score=round(judgement.score, 6),
-            why=judgement.why, model=model, policy=policy, created=now,
-        )
-    )  # fmt: skip
-    kind = "submitted" if known is None else "edited"
-    record(
-        connection, kind, actor, now=now, item=number, version=version, digest=digest, state=state,
-        action=judgement.action, attribute=judgement.attribute, why=judgement.why, policy=policy,
-    )  # fmt: skip
-    if judgement.automatic and (known is None or state == "hidden"):
-        state = _remove_automatically(connection, number, version, settings, now)
-    if known is not None or state in WAITING:
-        _queue(connection, number, state, rounded, judgement, settings, now)
-    return Submitted(public, number, state, version, True)
-
-
-def find_submitted(connection: Connection, comment: Comment) -> Submitted | None:
-    """Return what became of a comment that was submitted before, by the platform's id; None if it wasn't."""
-    known = _find(connection, comment)
-    return None if known is None else _submitted(known)
-
-
 def report(
     connection: Connection,
     item_id: str,
@@ -171,7 +87,7 @@ def report(
         raise DeskError(f"a report's kind is one of {', '.join(REPORT_KINDS)}")
     lock(connection)
     item = find_item(connection, item_id)
-    reporter = _cut(reporter, 200)
+    reporter = cut(reporter, 200)
     if reporter is not None:
         before = connection.execute(
             select(reports.c.number).where(
@@ -185,7 +101,7 @@ def report(
     result = connection.execute(
         insert(reports).values(
             item=item.number, version=item.version, reporter=reporter, kind=kind,
-            reason=_cut(reason, 4000), created=now,
+            reason=cut(reason, 4000), created=now,
         )
     )  # fmt: skip
     number = int(result.inserted_primary_key[0])  # type: ignore[index]
@@ -208,10 +124,10 @@ def report(
         update(items).where(items.c.number == item.number).values(reports=count, state=state, updated=now)
     )
     record(connection, "reported", actor, now=now, item=item.number, report=number, kind=kind, state=state)
-    version = _version(connection, item.number, item.version)
+    version = version_of(connection, item.number, item.version)
     judgement = Judgement(version.action, version.attribute, version.score, "reported")
     if state in WAITING:
-        _queue(connection, item.number, state, version.scores, judgement, settings, now)
+        queue_first(connection, item.number, state, version.scores, judgement, settings, now)
     return number
 
 
@@ -234,7 +150,7 @@ def find_item(connection: Connection, item_id: str) -> Row[Any]:
 
 def add_note(connection: Connection, item: int, staff: int, text: str, *, now: datetime) -> None:
     """Add an internal note, which only the staff ever sees."""
-    text = _storable(text).strip()
+    text = storable(text).strip()
     if not text or len(text) > 4000:
         raise DeskError("a note has 1 to 4,000 characters")
     connection.execute(insert(notes).values(item=item, staff=staff, text=text, created=now))
@@ -278,74 +194,14 @@ def close_tasks(connection: Connection, item: int, kinds: tuple[str, ...], now: 
     )
 
 
-def _find(connection: Connection, comment: Comment) -> Row[Any] | None:
-    if comment.external is None:
-        return None
-    return connection.execute(
-        select(items).where(items.c.community == comment.community, items.c.external == comment.external)
-    ).one_or_none()
-
-
-def _submitted(known: Row[Any]) -> Submitted:
-    return Submitted(known.id, known.number, known.state, known.version, False)
-
-
-def _version(connection: Connection, item: int, version: int) -> Row[Any]:
+def version_of(connection: Connection, item: int, version: int) -> Row[Any]:
+    """Return a version of an item."""
     return connection.execute(
         select(versions).where(versions.c.item == item, versions.c.version == version)
     ).one()
 
 
-def _insert(
-    connection: Connection, comment: Comment, text: str, state: str, now: datetime
-) -> tuple[int, str]:
-    public = secrets.token_hex(12)
-    result = connection.execute(
-        insert(items).values(
-            id=public, community=comment.community, external=_cut(comment.external, 200),
-            author=_cut(comment.author, 200), url=_cut(comment.url, 2000),
-            parent=_cut(comment.parent, LONGEST_TEXT), title=_cut(comment.title, 500),
-            language=comment.language[:35], source=comment.source[:64], state=state, version=1,
-            fingerprint=fingerprint(text), reports=0, posted=comment.posted or now.date().isoformat(),
-            created=now, updated=now,
-        )
-    )  # fmt: skip
-    return int(result.inserted_primary_key[0]), public  # type: ignore[index]
-
-
-def _state_after_edit(connection: Connection, item: Row[Any], state: str) -> str:
-    """An edit never brings a removed or hidden comment back by itself: a person looks first."""
-    if item.state in ("removed", "hidden"):
-        return "hidden"
-    return "review" if item.state == "review" and state in ("allowed", "monitored") else state
-
-
-def _remove_automatically(
-    connection: Connection, number: int, version: int, settings: DeskSettings, now: datetime
-) -> str:
-    """Carry a removal out without a person, and say so to the author."""
-    public = secrets.token_hex(12)
-    result = connection.execute(
-        insert(decisions).values(
-            id=public, batch=public, item=number, version=version, kind="automatic", outcome="remove",
-            before="hidden", effective=True, created=now, release=now,
-        )
-    )  # fmt: skip
-    decision = int(result.inserted_primary_key[0])  # type: ignore[index]
-    connection.execute(update(items).where(items.c.number == number).values(state="removed"))
-    record(
-        connection, "decided", "machine", now=now, item=number, decision=decision, version=version,
-        kind="automatic", outcome="remove", rule=None, state="removed",
-    )  # fmt: skip
-    statement, token = statements.make(connection, decision, "author", settings=settings, now=now)
-    outbox.put(
-        connection, "comment.removed", statements.payload(connection, decision, statement, token),
-        item=number, statement=statement, not_before=now, now=now,
-    )  # fmt: skip
-    return "removed"
-
-
-def _queue(
+def queue_first(
     connection: Connection,
     number: int,
     state: str,
@@ -368,19 +224,34 @@ def _queue(
             update(tasks).where(tasks.c.number == task).values(rank=place, attribute=judgement.attribute)
         )
         return
-    connection.execute(
-        insert(tasks).values(
-            kind="first", item=number, community=item.community, attribute=judgement.attribute,
-            language=item.language, source=item.source, rank=place, open=True, for_lead=False, created=now,
-        )
-    )  # fmt: skip
+    row = task_row(number, item._asdict(), judgement.attribute, place, now)
+    connection.execute(insert(tasks).values(**row))
 
 
-def _storable(text: str) -> str:
+def task_row(
+    number: int, item: Mapping[str, Any], attribute: str, place: float, now: datetime
+) -> dict[str, Any]:
+    """Return the row of the task of an item's first decision."""
+    return {
+        "kind": "first",
+        "item": number,
+        "community": item["community"],
+        "attribute": attribute,
+        "language": item["language"],
+        "source": item["source"],
+        "rank": place,
+        "open": True,
+        "for_lead": False,
+        "created": now,
+    }
+
+
+def storable(text: str) -> str:
     """Replace what databases can't hold: NUL and lone surrogates."""
     text = text.replace("\0", "\ufffd")
     return text.encode("utf-8", "replace").decode() if not text.isprintable() else text
 
 
-def _cut(text: str | None, most: int) -> str | None:
-    return None if text is None else _storable(text)[:most]
+def cut(text: str | None, most: int) -> str | None:
+    """Return the beginning of a text, as databases can hold it."""
+    return None if text is None else storable(text)[:most]

@@ -1,12 +1,14 @@
 """How good decisions are: what second looks, appeals and known items say."""
 
+import bisect
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Integer, Row, cast, func, select
 
 from giantkiller.desk.tables import appeals, decisions, known, tasks, versions
 
@@ -67,17 +69,19 @@ def overturned_machine(connection: Connection, since: datetime) -> list[dict[str
 
     A removal agrees with "review" and "remove"; an approval overturns them.
     """
+    grouped = (versions.c.attribute, versions.c.action, decisions.c.outcome)
     rows = connection.execute(
-        select(versions.c.attribute, versions.c.action, decisions.c.outcome)
+        select(*grouped, func.count().label("total"))
         .join(
             versions,
             (versions.c.item == decisions.c.item) & (versions.c.version == decisions.c.version),
         )
         .where(decisions.c.kind == "first", decisions.c.undone.is_(None), decisions.c.created >= since)
+        .group_by(*grouped)
     )
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
-        counts[row.attribute, row.action][row.outcome == "remove"] += 1
+        counts[row.attribute, row.action][row.outcome == "remove"] += row.total
     return [
         {"attribute": attribute, "action": action, "allowed": allowed, "removed": removed,
          "overturned": allowed / (allowed + removed)}
@@ -116,20 +120,28 @@ def known_answers(connection: Connection, since: datetime, people: dict[int, str
 
 def by_person(connection: Connection, since: datetime, people: dict[int, str]) -> list[dict[str, Any]]:
     """Count decisions, the share overturned, and the median seconds of each person."""
+    tenths = cast(decisions.c.seconds * 10, Integer).label("tenths")
     rows = connection.execute(
-        select(decisions.c.staff, decisions.c.overturned, decisions.c.seconds).where(
-            decisions.c.staff.is_not(None), decisions.c.created >= since, decisions.c.undone.is_(None)
+        select(
+            decisions.c.staff, tenths, func.count().label("made"),
+            func.count().filter(decisions.c.overturned.is_(True)).label("wrong"),
         )
-    )
-    found: dict[str, list[tuple[bool, float | None]]] = defaultdict(list)
+        .where(decisions.c.staff.is_not(None), decisions.c.created >= since, decisions.c.undone.is_(None))
+        .group_by(decisions.c.staff, "tenths")
+    )  # fmt: skip
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:
-        found[people.get(row.staff, "?")].append((row.overturned, row.seconds))
-    table = []
-    for person, made in sorted(found.items()):
-        times = sorted(seconds for _, seconds in made if seconds is not None)
-        table.append(
-            {"person": person, "decisions": len(made),
-             "overturned": sum(wrong for wrong, _ in made) / len(made),
-             "median_seconds": round(times[len(times) // 2], 1) if times else None}
-        )  # fmt: skip
-    return table
+        found[people.get(row.staff, "?")].append(row)
+    return [
+        {"person": person, "decisions": (made := sum(row.made for row in groups)),
+         "overturned": sum(row.wrong for row in groups) / made, "median_seconds": _median(groups)}
+        for person, groups in sorted(found.items())
+    ]  # fmt: skip
+
+
+def _median(groups: Sequence[Row[Any]]) -> float | None:
+    """Return the median of seconds that were counted by their tenths."""
+    timed = sorted((row for row in groups if row.tenths is not None), key=lambda row: row.tenths)
+    ends = list(itertools.accumulate(row.made for row in timed))
+    middle = bisect.bisect_right(ends, ends[-1] // 2) if ends else None
+    return None if middle is None else timed[middle].tenths / 10

@@ -6,12 +6,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from giantkiller.desk import outbox, statements
+from giantkiller.desk.config import BOUNDS
 from giantkiller.desk.decisions import find
 from giantkiller.desk.errors import ConflictError, NotAllowedError
 from giantkiller.desk.events import lock, record
 from giantkiller.desk.items import WAITING, close_tasks
 from giantkiller.desk.staff import Staff
 from giantkiller.desk.tables import decisions, items, reports, tasks
+
+LONGEST_UNDO = BOUNDS["undo_seconds"][1]
+"""Seconds after which no decision can be taken back, whatever the settings said."""
 
 
 def undo(connection: Connection, decision_id: str, staff: Staff, *, now: datetime) -> int:
@@ -52,6 +56,7 @@ def last_undoable(connection: Connection, staff: Staff, *, now: datetime) -> Row
         select(decisions)
         .where(
             decisions.c.staff == staff.number,
+            decisions.c.created > now - timedelta(seconds=LONGEST_UNDO),
             decisions.c.release > now,
             decisions.c.undone.is_(None),
             decisions.c.effective.is_(True),

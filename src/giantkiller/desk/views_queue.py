@@ -47,7 +47,7 @@ def queue_page(visit: Visit) -> Response:
         empty = not items.any_item(connection)
     return visit.render(
         "queue.html", address=visit.address if empty and visit.me.is_lead else "", waiting=waiting,
-        choices=choices, filters=filters, mine=mine, last=last,
+        most=queue.MOST_COUNTED, choices=choices, filters=filters, mine=mine, last=last,
         done=bool(visit.query("done")), pause=bool(visit.query("pause")), query=_query(filters),
     )  # fmt: skip
 

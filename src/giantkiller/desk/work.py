@@ -34,6 +34,23 @@ async def written(service: Service, work: Any) -> Any:
         raise _api_error(error) from None
 
 
+async def written_together(service: Service, work: Any, argument: Any) -> Any:
+    """Run a work as `written` does, once for all arguments that are handed in at the same time.
+
+    Args:
+        service: The service.
+        work: As `Store.submit_together` takes it.
+        argument: This request's.
+
+    Raises:
+        ApiError: If the desk refuses.
+    """
+    try:
+        return await asyncio.wrap_future(service.store.submit_together(work, argument))
+    except DeskError as error:
+        raise _api_error(error) from None
+
+
 def _api_error(error: DeskError) -> ApiError:
     message = str(error)
     reason = {404: "NOT_FOUND", 409: "CONFLICT", 403: "NOT_ALLOWED"}.get(error.status, "INVALID_REQUEST")

@@ -1,10 +1,12 @@
 """Open, migrate, read and write the state database."""
 
 import contextlib
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from giantkiller.errors import MissingExtraError, UserError
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "giantkiller.db"
@@ -44,9 +47,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._line: queue.Queue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.Queue(
-            _WAITING
-        )
+        self._line: queue.Queue[_Entry | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         # SQLite lets writers poll for the lock, and some of twenty never get it: ours take turns instead.
@@ -105,6 +106,29 @@ class Store:
         Raises:
             StoreBusyError: If too many works wait already.
         """
+        return self._enter(lambda connection, _: [work(connection)], None)
+
+    def submit_together(
+        self, work: "Callable[[Connection, Sequence[A]], Sequence[T]]", argument: A
+    ) -> "Future[T]":
+        """Run a work as `submit` does, once for all arguments that are handed in with it at the same time.
+
+        If it raises, it runs again for each argument alone, so that one that can't be done harms no other.
+
+        Args:
+            work: Called with a connection and the arguments, in the order in which they came; returns one
+                result for each.
+            argument: What to do it for.
+
+        Returns:
+            The result for this argument, once it is committed to disk.
+
+        Raises:
+            StoreBusyError: If too many works wait already.
+        """
+        return self._enter(work, argument)
+
+    def _enter(self, work: "Callable[[Connection, Any], Sequence[T]]", argument: Any) -> "Future[T]":
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -113,7 +137,7 @@ class Store:
                 self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
                 self._thread.start()
             try:
-                self._line.put_nowait((work, future))
+                self._line.put_nowait(_Entry(work, argument, future))
             except queue.Full:
                 raise StoreBusyError("too many writes are waiting for the disk; try again") from None
         return future
@@ -130,38 +154,56 @@ class Store:
 
     def _write_all(self) -> None:
         while (first := self._line.get()) is not None:
-            works = [first]
+            entries = [first]
             ended = False
             with contextlib.suppress(queue.Empty):
-                while len(works) < _TOGETHER:
+                while len(entries) < _TOGETHER:
                     following = self._line.get_nowait()
                     if following is None:
                         ended = True
                         break
-                    works.append(following)
-            self._write_together(works)
+                    entries.append(following)
+            self._write_together(entries)
             if ended:
                 return
 
-    def _write_together(self, works: list[tuple[Callable[[Connection], Any], "Future[Any]"]]) -> None:
+    def _write_together(self, entries: "list[_Entry]") -> None:
         done: list[tuple[Future[Any], Any]] = []
         try:
             with self.write() as connection:
-                for work, future in works:
-                    try:
-                        with connection.begin_nested():
-                            done.append((future, work(connection)))
-                    except Exception as error:
-                        if connection.invalidated or not connection.in_transaction():
-                            raise
-                        future.set_exception(error)
+                for _, alike in itertools.groupby(entries, key=lambda entry: entry.work):
+                    done += _run(connection, list(alike))
         except Exception as error:
-            for _, future in works:
-                if not future.done():
-                    future.set_exception(error)
+            for entry in entries:
+                if not entry.future.done():
+                    entry.future.set_exception(error)
             return
         for future, result in done:
             future.set_result(result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A work in line for the writer."""
+
+    work: Callable[[Connection, Sequence[Any]], Sequence[Any]]
+    argument: Any
+    future: "Future[Any]"
+
+
+def _run(connection: Connection, alike: list[_Entry]) -> list[tuple["Future[Any]", Any]]:
+    """Run entries of the same work; return those that went well with their results."""
+    try:
+        with connection.begin_nested():
+            results = alike[0].work(connection, [entry.argument for entry in alike])
+            return [(entry.future, result) for entry, result in zip(alike, results, strict=True)]
+    except Exception as error:
+        if connection.invalidated or not connection.in_transaction():
+            raise
+        if len(alike) == 1:
+            alike[0].future.set_exception(error)
+            return []
+    return [done for entry in alike for done in _run(connection, [entry])]
 
 
 def open_store(state: Path, url: str | None = None, *, migrate: bool = True) -> Store:
