@@ -5,6 +5,10 @@ import signal
 import sys
 from pathlib import Path
 
+# One thread of arithmetic for each process, programs that tests start among them. With models as small as
+# these a second one only waits, spinning: some fixtures took fifteen times as long, two workers on two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 
