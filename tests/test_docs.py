@@ -14,6 +14,8 @@ import pytest
 import giantkiller
 from giantkiller.cli.main import COMMANDS
 from giantkiller.errors import MissingExtraError
+from giantkiller.files.formats import FORMATS
+from giantkiller.policy import ACTIONS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -56,6 +58,20 @@ def test_every_command_and_option_has_help(name):
         for option in command.params:
             if isinstance(option, click.Option):
                 assert option.help, f"{command.name} {option.opts[-1]} has no help"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_help_that_names_formats_names_them_all(name):
+    for command in with_subcommands(load_command(name)):
+        texts = [command.help, *(each.help for each in command.params if isinstance(each, click.Option))]
+        for text in texts:
+            if "CSV" in text and "Parquet" in text:
+                assert [each.name for each in FORMATS.values() if each.name not in text] == []
+
+
+def test_a_help_that_names_actions_names_them_all():
+    text = " ".join(load_command("screen").help.split())
+    assert f"({', '.join(ACTIONS[:-1])} or {ACTIONS[-1]})" in text
 
 
 def test_the_page_of_commands_has_every_option():

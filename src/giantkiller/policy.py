@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ACTIONS = ("allow", "monitor", "review", "remove")
 """What can happen to a comment, mildest first."""
 
-FLAGGED = ACTIONS[2:]
+FLAGGED = ACTIONS[ACTIONS.index("review") :]
 """Those that a person has to look at, or that act at once."""
 
 _FILE_LIMIT = 1 << 20
@@ -74,7 +74,9 @@ class Policy(Mapping[str, Mapping[str, float]]):
                     raise UserError(f"policy: {action} of {attribute} is {cut!r}, not a score from 0 to 1")
             cuts = {a: float(cut) for a in ACTIONS[1:] if (cut := steps.get(a)) is not None}
             if list(cuts.values()) != sorted(cuts.values()):
-                raise UserError(f"policy: the thresholds of {attribute} must not fall from monitor to remove")
+                raise UserError(
+                    f"policy: the thresholds of {attribute} must not fall from {ACTIONS[1]} to {ACTIONS[-1]}"
+                )
             checked[attribute] = MappingProxyType(cuts)
         self._thresholds = MappingProxyType({a: checked[a] for a in ATTRIBUTES if a in checked})
 

@@ -27,8 +27,8 @@ def test_a_folder_a_glob_and_a_file(shards):
 def test_nothing_to_read_is_said_in_one_sentence(shards):
     for url, sentence in (
         (shards / "nowhere", "no such file or folder"),
-        (f"{shards}/*.tsv", "there is no .csv"),
-        (shards / "read.me", "there is no .csv"),
+        (f"{shards}/*.tsv", r"there is no file with the ending \.csv"),
+        (shards / "read.me", r"there is no file with the ending \.csv"),
         ("nosuch://bucket/a.csv", "can't be reached: Protocol not known: nosuch"),
     ):
         with pytest.raises(UserError, match=sentence):

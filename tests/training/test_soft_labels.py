@@ -2,12 +2,18 @@ import numpy as np
 import pytest
 
 from giantkiller.errors import UserError
+from giantkiller.files.formats import FORMATS
+from giantkiller.files.tables import read_texts
 from giantkiller.training.soft_labels import check_output, read_soft_labels, texts_to_label, write_soft_labels
 
 NAN = float("nan")
 
 
-@pytest.mark.parametrize("name", ["s.parquet", "s.csv", "s.tsv.gz", "s.jsonl", "s.ndjson.gz"])
+PLAIN = [f"s{suffix}" for each in FORMATS.values() for suffix in each.suffixes]
+ZIPPED = [f"s{each.suffixes[0]}.gz" for each in FORMATS.values() if each.gzipped]
+
+
+@pytest.mark.parametrize("name", PLAIN + ZIPPED)
 def test_soft_labels_survive_writing(tmp_path, name):
     texts = [f"text {i}\nline" for i in range(7)]
     values = np.random.default_rng(0).normal(size=(7, 7)).astype(np.float32)
@@ -21,7 +27,7 @@ def test_soft_labels_survive_writing(tmp_path, name):
         chunk=3,
     )
     back, logits = read_soft_labels(tmp_path / name)
-    assert back == texts
+    assert back == list(read_texts(tmp_path / name)) == texts
     np.testing.assert_array_equal(logits, values)
     assert sum(done) == 7
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 
@@ -15,6 +16,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import DEFAULT
 from giantkiller.files import screen_file
 from giantkiller.files.verdicts import judge_with
+from giantkiller.policy import ACTIONS
 from giantkiller.screener import Screener
 
 
@@ -23,6 +25,17 @@ def npm(*arguments):
         [shutil.which("npm"), *arguments], cwd=WEB, capture_output=True, text=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
+def test_what_is_written_by_hand_knows_every_attribute_and_action():
+    types = (WEB / "src" / "index.d.ts").read_text()
+    for name, known in (("Attribute", ATTRIBUTES), ("Action", ACTIONS)):
+        union = re.search(rf"export type {name} =(.*?);", types, re.DOTALL)[1]
+        assert re.findall(r'"(\w+)"', union) == list(known)
+    said = re.search(r"const SAYS = \{(.*?)\};", (WEB / "src" / "page" / "page.js").read_text(), re.DOTALL)[1]
+    assert re.findall(r"^  (\w+):", said, re.MULTILINE) == list(ACTIONS)
+    columns = re.findall(r'<th scope="col">(\w+)</th>', (WEB / "src" / "page" / "page.html").read_text())
+    assert columns == ["Attribute", "Score", *(action.capitalize() for action in ACTIONS[1:])]
 
 
 @pytest.mark.slow

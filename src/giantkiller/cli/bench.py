@@ -10,6 +10,7 @@ import click
 
 from giantkiller.cli.options import PATH, json_option, threads_option
 from giantkiller.cli.terminal import fit, table
+from giantkiller.files.formats import ENDINGS
 
 if TYPE_CHECKING:
     from giantkiller.speed import Speed
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 """
 )
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("-d", "--data", type=PATH, metavar="FILE", help="Real comments: CSV, TSV, JSON Lines, Parquet.")
+@click.option("-d", "--data", type=PATH, metavar="FILE", help=f"Real comments: {ENDINGS}.")
 @click.option("--text-column", help="The column that holds them.  [default: found by name]")
 @click.option("--comments", type=click.IntRange(min=100), default=10_000, show_default=True, help="How many.")
 @click.option(

@@ -4,16 +4,13 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import click
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.options import json_option, model_option, policy_option, threads_option
 from giantkiller.cli.terminal import fit
-
-if TYPE_CHECKING:
-    from giantkiller.policy import Policy
+from giantkiller.policy import ACTIONS, Policy
 
 SHORT = {
     "toxicity": "toxic",
@@ -24,7 +21,8 @@ SHORT = {
     "identity_attack": "identity",
     "sexual_explicit": "sexual",
 }
-_COLOURS = {"allow": "green", "monitor": "cyan", "review": "yellow", "remove": "red"}
+_COLOURS = dict(zip(ACTIONS, ("green", "cyan", "yellow", "red"), strict=True))
+_WIDTH = max(map(len, ACTIONS))
 _TOGETHER = 4096
 _LONGEST = 1 << 20
 
@@ -46,7 +44,7 @@ _LONGEST = 1 << 20
 def command(
     texts: tuple[str, ...],
     model: str,
-    policy: "Policy | str | None",
+    policy: Policy | str | None,
     threads: int | None,
     as_json: bool,
 ) -> None:
@@ -81,7 +79,7 @@ def command(
                     click.style(f"{score:8.3f}", bold=score >= thresholds[attribute] or None)
                     for attribute, score in verdict.scores.items()
                 )
-                action = click.style(f"{verdict.action:<7}", fg=_COLOURS.get(verdict.action))
+                action = click.style(f"{verdict.action:<{_WIDTH}}", fg=_COLOURS[verdict.action])
                 click.echo(f"{numbers}  {action}  {fit(text, 72)}")
 
 

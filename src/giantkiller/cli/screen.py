@@ -18,11 +18,11 @@ from giantkiller.cli.score import SHORT
 from giantkiller.cli.terminal import fit, printable
 from giantkiller.errors import UserError
 from giantkiller.files.formats import FORMATS
+from giantkiller.policy import ACTIONS, Policy
 
 if TYPE_CHECKING:
     from giantkiller.files import ScreenSummary
     from giantkiller.files.summary import ScreenedRow
-    from giantkiller.policy import Policy
 
 WIDTH = 120  # of the table where there is no terminal
 _STREAM = Path("-")
@@ -57,7 +57,7 @@ def command(
     file_format: str | None,
     resume: bool,
     model: str,
-    policy: "Policy | str | None",
+    policy: Policy | str | None,
     threads: int | None,
     show: int | None,
     engine: str,
@@ -214,7 +214,7 @@ def table(rows: Sequence["ScreenedRow"], width: int) -> str:
     """
     names = [SHORT[attribute] for attribute in ATTRIBUTES]
     numbers = "".join(f"{name:>{len(name) + 2}}" for name in names)
-    text_width = max(20, width - len(numbers) - len("  monitor") - 1)
+    text_width = max(20, width - len(numbers) - max(map(len, ACTIONS)) - 3)
     lines = [f"{'comment':<{text_width}}{numbers}  action"]
     for row in rows:
         text = fit(row.text, text_width - 1, pad=True) + " "

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from giantkiller.files.formats import ENDINGS
+
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
@@ -14,7 +16,7 @@ import click
     multiple=True,
     required=True,
     type=click.Path(path_type=Path),
-    help="File with comments (Parquet, CSV, TSV, JSON Lines); may be given several times.",
+    help=f"File with comments: {ENDINGS}; may be given several times.",
 )
 @click.option("--text-column", help="Column with the comments, if its name is not a common one.")
 @click.option(
@@ -52,7 +54,7 @@ import click
     "-o",
     required=True,
     type=click.Path(path_type=Path),
-    help="File to write; its ending says how: .parquet, .csv, .tsv or .jsonl.",
+    help=f"File to write; its ending says how: {ENDINGS}.",
 )
 @click.option(
     "--max-length",

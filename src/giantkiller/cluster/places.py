@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from giantkiller.atomic import replace_file
 from giantkiller.errors import UserError
-from giantkiller.files.formats import is_table
+from giantkiller.files.formats import ENDINGS, is_table
 
 _APPEAR_WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 """Stores in which an object is there when all of it has arrived; elsewhere it is renamed then."""
@@ -86,7 +86,7 @@ def find_shards(url: str) -> tuple[Place, list[Shard]]:
         ]
         place = Place(url, system.unstrip_protocol(root) if not _is_local(system) else root)
     if not shards:
-        raise UserError(f"{url}: there is no .csv, .tsv, .jsonl (also .gz) or .parquet file")
+        raise UserError(f"{url}: there is no file with the ending {ENDINGS}")
     return place, sorted(shards, key=lambda shard: shard.name)
 
 

@@ -15,21 +15,33 @@ class FileFormat:
         suffixes: The endings of its files, the usual one first.
         delimiters: What may stand between the fields of a row, the usual one first.
         gzipped: Whether its files may be compressed with gzip, with `.gz` after the ending.
+        streamed: Whether it can be read and written from begin to end, without a file.
     """
 
     name: str
     suffixes: tuple[str, ...]
     delimiters: tuple[str, ...] = ()
     gzipped: bool = True
+    streamed: bool = True
 
 
 CSV = FileFormat("CSV", (".csv",), (",", ";", "\t"))
 TSV = FileFormat("TSV", (".tsv",), ("\t",))
 JSON_LINES = FileFormat("JSON Lines", (".jsonl", ".ndjson"))
-PARQUET = FileFormat("Parquet", (".parquet",), gzipped=False)
+PARQUET = FileFormat("Parquet", (".parquet",), gzipped=False, streamed=False)
 
 FORMATS = {"csv": CSV, "tsv": TSV, "jsonl": JSON_LINES, "parquet": PARQUET}
 """Every format, by the short name that chooses it."""
+
+ENDINGS = " or ".join(
+    (
+        ", ".join(each.suffixes[0] for each in FORMATS.values() if each.gzipped) + " (also .gz)",
+        *(each.suffixes[0] for each in FORMATS.values() if not each.gzipped),
+    )
+)
+"""The usual endings, for messages and help."""
+
+_GZIP = ".gz"
 
 
 def format_of(path: Path) -> tuple[FileFormat, bool]:
@@ -38,21 +50,22 @@ def format_of(path: Path) -> tuple[FileFormat, bool]:
     Raises:
         UserError: The ending is none of those known.
     """
-    name = path.name.lower()
-    gzipped = name.endswith(".gz")
-    found = _of_suffix(name.removesuffix(".gz"))
+    found, gzipped = _of_name(path), is_gzipped(path)
     if found is None:
-        raise UserError(
-            f"{path}: its ending is not known here; use .csv, .tsv, .jsonl (also .gz) or .parquet"
-        )
+        raise UserError(f"{path}: its ending is not known here; use {ENDINGS}")
     if gzipped and not found.gzipped:
-        raise UserError(f"{path}: {found.name} is compressed inside; leave out the .gz")
+        raise UserError(f"{path}: {found.name} is compressed inside; leave out the {_GZIP}")
     return found, gzipped
+
+
+def is_gzipped(path: Path) -> bool:
+    """Return whether a path ends like a file compressed with gzip."""
+    return path.name.lower().endswith(_GZIP)
 
 
 def is_table(path: Path) -> bool:
     """Return whether a path ends like a file of one of the formats."""
-    return _of_suffix(path.name.lower().removesuffix(".gz")) is not None
+    return _of_name(path) is not None
 
 
 def named_format(name: str) -> FileFormat:
@@ -66,5 +79,6 @@ def named_format(name: str) -> FileFormat:
     return FORMATS[name]
 
 
-def _of_suffix(name: str) -> FileFormat | None:
+def _of_name(path: Path) -> FileFormat | None:
+    name = path.name.lower().removesuffix(_GZIP)
     return next((each for each in FORMATS.values() if name.endswith(each.suffixes)), None)

@@ -10,7 +10,7 @@ from giantkiller.atomic import resolve_file
 from giantkiller.errors import UserError
 from giantkiller.files.chunks import Table
 from giantkiller.files.columns import added_columns
-from giantkiller.files.formats import FORMATS, PARQUET, FileFormat, format_of, named_format
+from giantkiller.files.formats import FORMATS, FileFormat, format_of, is_gzipped, named_format
 from giantkiller.files.output import FileOutput, Output, StreamOutput, UnfinishedError, partial_path
 from giantkiller.files.paths import check_file, same_file
 from giantkiller.files.summary import ScreenSummary
@@ -116,8 +116,8 @@ class _Job:
                 same_file(source, path) for path in (target, partial_path(target))
             ):
                 raise UserError(f"{where} is the input itself; name another output")
-        elif known is PARQUET:
-            raise UserError("Parquet can't be written to a stream; name a file")
+        elif not known.streamed:
+            raise UserError(f"{known.name} can't be written to a stream; name a file")
         return cls(source, target, known, unzip, zipped, prefix, added)
 
     def output(self, settings: dict[str, Any]) -> Output:
@@ -144,7 +144,7 @@ def _formats(source: Place, target: Place, file_format: str | None) -> tuple[Fil
 
 
 def _is_zipped(place: Place) -> bool:
-    return isinstance(place, Path) and place.name.lower().endswith(".gz")
+    return isinstance(place, Path) and is_gzipped(place)
 
 
 def _name(place: Place) -> str:

@@ -33,12 +33,12 @@ def open_table(
     Raises:
         UserError: It can't be read, or has not the columns that are needed.
     """
-    if file_format is PARQUET:
+    if not isinstance(origin, Path) and not file_format.streamed:
+        raise UserError(f"{file_format.name} can't be read from a stream; name a file")
+    if file_format is PARQUET and isinstance(origin, Path):
         # Imported here: pyarrow is an extra, and slow to load.
         from giantkiller.files.parquet import ParquetTable
 
-        if not isinstance(origin, Path):
-            raise UserError("Parquet can't be read from a stream; name a file")
         return ParquetTable(origin, text_column, added)
     source = Source(origin, gzipped)
     try:

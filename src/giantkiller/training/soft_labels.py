@@ -4,9 +4,9 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from giantkiller.data.augment.sentences import split_sentences
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.labelled import Labelled, read_labelled
 from giantkiller.errors import UserError
-from giantkiller.files.formats import format_of
+from giantkiller.files.formats import JSON_LINES, PARQUET, FileFormat, format_of
 
 COLUMNS = [f"logit_{name}" for name in ATTRIBUTES]
 
@@ -171,7 +171,7 @@ def write_soft_labels(
         UserError: If the file cannot be written, or its ending is unknown.
     """
     kind, packed = format_of(Path(path))
-    with replace_file(path) as temporary, _WRITERS[kind.name](temporary, packed) as write:
+    with replace_file(path) as temporary, _writer(kind, temporary, packed) as write:
         for begin in range(0, len(texts), chunk):
             some = list(texts[begin : begin + chunk])
             write(some, np.asarray(logits(some), dtype=np.float32))
@@ -181,8 +181,16 @@ def write_soft_labels(
 Write = Callable[[list[str], np.ndarray], None]
 
 
+def _writer(kind: FileFormat, path: Path, packed: bool) -> AbstractContextManager[Write]:
+    if kind is PARQUET:
+        return _parquet(path)
+    if kind is JSON_LINES:
+        return _jsonlines(path, packed)
+    return _delimited(path, packed, kind.delimiters[0])
+
+
 @contextmanager
-def _parquet(path: Path, packed: bool) -> Iterator[Write]:
+def _parquet(path: Path) -> Iterator[Write]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -194,7 +202,7 @@ def _parquet(path: Path, packed: bool) -> Iterator[Write]:
 
 
 @contextmanager
-def _delimited(path: Path, packed: bool, delimiter: str = ",") -> Iterator[Write]:
+def _delimited(path: Path, packed: bool, delimiter: str) -> Iterator[Write]:
     import csv
 
     with _text(path, packed) as file:
@@ -224,11 +232,3 @@ def _text(path: Path, packed: bool) -> IO[str]:
     if packed:
         return gzip.open(path, "wt", encoding="utf-8", newline="")
     return path.open("w", encoding="utf-8", newline="")
-
-
-_WRITERS: dict[str, Any] = {
-    "Parquet": _parquet,
-    "CSV": _delimited,
-    "TSV": lambda path, packed: _delimited(path, packed, "\t"),
-    "JSON Lines": _jsonlines,
-}
