@@ -3,6 +3,7 @@
     python benchmarks/adapt.py run --data DIR -o tuning.jsonl --tuning --seeds 2
     python benchmarks/adapt.py run --data DIR -o results.jsonl --tuned tuning.jsonl
     python benchmarks/adapt.py report results.jsonl
+    python benchmarks/adapt.py promise --data DIR -o promise.jsonl
 
 Runs resume: what is in the file isn't run again. A site is one source of hate_train.parquet with a rule of
 its own: an attack on a group counts, swearing does not. Its decisions are 200 or 1,000 of its comments, and
@@ -12,6 +13,8 @@ and choice of the pass, except the two that fit no network: Platt's line, which 
 logistic regression on the frozen pooled features. Of about one size are `low-rank` (20,003 numbers) and one
 dendrite a neuron on one layer (16,640), which learn by gradient, or grow by correlation with 128 strengths
 that learn afterwards.
+
+`promise` runs the command itself: adapt_promise.py.
 
 docs/results/adapt.md says what counts as dendrites winning; it was written before this ran.
 """
@@ -25,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import adapt_promise
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -312,6 +316,7 @@ def main() -> None:
     runs.add_argument("--threads", type=int, default=1)
     runs.add_argument("-o", "--output", type=Path, required=True)
     runs.set_defaults(do=run)
+    adapt_promise.add_to(commands)
     reports = commands.add_parser("report")
     reports.add_argument("results", type=Path)
     reports.set_defaults(do=report)

@@ -110,12 +110,17 @@ def test_noise_is_not_better_and_nothing_is_written(base, tmp_path):
 def test_a_report_shows_hostile_comments_as_text(base, tmp_path):
     rows = [(f"<script>alert({i})</script> women {text}", y) for i, (text, y) in enumerate(site_rows())]
     own = write_rows(tmp_path / "own.csv", [("never decided",), (rows[0][0],)], ["text"])
+    forum = [(f"<b>{text}</b> elsewhere", row % 2) for row, (text, _) in enumerate(site_rows(seed=5))]
+    forum = write_rows(tmp_path / "<forum>.csv", forum)
     done = run("adapt", write_rows(tmp_path / "d.csv", rows), "--from", base, "-o", tmp_path / "ours",
-               "--report", tmp_path / "report", "--unlabelled", own, *QUICK)  # fmt: skip
+               "--report", tmp_path / "report", "--unlabelled", own, "--elsewhere", forum,
+               *QUICK)  # fmt: skip
     assert done.exit_code in (0, 4)
     about = json.loads((tmp_path / "report" / "report.json").read_text())
     assert about["decisions"]["unlabelled"] == 1  # the other one was decided
     assert about["groups"]["female"]["harmless"] >= 10
+    assert about["judged"]["<forum>.csv"]["rows"] == pytest.approx(120, abs=10)
+    assert about["learned"]["share"] in [each["share"] for each in about["learned"]["tried"]]
     page = (tmp_path / "report" / "report.html").read_text()
     assert "<script" not in page
     assert "default-src 'none'" in page

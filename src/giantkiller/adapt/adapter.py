@@ -1,18 +1,22 @@
 """From decisions to a bundle that is better for a site, or to the reasons why it isn't."""
 
+import copy
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from giantkiller.adapt import rehearsal
+import numpy as np
+
 from giantkiller.adapt.compose import Composed, compose, load_model
-from giantkiller.adapt.decisions import Decisions, same_key
+from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.delta import Delta, lineage_of
+from giantkiller.adapt.dial import dial
+from giantkiller.adapt.guards import guard
 from giantkiller.adapt.judging import Judgement, judge
-from giantkiller.adapt.learning import Learned, learn
+from giantkiller.adapt.learning import Learned, chosen_of, learn
 from giantkiller.adapt.settings import Settings
 from giantkiller.bundle import Bundle, read_bundle
 from giantkiller.evaluation.figures import to_json
@@ -68,42 +72,53 @@ class Adapter:
         self.settings = settings or Settings()
 
     def adapt(
-        self, decisions: Decisions, *, unlabelled: Sequence[str] = (), name: str | None = None
+        self,
+        decisions: Decisions,
+        *,
+        elsewhere: Mapping[str, Decisions] | None = None,
+        unlabelled: Sequence[str] = (),
+        name: str | None = None,
     ) -> Adaptation:
         """Learn from decisions, and judge by others of them; nothing is written.
 
         Args:
             decisions: What people decided.
+            elsewhere: Labelled comments of other places, by name, on which it must not get worse: a part
+                rehearses, a part chooses how much of the change is kept, a part judges.
             unlabelled: The site's own comments, whose scores shall stay as they are; those that were decided
-                are left out, and of many a part is drawn.
+                are left out, and of many a part is drawn. Without `elsewhere` some of them judge.
             name: Of the bundle that comes out.
 
         Raises:
-            UserError: The decisions can't be split, or the bundle was not built by this package.
+            UserError: The decisions can't be split, what is guarded has too few labels, or the bundle was not
+                built by this package.
         """
         began = time.perf_counter()
         settings = self.settings
         site, held_out = decisions.split(settings.held_out)
-        decided = set(map(same_key, decisions.texts))
-        own = [text for text in unlabelled if same_key(text) not in decided]
+        guards = guard(decisions, elsewhere, unlabelled)
         with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
             model = load_model(self.bundle, Path(folder) / "base")
-            learned = learn(model, self.bundle, site, rehearsal.to_learn(own), settings)
-            delta = Delta(learned.tensors, lineage_of(self.bundle))
+            base = copy.deepcopy(model)
+            learned = learn(model, self.bundle, site, guards.rehearsed, settings)
+            chooses = site.take(np.flatnonzero(chosen_of(site)))
+            kept = dial(base, self.bundle, learned.tensors, chooses, guards.choosing, settings)
+            delta = Delta(kept.tensors, lineage_of(self.bundle))
             composed = compose(self.bundle, [delta], name)
             candidate = composed.write(Path(folder) / "candidate")
             judgement = judge(
                 Screener(self.bundle.folder),
                 Screener(candidate.folder),
                 held_out,
-                rehearsal.to_judge(),
+                guards.judging,
                 settings,
             )
         about = self._about(decisions, (len(site), len(held_out)), learned, judgement)
-        about["decisions"]["unlabelled"] = min(len(own), rehearsal.OWN)
-        kept = {key: about[key] for key in ("method", "decisions", "learned", "judged")}
+        about["decisions"]["unlabelled"] = guards.own
+        about["learned"] |= {"share": kept.share, "tried": to_json(kept.tried)}
+        told = {key: about[key] for key in ("method", "decisions", "learned", "judged")}
         about |= {"seconds": round(time.perf_counter() - began, 1), "parameters": delta.parameters}
-        return Adaptation(judgement, Delta(delta.tensors, delta.base, kept), composed, about)
+        return Adaptation(judgement, Delta(delta.tensors, delta.base, told), composed, about)
 
     def _about(
         self, decisions: Decisions, sides: tuple[int, int], learned: Learned, judgement: Judgement

@@ -203,6 +203,11 @@ def same_key(text: str) -> str:
     return key or _SIGNS.sub("", text)
 
 
+def words_key(text: str) -> str:
+    """Return the words of a text, each once and in order of the alphabet."""
+    return " ".join(sorted(set(_SIGNS.split(clean_text(text).lower()))))
+
+
 def _check(decisions: Decisions) -> None:
     if len(decisions) < LEAST:
         raise UserError(
@@ -291,9 +296,8 @@ def _units(texts: Sequence[str], authors: Sequence[Sequence[str | None]]) -> NDA
 
     first: dict[tuple[str, str], int] = {}
     for row, text in enumerate(texts):
-        words = " ".join(sorted(set(_SIGNS.split(clean_text(text).lower()))))
         writers = authors[row] if row < len(authors) else ()
-        for key in [("words", words), *(("author", who) for who in writers if who is not None)]:
+        for key in [("words", words_key(text)), *(("author", who) for who in writers if who is not None)]:
             parent[root(row)] = root(first.setdefault(key, row))
     _, numbers = np.unique([root(row) for row in range(len(texts))], return_inverse=True)
     return np.asarray(numbers, np.int64)

@@ -107,6 +107,19 @@ class Delta:
                 _grow(model, layer, parts)
 
 
+def scaled(tensors: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return what a delta holds that changes a model by a share of what another one does.
+
+    Of a product one factor is scaled, of a dendrite its strength: its output.
+
+    Args:
+        tensors: A delta's.
+        share: Of the change.
+    """
+    linear = (ADDED, UP, GROWN[2])
+    return {name: share * tensor if name.endswith(linear) else tensor for name, tensor in tensors.items()}
+
+
 def lineage_of(bundle: Bundle) -> tuple[str, ...]:
     """Return what a bundle was made of: its digest, or an earlier bundle's and those of the deltas since."""
     adapted = bundle.provenance.get("adapted")

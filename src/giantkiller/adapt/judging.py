@@ -89,7 +89,7 @@ class Judgement:
 
     Attributes:
         site: On held-out decisions.
-        elsewhere: On what comes with the package, by name.
+        elsewhere: On what is guarded, by name.
         flagged: Comments that go to review or removal now and did not before.
         passed: The other way.
         groups: Whose harmless mentions are flagged how often, found by a word list; of groups with enough.
@@ -122,16 +122,19 @@ def judge(
         old: The model that decides today.
         new: The one that learned.
         site: Decisions that it never saw.
-        elsewhere: Labelled texts that it never saw, by name.
+        elsewhere: Texts that it never saw, by name.
         settings: What counts as better.
     """
     before, after = old.scores(site.texts), new.scores(site.texts)
     labels = site.positive.astype(np.float64)
     on_site = _compare(before, after, labels, settings)
     others = {
-        name: _compare(old.scores(some.texts), new.scores(some.texts), some.targets[:, TOXICITY], settings)
+        name: _compare(
+            was := old.scores(some.texts), new.scores(some.texts), some.labels(was[:, TOXICITY]), settings
+        )
         for name, some in elsewhere.items()
     }
+    limits = {name: settings.limit(some.labelled) for name, some in elsewhere.items()}
     flags = [_flagged(screener.policy, scores) for screener, scores in ((old, before), (new, after))]
     return Judgement(
         site=on_site,
@@ -139,7 +142,7 @@ def judge(
         flagged=_flips(site, before, after, ~flags[0] & flags[1], True, settings.examples),
         passed=_flips(site, before, after, flags[0] & ~flags[1], False, settings.examples),
         groups=_groups(site, flags),
-        reasons=_reasons(on_site, others, settings),
+        reasons=_reasons(on_site, others, limits),
     )
 
 
@@ -154,7 +157,7 @@ def _compare(
     return Judged(found.rows, found.positives, found.figures["average_precision"], found.figures["roc_auc"])
 
 
-def _reasons(site: Judged, elsewhere: Mapping[str, Judged], settings: Settings) -> list[str]:
+def _reasons(site: Judged, elsewhere: Mapping[str, Judged], limits: Mapping[str, float]) -> list[str]:
     reasons = []
     gain = site.average_precision.difference
     if np.isnan(gain.low):
@@ -166,8 +169,8 @@ def _reasons(site: Judged, elsewhere: Mapping[str, Judged], settings: Settings) 
         reasons.append(f"on held-out decisions average precision changes by {signed(gain)}")
     for name, judged in elsewhere.items():
         loss = judged.average_precision.difference
-        if loss.value < -settings.tolerance:
-            reasons.append(f"on {name} it changes by {signed(loss)}, a loss above {settings.tolerance:g}")
+        if loss.value < -limits[name]:
+            reasons.append(f"on {name} it changes by {signed(loss)}, a loss above {limits[name]:g}")
     return reasons
 
 

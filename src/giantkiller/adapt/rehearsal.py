@@ -1,10 +1,12 @@
 """What must not be forgotten: texts that come with the package, and what they are labelled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from giantkiller.adapt.decisions import TOXICITY
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.augment.templates import identity_sentences
 from giantkiller.data.holdout import is_held_out, merge_key
@@ -12,8 +14,6 @@ from giantkiller.data.situations import read_situations
 
 SITUATIONS = 2000
 """Situations that are rehearsed; each costs the time of the old model's scores for it."""
-OWN = 3000
-"""A site's own comments that are rehearsed, at most."""
 SENTENCES = 1600
 HELD_OUT = 0.2
 SEED = 20261129
@@ -34,26 +34,46 @@ class Rehearsal:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether anybody said what is toxic among them."""
+        return not bool(np.isnan(self.targets[:, TOXICITY]).all())
 
-def to_learn(unlabelled: list[str] | None = None) -> Rehearsal:
-    """Return what is rehearsed while learning: situations and sentences that train, and a site's own texts.
+    def labels(self, old: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the labels for toxicity; without any, who is in the tenth that a model scores highest.
+
+        Args:
+            old: (n,) that model's scores.
+        """
+        if self.labelled:
+            return self.targets[:, TOXICITY].astype(np.float64)
+        labels = np.zeros(len(old))
+        labels[np.argsort(-old, kind="stable")[: max(1, len(old) // 10)]] = 1
+        return labels
+
+
+def unlabelled(texts: list[str]) -> Rehearsal:
+    """Return texts for which only the old model's scores count."""
+    return Rehearsal(texts, np.full((len(texts), len(ATTRIBUTES)), np.nan, np.float32))
+
+
+def to_learn(comments: Sequence[str] = ()) -> Rehearsal:
+    """Return what is rehearsed while learning: situations and sentences that train, and real comments.
 
     Args:
-        unlabelled: The site's, for which the old model's scores are the targets.
+        comments: Those for which the old model's scores are the targets.
     """
     situations = read_situations("train")
     drawn = np.random.default_rng(SEED).permutation(len(situations))[:SITUATIONS]
     situations = [situations[row] for row in np.sort(drawn)]
     texts, targets = _sentences(held_out=False)
-    own = list(unlabelled or [])
-    own = [own[row] for row in np.random.default_rng(SEED).permutation(len(own))[:OWN]]
     return Rehearsal(
-        [*(each.text for each in situations), *texts, *own],
+        [*(each.text for each in situations), *texts, *comments],
         np.concatenate(
             [
                 np.array([each.targets for each in situations], np.float32),
                 targets,
-                np.full((len(own), len(ATTRIBUTES)), np.nan, np.float32),
+                np.full((len(comments), len(ATTRIBUTES)), np.nan, np.float32),
             ]
         ),
     )
@@ -67,7 +87,7 @@ def to_judge() -> dict[str, Rehearsal]:
     """
     situations = read_situations("validation")
     targets = np.full((len(situations), len(ATTRIBUTES)), np.nan, np.float32)
-    targets[:, ATTRIBUTES.index("toxicity")] = [each.harmful for each in situations]
+    targets[:, TOXICITY] = [each.harmful for each in situations]
     return {
         "situations": Rehearsal([each.text for each in situations], targets),
         "sentences": Rehearsal(*_sentences(held_out=True)),

@@ -28,6 +28,8 @@ class Settings:
         unasked: Weight of the old model's scores for the attributes that a decision doesn't judge.
         held_out: Share of the decisions that judge.
         tolerance: Average precision that may be lost elsewhere.
+        agreement: How far the average precision of the new scores may fall below 1 where the site's own
+            comments are guarded and the tenth that the old model scores highest stands for labels.
         samples: Bootstrap samples.
         examples: Most comments quoted of each kind in the report.
         seed: Of every random draw.
@@ -43,6 +45,7 @@ class Settings:
     unasked: float = 0.1
     held_out: float = 0.3
     tolerance: float = 0.005
+    agreement: float = 0.1
     samples: int = 1000
     examples: int = 20
     seed: int = 0
@@ -62,3 +65,7 @@ class Settings:
     def rate(self) -> float:
         """The learning rate that counts."""
         return self.learning_rate or LEARNING_RATES[self.method]
+
+    def limit(self, labelled: bool) -> float:
+        """Return what average precision may lose on texts with labels, or on those without any."""
+        return self.tolerance if labelled else self.agreement

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "Decisions": ("text_column", "held_out"),
-    "Learning": ("base", "unlabelled", "method", "rank", "epochs", "seed"),
+    "Learning": ("base", "unlabelled", "elsewhere", "method", "rank", "epochs", "seed"),
     "Judging": ("tolerance", "samples"),
     "Output": ("output", "name", "delta", "report", "examples", "as_json"),
 }
@@ -35,6 +36,8 @@ GROUPS = {
 @click.option("--text-column", help="The column with the comments, if its name is unusual.")
 @click.option("--unlabelled", type=PATH,
               help="Comments that nobody decided, whose scores shall stay as they are.")  # fmt: skip
+@click.option("--elsewhere", type=PATH, multiple=True,
+              help="Labelled comments of other places that must not get worse; repeatable.")  # fmt: skip
 @click.option("--method", type=click.Choice(["low-rank", "dendrites", "head"]), default="low-rank",
               show_default=True, help="What learns while the rest stays as it is.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(1, 64), default=4, show_default=True,
@@ -63,6 +66,7 @@ def command(
     base: str,
     text_column: str | None,
     unlabelled: Path | None,
+    elsewhere: tuple[Path, ...],
     name: str | None,
     delta: Path | None,
     report: Path | None,
@@ -89,6 +93,9 @@ def command(
     adapter = Adapter(base, Settings(**options))
     found = adapter.adapt(
         read_decisions(decisions, text_column=text_column),
+        elsewhere={
+            name: read_decisions(path, text_column=text_column) for name, path in _named(elsewhere).items()
+        },
         unlabelled=read_texts(unlabelled, text_column=text_column) if unlabelled else (),
         name=name,
     )
@@ -102,6 +109,12 @@ def command(
     if not found.better:
         click.echo(f"giantkiller: not better: {printable('; '.join(found.judgement.reasons))}", err=True)
         raise click.exceptions.Exit(NOT_BETTER)
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Call files by their names, and those that share one by their paths: a report travels."""
+    names = [path.name for path in paths]
+    return {path.name if names.count(path.name) == 1 else str(path): path for path in paths}
 
 
 def _shown(found: "Adaptation", output: Path) -> str:
@@ -121,6 +134,7 @@ def _shown(found: "Adaptation", output: Path) -> str:
     lines = [table(rows, ("toxicity on", "comments", "AP before", "after", "change, 95 % interval"))]
     for what, flips in (("flagged", found.judgement.flagged), ("passed", found.judgement.passed)):
         lines.append(f"{what} now and not before: {flips.right} rightly, {flips.wrong} wrongly")
+    lines.append(f"{found.about['learned']['share']:.0%} of the change is kept")
     if found.better:
         lines.append(f"wrote {output} in {found.about['seconds']:.0f} s")
     return "\n".join(lines)

@@ -1,0 +1,127 @@
+"""How much of what was learned is kept: between the old weights and the new ones.
+
+Wortsman et al. 2022, "Robust fine-tuning of zero-shot models": weights between two models often keep what the
+old one knew and most of what the new one learned.
+"""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from giantkiller.adapt.decisions import TOXICITY, Decisions
+from giantkiller.adapt.delta import Delta, scaled
+from giantkiller.adapt.rehearsal import Rehearsal
+from giantkiller.adapt.settings import Settings
+from giantkiller.attributes import POSITIVE
+from giantkiller.bundle import Bundle
+from giantkiller.calibration import sigmoid
+from giantkiller.encoding import Encoder
+from giantkiller.evaluation.metrics import ranking
+from giantkiller.evaluation.ranked import Ranked
+from giantkiller.models.inference import Tokens, predict, tokenize
+
+SHARES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.15, 0.1)
+"""Of the change, that are tried."""
+MARGIN = 0.5
+"""Of what may be lost elsewhere, what the texts that choose may lose: the judge has others."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one share of the change does to the texts that choose.
+
+    Attributes:
+        share: Of the change.
+        gain: In average precision on the site's decisions that choose; NaN where they lack a class.
+        losses: In average precision elsewhere, by name.
+    """
+
+    share: float
+    gain: float
+    losses: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Dialled:
+    """What is kept of a change.
+
+    Attributes:
+        share: Of the change.
+        tensors: A delta's, of that share of it.
+        tried: What was measured to choose it.
+    """
+
+    share: float
+    tensors: dict[str, Tensor]
+    tried: list[Tried]
+
+
+@dataclass(frozen=True)
+class _Chooser:
+    """Texts that choose, and what the old model makes of them."""
+
+    tokens: Tokens
+    positive: NDArray[np.bool_]
+    before: float
+
+    def loss(self, model: Any) -> float:
+        return self.before - _average_precision(predict(model, self.tokens)[:, TOXICITY], self.positive)
+
+
+def dial(
+    base: Any,
+    bundle: Bundle,
+    tensors: Mapping[str, Tensor],
+    site: Decisions,
+    elsewhere: Mapping[str, Rehearsal],
+    settings: Settings,
+) -> Dialled:
+    """Choose the share of a change that gains most on the site and loses elsewhere no more than it may.
+
+    Where every share loses too much the smallest one is kept: the judge says the rest.
+
+    Args:
+        base: The old model; it isn't changed.
+        bundle: Whose tokenizer counts.
+        tensors: Of the whole change.
+        site: Decisions that taught nothing and don't judge.
+        elsewhere: What must not get worse, by name; without any all of the change is kept.
+        settings: Whose `tolerance` and `agreement` count.
+    """
+    if not elsewhere:
+        return Dialled(1.0, dict(tensors), [])
+    encoder = Encoder(bundle.tokenizer, bundle.max_length)
+    choosers = {name: _chooser(base, encoder, some) for name, some in elsewhere.items()}
+    decisions = _chooser(base, encoder, Rehearsal(site.texts, site.targets)) if len(site) else None
+    tried = []
+    for share in tqdm(SHARES, desc="choosing", unit="share", leave=False, disable=None):
+        model = copy.deepcopy(base)
+        Delta(scaled(tensors, share), ()).apply(model)
+        gain = -decisions.loss(model) if decisions else math.nan
+        losses = {name: chooser.loss(model) for name, chooser in choosers.items()}
+        tried.append(Tried(share, gain, losses))
+    limits = {name: MARGIN * settings.limit(some.labelled) for name, some in elsewhere.items()}
+    within = [each for each in tried if all(each.losses[name] <= limits[name] for name in limits)]
+    best = max(within, key=lambda each: (np.nan_to_num(each.gain), each.share)) if within else tried[-1]
+    return Dialled(best.share, scaled(tensors, best.share), tried)
+
+
+def _chooser(base: Any, encoder: Encoder, some: Rehearsal) -> _Chooser:
+    tokens = tokenize(encoder, some.texts, clean=True)
+    old = predict(base, tokens)[:, TOXICITY]
+    positive = some.labels(old) >= POSITIVE
+    return _Chooser(tokens, positive, _average_precision(old, positive))
+
+
+def _average_precision(logits: NDArray[np.float32], positive: NDArray[np.bool_]) -> float:
+    if positive.all() or not positive.any():
+        return math.nan
+    ranked = Ranked.of(sigmoid(logits), positive)
+    return ranking(ranked, *ranked.counts())["average_precision"]

@@ -1,0 +1,105 @@
+"""What must not get worse elsewhere, in parts that share no text: one rehearses, one chooses, one judges."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from giantkiller.adapt import rehearsal
+from giantkiller.adapt.decisions import Decisions, words_key
+from giantkiller.adapt.rehearsal import Rehearsal
+from giantkiller.data.holdout import is_held_out
+from giantkiller.errors import UserError
+
+JUDGING = 0.4
+"""Share of what is guarded that judges."""
+CHOOSING = 0.5
+"""Share of the rest that chooses how much of what was learned is kept; what remains rehearses."""
+LEAST = 40
+"""Toxic comments, and harmless ones, that a guarded file must have: half of them judge."""
+MOST = 3000
+"""Comments of a file that one part takes, at most."""
+OWN = "own comments"
+"""What the site's undecided comments are called where they are guarded."""
+FEWEST = 500
+"""Fewer undecided comments only rehearse."""
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What is guarded elsewhere than on the site; the three parts share no text.
+
+    Attributes:
+        rehearsed: What every step rehearses.
+        choosing: What chooses how much of what was learned is kept, by name.
+        judging: What judges, by name.
+        own: How many of the site's undecided comments rehearse.
+    """
+
+    rehearsed: Rehearsal
+    choosing: dict[str, Rehearsal]
+    judging: dict[str, Rehearsal]
+    own: int
+
+
+def guard(
+    decisions: Decisions, elsewhere: Mapping[str, Decisions] | None = None, unlabelled: Sequence[str] = ()
+) -> Guards:
+    """Divide what must not get worse; the texts that come with the package are guarded besides.
+
+    A text that shares its words with a decision, or with a text of a file before it, is left out. Without
+    labelled comments of other places, some of the site's own are guarded.
+
+    Args:
+        decisions: All of the site's.
+        elsewhere: Labelled comments of other places, by name.
+        unlabelled: The site's own comments that nobody decided.
+
+    Raises:
+        UserError: A file has too few comments of a kind to judge by.
+    """
+    seen = set(map(words_key, decisions.texts))
+    rehearsed: list[str] = []
+    choosing: dict[str, Rehearsal] = {}
+    judging = rehearsal.to_judge()
+    for name, file in (elsewhere or {}).items():
+        keys = [words_key(text) for text in file.texts]
+        fresh = file.take(np.array([row for row, key in enumerate(keys) if key not in seen], np.int64))
+        _check(fresh, name)
+        seen.update(keys)
+        rest, judges = replace(fresh, times=None).split(JUDGING)
+        rehearses, chooses = map(_drawn, rest.split(CHOOSING))
+        judges = _drawn(judges)
+        rehearsed += rehearses.texts
+        choosing[name] = Rehearsal(chooses.texts, chooses.targets)
+        judging[name] = Rehearsal(judges.texts, judges.targets)
+    own = {words_key(text): text for text in unlabelled}
+    kept = [text for key, text in own.items() if key not in seen]
+    if not elsewhere and len(kept) >= FEWEST:
+        kept, choosing[OWN], judging[OWN] = _parted(kept)
+    drawn = np.random.default_rng(rehearsal.SEED).permutation(len(kept))[:MOST]
+    rehearsed += [kept[row] for row in drawn]
+    return Guards(rehearsal.to_learn(rehearsed), choosing, judging, len(drawn))
+
+
+def _check(file: Decisions, name: str) -> None:
+    positives = int(file.positive.sum())
+    for count, kind in ((positives, "toxic"), (len(file) - positives, "harmless")):
+        if count < LEAST:
+            raise UserError(
+                f"{name} has {count} {kind} comments besides the decisions; at least {LEAST} are needed to "
+                "tell what is lost there"
+            )
+
+
+def _drawn(part: Decisions) -> Decisions:
+    return part.take(np.random.default_rng(rehearsal.SEED).permutation(len(part))[:MOST])
+
+
+def _parted(texts: list[str]) -> tuple[list[str], Rehearsal, Rehearsal]:
+    """Part comments without labels by a hash: some rehearse, some choose, some judge."""
+    held = [is_held_out(words_key(text), JUDGING) for text in texts]
+    kept = [text for text, one in zip(texts, held, strict=True) if not one]
+    others = [text for text, one in zip(texts, held, strict=True) if one]
+    chooses, judges = (rehearsal.unlabelled(others[begin::2][:MOST]) for begin in (0, 1))
+    return kept, chooses, judges

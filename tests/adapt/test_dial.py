@@ -1,0 +1,98 @@
+"""How much of a change is kept."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from adapted import WORDS
+
+from giantkiller.adapt.compose import load_model
+from giantkiller.adapt.decisions import Decisions
+from giantkiller.adapt.delta import Delta, scaled
+from giantkiller.adapt.dial import SHARES, dial
+from giantkiller.adapt.methods import attach
+from giantkiller.adapt.rehearsal import Rehearsal, unlabelled
+from giantkiller.adapt.settings import Settings
+from giantkiller.bundle import read_bundle
+from giantkiller.encoding import Encoder
+from giantkiller.models.inference import predict, tokenize
+
+TEXTS = [" ".join(words) for words in np.random.default_rng(0).choice(WORDS, (120, 6))]
+
+
+@pytest.fixture(scope="module")
+def loaded(base, tmp_path_factory):
+    bundle = read_bundle(base)
+    return bundle, load_model(bundle, tmp_path_factory.mktemp("model") / "base")
+
+
+def changed(model, method):
+    """The tensors of a change that is not small."""
+    other = copy.deepcopy(model)
+    learning = attach(other, Settings(method=method))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in learning.parameters.values():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    return learning.tensors()
+
+
+def logits(bundle, model, tensors=None):
+    model = copy.deepcopy(model)
+    if tensors is not None:
+        Delta(tensors, ()).apply(model)
+    return predict(model, tokenize(Encoder(bundle.tokenizer, bundle.max_length), TEXTS, clean=True))
+
+
+def labelled(positive):
+    targets = np.full((len(positive), 7), np.nan, np.float32)
+    targets[:, 0] = positive
+    return Rehearsal(TEXTS, targets)
+
+
+def decisions(positive):
+    targets = labelled(positive).targets
+    return Decisions(TEXTS, targets, np.ones(len(TEXTS)), np.arange(len(TEXTS)), None, len(TEXTS), 0, "site")
+
+
+@pytest.mark.parametrize("method", ["low-rank", "dendrites", "head", "bias"])
+def test_a_share_of_nothing_is_the_old_model_and_all_of_it_the_new_one(loaded, method):
+    bundle, model = loaded
+    tensors = changed(model, method)
+    old, new = logits(bundle, model), logits(bundle, model, tensors)
+    assert np.abs(new - old).max() > 0.01
+    assert np.abs(logits(bundle, model, scaled(tensors, 0.0)) - old).max() < 1e-5
+    assert np.abs(logits(bundle, model, scaled(tensors, 1.0)) - new).max() < 1e-6
+    small = np.abs(logits(bundle, model, scaled(tensors, 0.1)) - old).mean()
+    assert 0 < small < np.abs(new - old).mean() / 2
+
+
+def test_all_is_kept_where_nothing_is_lost(loaded):
+    bundle, model = loaded
+    tensors = changed(model, "low-rank")
+    new = logits(bundle, model, tensors)[:, 0]
+    wanted = new > np.median(new)
+    found = dial(model, bundle, tensors, decisions(wanted), {"forum": labelled(wanted)}, Settings())
+    assert found.share == 1.0
+    assert [each.share for each in found.tried] == list(SHARES)
+    assert found.tried[0].gain == pytest.approx(-found.tried[0].losses["forum"])
+    assert found.tried[0].gain > 0.1
+
+
+@pytest.mark.parametrize("part", ["labelled", "own"])
+def test_little_is_kept_where_much_would_be_lost(loaded, part):
+    bundle, model = loaded
+    tensors = changed(model, "low-rank")
+    old, new = logits(bundle, model)[:, 0], logits(bundle, model, tensors)[:, 0]
+    guarded = labelled(old > np.quantile(old, 0.9)) if part == "labelled" else unlabelled(TEXTS)
+    found = dial(model, bundle, tensors, decisions(new > np.median(new)), {"it": guarded}, Settings())
+    assert found.share < 1.0
+    kept = next(each for each in found.tried if each.share == found.share)
+    assert kept.losses["it"] < found.tried[0].losses["it"]
+
+
+def test_without_anything_to_guard_all_is_kept(loaded):
+    bundle, model = loaded
+    tensors = changed(model, "head")
+    assert dial(model, bundle, tensors, decisions(np.arange(120) % 2 == 0), {}, Settings()).share == 1.0

@@ -1,0 +1,89 @@
+"""What must not get worse elsewhere, in parts that share no text."""
+
+import numpy as np
+import pytest
+
+from giantkiller.adapt import guards as rooms
+from giantkiller.adapt.decisions import decisions_of, words_key
+from giantkiller.adapt.guards import guard
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.data.labelled import read_labelled
+from giantkiller.errors import UserError
+
+
+@pytest.fixture
+def decided(tmp_path):
+    def make(rows, name="decisions"):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("text,toxicity\n" + "".join(f"{text},{label}\n" for text, label in rows))
+        return decisions_of(read_labelled(path), name=path.name)
+
+    return make
+
+
+def comments(prefix, count):
+    """Comments of different words: a repeated sign counts as two."""
+    return [
+        (f"{prefix} comment number {row // 9}{chr(97 + row % 9)}", int(row % 3 == 0)) for row in range(count)
+    ]
+
+
+def keys(part):
+    return set(map(words_key, part.texts))
+
+
+def test_no_text_is_in_two_parts_nor_among_the_decisions(decided):
+    site = decided(comments("site", 60))
+    shared = [("number 0d comment SITE", 1), *comments("forum", 600)]
+    found = guard(
+        site, {"forum": decided(shared, "forum"), "again": decided(comments("Forum", 900), "again")}
+    )
+    parts = [found.rehearsed, *found.choosing.values(), *found.judging.values()]
+    all_keys = [key for part in parts for key in keys(part) if key.startswith(("comment", "forum"))]
+    assert len(all_keys) == len(set(all_keys))
+    assert not keys(site) & set(all_keys)
+    rows = {name: (len(found.choosing[name]), len(found.judging[name])) for name in ("forum", "again")}
+    assert rows["forum"] == pytest.approx((180, 240), rel=0.05)
+    assert rows["again"] == pytest.approx((90, 120), rel=0.05)  # 300 that the first file doesn't hold
+
+
+def test_what_judges_is_labelled_and_what_rehearses_is_not(decided):
+    site, forum = decided(comments("site", 60)), decided(comments("forum", 600), "forum")
+    found = guard(site, {"forum": forum})
+    rehearsed = [row for row, text in enumerate(found.rehearsed.texts) if text.startswith("forum")]
+    assert len(rehearsed) == pytest.approx(180, rel=0.05)
+    assert np.isnan(found.rehearsed.targets[rehearsed]).all()
+    judges = found.judging["forum"]
+    wanted = {text: float(row % 3 == 0) for row, (text, _) in enumerate(comments("forum", 600))}
+    assert judges.targets[:, 0].tolist() == [wanted[text] for text in judges.texts]
+
+
+def test_a_file_that_could_not_tell_is_refused(decided):
+    site, forum = decided(comments("site", 60)), decided(comments("forum", 90), "forum")
+    with pytest.raises(UserError, match="forum has 30 toxic comments besides the decisions; at least 40"):
+        guard(site, {"forum": forum})
+
+
+def test_own_comments_judge_where_nothing_else_does(decided):
+    site, own = decided(comments("site", 60)), [text for text, _ in comments("own", 1000)]
+    found = guard(site, None, [*own, "site comment number 0d"])
+    chooses, judges = found.choosing[rooms.OWN], found.judging[rooms.OWN]
+    assert not chooses.labelled
+    assert not judges.labelled
+    assert found.own + len(chooses) + len(judges) == 1000
+    assert not keys(chooses) & keys(judges)
+    old = np.random.default_rng(0).random(len(judges))
+    labels = judges.labels(old)
+    assert labels.sum() == len(judges) // 10
+    assert old[labels == 1].min() > old[labels == 0].max()
+    guarded = guard(site, {"forum": decided(comments("forum", 600), "forum")}, own)
+    assert rooms.OWN not in guarded.judging
+    assert guarded.own == 1000
+
+
+def test_few_own_comments_only_rehearse(decided):
+    found = guard(decided(comments("site", 60)), None, [text for text, _ in comments("own", 100)])
+    assert found.own == 100
+    assert set(found.judging) == {"situations", "sentences"}
+    assert not found.choosing
+    assert found.rehearsed.targets.shape[1] == len(ATTRIBUTES)
