@@ -256,7 +256,7 @@ def posts(site, clients, seconds):
 
 def post_all(port, bearer, clients, seconds):
     """Submit over several connections, each waiting for its answers; return how many were taken."""
-    counts = [0] * clients
+    counts, began = [0] * clients, time.time_ns()
     ready = threading.Barrier(clients)
 
     def work(client):
@@ -265,7 +265,7 @@ def post_all(port, bearer, clients, seconds):
         ready.wait()
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
-            name = f"http-{client}-{counts[client]}"
+            name = f"http-{began}-{client}-{counts[client]}"
             body = json.dumps({"text": f"thanks {name}", "id": name})
             connection.request("POST", "/v1/desk/items", body, bearer)
             answer = connection.getresponse()

@@ -78,10 +78,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
 """The least and the most of each number."""
 
 
+_STORED = select(settings.c.name, settings.c.value)
+
+
 def read_settings(connection: Connection) -> DeskSettings:
     """Return the settings; what was never set has its default."""
     names = {f.name for f in fields(DeskSettings)}
-    rows = connection.execute(select(settings.c.name, settings.c.value))
+    rows = connection.execute(_STORED)
     return DeskSettings(**{row.name: row.value for row in rows if row.name in names})
 
 

@@ -18,8 +18,12 @@ from giantkiller.desk.tables import chain, decisions, events, versions
 FIRST = "0" * 64
 """What the first event has for the hash of the one before."""
 
-_LOCK = 7046029254386353132
+_TAKE_LOCK = text("SELECT pg_advisory_xact_lock(7046029254386353132)")
+# Made once: to put a statement together costs about as much as to run it.
 _HEAD = select(chain.c.seq, chain.c.hash)
+_WRITE = insert(events)
+_BEGIN_CHAIN = insert(chain)
+_MOVE_HEAD = update(chain)
 
 
 def lock(connection: Connection) -> None:
@@ -28,7 +32,7 @@ def lock(connection: Connection) -> None:
     On SQLite a writing transaction is alone from its beginning.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        connection.execute(_TAKE_LOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,8 @@ def record_all(connection: Connection, happened: Sequence[Event], *, now: dateti
             {"seq": seq, "at": at, "kind": event.kind, "actor": event.actor, "item": event.item,
              "data": body, "previous": previous, "hash": digest}
         )  # fmt: skip
-    connection.execute(insert(events), rows)
-    end = update(chain) if last else insert(chain)
-    connection.execute(end.values(id=1, seq=seq, hash=digest))
+    connection.execute(_WRITE, rows)
+    connection.execute(_MOVE_HEAD if last else _BEGIN_CHAIN, {"id": 1, "seq": seq, "hash": digest})
     return seq
 
 

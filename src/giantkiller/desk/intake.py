@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle
 from giantkiller.desk.config import read_settings
+from giantkiller.desk.current import current_policies
 from giantkiller.desk.errors import DeskError
 from giantkiller.desk.events import lock
 from giantkiller.desk.items import LONGEST_TEXT, Comment, Submitted
@@ -29,6 +30,7 @@ LONGEST_ID = 200
 """Characters of a platform's own id."""
 
 _TOGETHER = 256
+_SHORT = 2000  # characters whose marks take less time than to hand them to a thread
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,7 @@ async def take(
     communities = {comment.community for comment in comments}
     batcher = service.batcher
     screener = batcher.screener
-
-    def read() -> dict[str, CommunityPolicy]:
-        with service.store.read() as connection:
-            return {name: read_policy(connection, name, screener.policy) for name in communities}
-
-    policies = await in_thread(read)
+    policies = await current_policies(service.store, communities, screener.policy)
     texts = [without_allowed(policies[comment.community], comment.text) for comment in comments]
     rows = (found := await batcher.scores(texts, offered=False)).astype(float).tolist()
     scored = [dict(zip(ATTRIBUTES, row, strict=True)) for row in rows]
@@ -91,7 +88,8 @@ async def take(
 
     done: dict[int, Submitted | None] = {}
     if kept:
-        delivery = Delivery(await in_thread(prepared), message)
+        short = sum(len(comments[i].text) for i in kept) <= _SHORT
+        delivery = Delivery(prepared() if short else await in_thread(prepared), message)
         done = dict(zip(kept, await written_together(service, keep, delivery), strict=True))
     _offer(service, screener, texts, found, [policies[comment.community] for comment in comments], done)
     return [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from giantkiller.desk import outbox, statements
 from giantkiller.desk.config import DeskSettings
@@ -32,6 +32,13 @@ from giantkiller.desk.policies import STATES, Judgement
 from giantkiller.desk.tables import decisions, items, tasks, versions
 
 _AT_ONCE = 500  # ids in one question to the database
+# Made once: to put a statement together costs about as much as to run it.
+_KNOWN = select(items).where(
+    items.c.community == bindparam("community"), items.c.external.in_(bindparam("externals", expanding=True))
+)
+_NEW_ITEMS = insert(items).returning(items.c.number, sort_by_parameter_order=True)
+_NEW_VERSIONS = insert(versions)
+_NEW_TASKS = insert(tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +163,7 @@ def _known(connection: Connection, comments: Sequence[Comment]) -> dict[_Name, R
     for community, externals in wanted.items():
         for begin in range(0, len(externals), _AT_ONCE):
             some = externals[begin : begin + _AT_ONCE]
-            rows = connection.execute(
-                select(items).where(items.c.community == community, items.c.external.in_(some))
-            )
+            rows = connection.execute(_KNOWN, {"community": community, "externals": some})
             found.update({(community, row.external): row for row in rows})
     return found
 
@@ -170,10 +175,9 @@ def _insert(
     if not new:
         return []
     rows = [_item_row(one, now) for one in new]
-    statement = insert(items).returning(items.c.number, sort_by_parameter_order=True)
-    numbers = list(connection.execute(statement, rows).scalars())
+    numbers = list(connection.execute(_NEW_ITEMS, rows).scalars())
     together = list(zip(numbers, rows, new, strict=True))
-    connection.execute(insert(versions), [_version_row(n, 1, one, now) for n, _, one in together])
+    connection.execute(_NEW_VERSIONS, [_version_row(n, 1, one, now) for n, _, one in together])
     record_all(
         connection, [_event("submitted", n, 1, row["state"], one) for n, row, one in together], now=now
     )
@@ -187,7 +191,7 @@ def _insert(
             waiting.append(task_row(number, row, one.judgement.attribute, place, now))
         kept.append(Submitted(row["id"], number, state, 1, True))
     if waiting:
-        connection.execute(insert(tasks), waiting)
+        connection.execute(_NEW_TASKS, waiting)
     return kept
 
 
@@ -211,7 +215,7 @@ def _submit_again(
             language=one.prepared.comment.language[:35],
         )
     )  # fmt: skip
-    connection.execute(insert(versions), [_version_row(number, version, one, now)])
+    connection.execute(_NEW_VERSIONS, [_version_row(number, version, one, now)])
     record_all(connection, [_event("edited", number, version, state, one)], now=now)
     if one.judgement.automatic and state == "hidden":
         state = _remove_automatically(connection, number, version, settings, now)

@@ -15,6 +15,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk import figures, outbox, policies, previewing, quality, rules
 from giantkiller.desk import staff as people
 from giantkiller.desk.config import BOUNDS, change_settings, read_settings
+from giantkiller.desk.current import heed_changes
 from giantkiller.desk.errors import DeskError, NotFoundError
 from giantkiller.desk.tables import rulebooks
 from giantkiller.desk.web import Visit, page
@@ -165,6 +166,7 @@ def change_policy(visit: Visit) -> Response:
         return _policy(visit, wanted, preview=preview, unseen=form.text("do") == "switch-on")
     with visit.service.store.write() as connection:
         policies.write_policy(connection, community, wanted, visit.me.number, bundle, now=visit.now)
+    heed_changes(visit.service.store)
     return visit.go(f"/desk/communities/{community}/policy")
 
 
