@@ -14,9 +14,10 @@ from giantkiller.bundle import read_bundle
 from giantkiller.evaluation.like import with_distribution
 from giantkiller.policy import Policy
 from giantkiller.serve.drift import BINS, FIRST, WINDOW, Drift
+from giantkiller.serve.http import rounded
 from giantkiller.serve.language import available, detect, is_english, is_tag
 from giantkiller.serve.limits import RateLimiter, prepare_limits
-from giantkiller.serve.logs import _Together
+from giantkiller.serve.logs import _Json, _Together, log, tell
 from giantkiller.serve.metrics import Metrics
 from giantkiller.serve.sentences import MOST, sentences
 
@@ -166,6 +167,34 @@ def test_lines_of_the_log_are_written_together():
 
     asyncio.run(busy())
     assert lines_after(logging.INFO) == 5  # no loop could do it later
+
+
+def test_a_line_about_a_request_is_what_a_record_of_it_would_be(monkeypatch):
+    stream = io.StringIO()
+    handler = _Together(stream)
+    handler.setFormatter(_Json())
+    monkeypatch.setattr(log, "handlers", [handler])
+    monkeypatch.setattr(log, "propagate", False)
+    monkeypatch.setattr(log, "level", logging.INFO)
+    monkeypatch.setattr(log, "_cache", {})
+    tell("request", {"route": "score", "ms": 1.5})
+    log.info("request", extra={"fields": {"route": "score", "ms": 1.5}})
+    one, other = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert one.pop("time")[:13] == other.pop("time")[:13]
+    assert one == other == {"level": "info", "event": "request", "route": "score", "ms": 1.5}
+    monkeypatch.setattr(log, "level", logging.WARNING)
+    monkeypatch.setattr(log, "_cache", {})
+    tell("request", {})
+    assert stream.getvalue().count("\n") == 2
+
+
+def test_scores_are_rounded_as_numpy_does():
+    random = np.random.default_rng(0)
+    scores = random.random((20_000, 7), np.float32)
+    scores[:1000] = (random.integers(0, 10**6, (1000, 7)) + 0.5) / 1e6  # in the middle between two
+    many = rounded(scores)
+    assert many == scores.astype(float).round(6).tolist()
+    assert [rounded(scores[i : i + 1])[0] for i in range(len(scores))] == many
 
 
 def test_the_description_is_whole(server):

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from giantkiller.serve import native, openapi, status
 from giantkiller.serve.batch import batch
@@ -107,7 +108,36 @@ class _Application(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the front before the routes, and what else was asked for before it."""
-        app: ASGIApp = Front(self.router, self.state.service)
+        app: ASGIApp = Front(_ByAddress(self.router), self.state.service)
         for cls, args, kwargs in reversed(self.user_middleware):
             app = cls(app, *args, **kwargs)
         return app
+
+
+class _ByAddress:
+    """Finds the first routes, which have no parameters, by their address alone; the router finds the others.
+
+    The router would try one pattern after the other, and put layers for errors around each endpoint that the
+    front has already: together a third of what a request costs here.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._routes: dict[tuple[str, str], Route] = {}
+        for route in router.routes:
+            if not isinstance(route, Route) or route.param_convertors:
+                break  # what follows may be hidden by this one
+            for method in route.methods or ():
+                self._routes.setdefault((method, route.path), route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        route = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            route = self._routes.get((scope["method"], scope["path"]))
+        if route is None:
+            await self._router(scope, receive, send)
+            return
+        scope["endpoint"] = route.endpoint
+        response = await route.endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from giantkiller.serve.errors import ApiError, overloaded
 from giantkiller.serve.http import as_api_error, error_response
-from giantkiller.serve.logs import log, where
+from giantkiller.serve.logs import log, tell, where
 from giantkiller.serve.service import Service
 from giantkiller.serve.settings import is_loopback
 
@@ -95,7 +95,7 @@ class Front:
             }
             if key := scope.get("giantkiller.key"):
                 fields["key"] = key
-            log.info("request", extra={"fields": fields})
+            tell("request", fields)
 
 
 def _route(scope: Scope) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 import traceback
 from datetime import datetime, timezone
 from typing import Any, TextIO
@@ -11,18 +12,22 @@ import msgspec
 
 log = logging.getLogger("giantkiller.serve")
 
+_encode = msgspec.json.Encoder().encode
 _MOMENT = 0.05  # seconds
 _MOST_LINES = 256
+
+
+def _line(seconds: float, level: str, event: str, fields: dict[str, Any]) -> str:
+    when = datetime.fromtimestamp(seconds, timezone.utc)
+    return _encode({"time": when, "level": level, "event": event, **fields}).decode()
 
 
 class _Json(logging.Formatter):
     """Write a record as JSON: time, level, event, and the fields given as `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, timezone.utc)
-        line: dict[str, Any] = {"time": when, "level": record.levelname.lower(), "event": record.getMessage()}
-        line |= getattr(record, "fields", {})
-        return msgspec.json.encode(line).decode()
+        fields = getattr(record, "fields", {})
+        return _line(record.created, record.levelname.lower(), record.getMessage(), fields)
 
 
 class _Together(logging.StreamHandler[Any]):
@@ -36,17 +41,23 @@ class _Together(logging.StreamHandler[Any]):
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line; what is worse than usual is written at once."""
         try:
-            self._lines.append(self.format(record))
-            if record.levelno > logging.INFO or len(self._lines) >= _MOST_LINES:
+            self.add(self.format(record))
+            if record.levelno > logging.INFO:
                 self.flush()
-            elif not self._due:
-                loop = asyncio.get_running_loop()
-                self._due = True
-                loop.call_later(_MOMENT, self.flush)
-        except RuntimeError:  # no loop runs here that could do it later
-            self.flush()
         except Exception:
             self.handleError(record)
+
+    def add(self, line: str) -> None:
+        """Take a line that may wait."""
+        self._lines.append(line)
+        if len(self._lines) >= _MOST_LINES:
+            self.flush()
+        elif not self._due:
+            try:
+                asyncio.get_running_loop().call_later(_MOMENT, self.flush)
+                self._due = True
+            except RuntimeError:  # no loop runs here that could do it later
+                self.flush()
 
     def flush(self) -> None:
         """Write the lines."""
@@ -58,6 +69,16 @@ class _Together(logging.StreamHandler[Any]):
             self.stream.flush()
         finally:
             self.release()
+
+
+def tell(event: str, fields: dict[str, Any]) -> None:
+    """Log at level "info" as `log.info` does, without a record where only our own handler would read it."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    if len(log.handlers) == 1 and not log.propagate and isinstance(handler := log.handlers[0], _Together):
+        handler.add(_line(time.time(), "info", event, fields))
+    else:
+        log.info(event, extra={"fields": fields})
 
 
 def set_up(level: str) -> None:

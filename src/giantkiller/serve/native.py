@@ -14,7 +14,7 @@ from giantkiller.errors import UserError
 from giantkiller.policy import ACTIONS, Policy, Verdict
 from giantkiller.serve.batching import Batcher
 from giantkiller.serve.errors import ApiError
-from giantkiller.serve.http import BadJsonError, Json, admit, count_against, decode, read_body
+from giantkiller.serve.http import BadJsonError, Json, admit, count_against, decode, read_body, rounded
 from giantkiller.serve.service import service_of
 
 MAX_TEXTS = 1000
@@ -125,7 +125,7 @@ async def score(request: Request) -> Response:
     explained = _explained(call.explain, texts)
     count_against(service, key, len(texts))
     batcher = service.batcher
-    rows = (await batcher.scores(texts)).astype(float).round(6).tolist()
+    rows = rounded(await batcher.scores(texts))
     results = [Scored({name: row[column] for name, column in columns.items()}) for row in rows]
     if explained is not None:
         for result, text in zip(results, texts, strict=True):

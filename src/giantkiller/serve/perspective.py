@@ -21,6 +21,7 @@ from giantkiller.serve.http import (
     headers_of,
     key_in,
     read_body,
+    rounded,
     said_by,
 )
 from giantkiller.serve.keys import Key
@@ -148,7 +149,7 @@ async def analyze_comment(service: Service, key: Key, body: bytes) -> Answer:
     spans = sentences(text) if call.span_annotations else [(0, len(text))]
     parts = [text[begin:end] for begin, end in spans] if len(spans) > 1 else []
     batcher = service.batcher
-    rows = (await batcher.scores([text, *parts])).astype(float).round(6).tolist()
+    rows = rounded(await batcher.scores([text, *parts]))
     whole, each = rows[0], rows[1:] if parts else rows
     scores = {}
     for name, threshold in columns.items():

@@ -15,6 +15,9 @@ MAX_HEADERS = 128
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive."""
 
+WHOLE = "giantkiller.whole"
+"""The key in a request's scope that is there once all of its body has arrived."""
+
 
 class _Transport:
     """A transport that sends the head of a response together with its body, which costs half as much.
@@ -106,6 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for the next head; only its arrival starts the clock again."""
+        self.scope[WHOLE] = True  # type: ignore[literal-required]
         if not self.transport.is_closing():
             super().on_message_complete()
         self._reading_head = True
