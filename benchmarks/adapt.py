@@ -4,6 +4,7 @@
     python benchmarks/adapt.py run --data DIR -o results.jsonl --tuned tuning.jsonl
     python benchmarks/adapt.py report results.jsonl
     python benchmarks/adapt.py promise --data DIR -o promise.jsonl
+    python benchmarks/adapt.py frontier --data DIR -o frontier.jsonl
 
 Runs resume: what is in the file isn't run again. A site is one source of hate_train.parquet with a rule of
 its own: an attack on a group counts, swearing does not. Its decisions are 200 or 1,000 of its comments, and
@@ -14,7 +15,7 @@ logistic regression on the frozen pooled features. Of about one size are `low-ra
 dendrite a neuron on one layer (16,640), which learn by gradient, or grow by correlation with 128 strengths
 that learn afterwards.
 
-`promise` runs the command itself: adapt_promise.py.
+`promise` runs the command itself, `frontier` finds its defaults: adapt_promise.py, adapt_frontier.py.
 
 docs/results/adapt.md says what counts as dendrites winning; it was written before this ran.
 """
@@ -28,6 +29,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import adapt_frontier
 import adapt_promise
 import numpy as np
 import pyarrow.compute as pc
@@ -317,6 +319,7 @@ def main() -> None:
     runs.add_argument("-o", "--output", type=Path, required=True)
     runs.set_defaults(do=run)
     adapt_promise.add_to(commands)
+    adapt_frontier.add_to(commands)
     reports = commands.add_parser("report")
     reports.add_argument("results", type=Path)
     reports.set_defaults(do=report)

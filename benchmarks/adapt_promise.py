@@ -142,8 +142,7 @@ def report(rows: list[dict[str, Any]]) -> None:
     """Print a table of means over seeds with 95 % intervals, and the same as JSON."""
     cases: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
-        options = " ".join(f"{key}={value}" for key, value in row["options"].items())
-        cases.setdefault((f"{row['guards']} {options}".strip(), row["site"]), []).append(row)
+        cases.setdefault((named(row), row["site"]), []).append(row)
     heads = ("guarded", "site", "seeds", "promoted", "share kept", "AP before", "on the site", "on Civil")
     print(f"\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     told = []
@@ -158,6 +157,11 @@ def report(rows: list[dict[str, Any]]) -> None:
         told.append({"guards": name, "site": site, "seeds": len(some), "promoted": promoted} | found)
     print()
     print(json.dumps({"promise": told}).replace("NaN", "null"))
+
+
+def named(row: dict[str, Any]) -> str:
+    """Say what was guarded in a row, and with which settings."""
+    return " ".join([row["guards"], *(f"{key}={value}" for key, value in row["options"].items())])
 
 
 def setting(text: str) -> tuple[str, Any]:

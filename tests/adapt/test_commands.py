@@ -69,6 +69,41 @@ def test_merging_the_delta_makes_the_bundle_again(promoted, base, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_an_interrupted_run_learned_is_used(base, site, tmp_path, monkeypatch):
+    from giantkiller.adapt import adapter
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    command = ("adapt", site, "--from", base, "-o", tmp_path / "ours", "--delta", tmp_path / "delta", *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter, "compose", interrupt)
+        assert run(*command).exit_code != 0
+    assert [path.name for path in tmp_path.iterdir()] == [".ours.learned"]
+    monkeypatch.setattr(adapter, "learn", interrupt)
+    done = run(*command)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["delta", "ours"]
+
+
+@pytest.mark.slow
+def test_a_bundle_that_cannot_be_written_leaves_no_delta(promoted, base, site, tmp_path, monkeypatch):
+    from giantkiller.adapt.compose import Composed
+
+    whole = Composed.write
+
+    def write(composed, folder, about=()):
+        if str(tmp_path) in str(folder):
+            raise UserError("can't write it: No space left on device")
+        return whole(composed, folder, about)
+
+    monkeypatch.setattr(Composed, "write", write)
+    done = run("adapt", site, "--from", base, "-o", tmp_path / "ours", "--delta", tmp_path / "delta", *QUICK)
+    assert "No space left" in str(done.exception)
+    assert [path.name for path in tmp_path.iterdir()] == [".ours.learned"]
+
+
+@pytest.mark.slow
 def test_a_delta_for_another_base_is_refused(promoted, tmp_path):
     delta = promoted / "ours.delta"
     for bundle, deltas in ((promoted / "ours", [delta]), ("default", [delta])):

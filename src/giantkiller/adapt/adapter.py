@@ -1,7 +1,6 @@
 """From decisions to a bundle that is better for a site, or to the reasons why it isn't."""
 
 import copy
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from giantkiller.adapt.compose import Composed, compose, load_model
+from giantkiller.adapt.compose import Composed, compose, load_model, temporary_folder
 from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.delta import Delta, lineage_of
 from giantkiller.adapt.dial import dial
-from giantkiller.adapt.guards import guard
+from giantkiller.adapt.guards import Guards, guard
 from giantkiller.adapt.judging import Judgement, judge
 from giantkiller.adapt.learning import Learned, chosen_of, learn
+from giantkiller.adapt.resume import learned_before
 from giantkiller.adapt.settings import Settings
 from giantkiller.bundle import Bundle, read_bundle
 from giantkiller.evaluation.figures import to_json
@@ -78,8 +78,9 @@ class Adapter:
         elsewhere: Mapping[str, Decisions] | None = None,
         unlabelled: Sequence[str] = (),
         name: str | None = None,
+        progress: Path | None = None,
     ) -> Adaptation:
-        """Learn from decisions, and judge by others of them; nothing is written.
+        """Learn from decisions, and judge by others of them; nothing is written but `progress`.
 
         Args:
             decisions: What people decided.
@@ -88,30 +89,30 @@ class Adapter:
             unlabelled: The site's own comments, whose scores shall stay as they are; those that were decided
                 are left out, and of many a part is drawn. Without `elsewhere` some of them judge.
             name: Of the bundle that comes out.
+            progress: A file that keeps what was learned: a run after an interruption, on the same, begins
+                with it. Delete it once what comes out is written.
 
         Raises:
             UserError: The decisions can't be split, what is guarded has too few labels, or the bundle was not
                 built by this package.
         """
         began = time.perf_counter()
-        settings = self.settings
-        site, held_out = decisions.split(settings.held_out)
+        site, held_out = decisions.split(self.settings.held_out)
         guards = guard(decisions, elsewhere, unlabelled)
-        with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
-            model = load_model(self.bundle, Path(folder) / "base")
-            base = copy.deepcopy(model)
-            learned = learn(model, self.bundle, site, guards.rehearsed, settings)
+        with temporary_folder() as folder:
+            base = load_model(self.bundle, folder / "base")
+            learned = self._learn(base, site, guards, progress)
             chooses = site.take(np.flatnonzero(chosen_of(site)))
-            kept = dial(base, self.bundle, learned.tensors, chooses, guards.choosing, settings)
+            kept = dial(base, self.bundle, learned.tensors, chooses, guards.choosing, self.settings)
             delta = Delta(kept.tensors, lineage_of(self.bundle))
             composed = compose(self.bundle, [delta], name)
-            candidate = composed.write(Path(folder) / "candidate")
+            candidate = composed.write(folder / "candidate")
             judgement = judge(
                 Screener(self.bundle.folder),
                 Screener(candidate.folder),
                 held_out,
                 guards.judging,
-                settings,
+                self.settings,
             )
         about = self._about(decisions, (len(site), len(held_out)), learned, judgement)
         about["decisions"]["unlabelled"] = guards.own
@@ -119,6 +120,15 @@ class Adapter:
         told = {key: about[key] for key in ("method", "decisions", "learned", "judged")}
         about |= {"seconds": round(time.perf_counter() - began, 1), "parameters": delta.parameters}
         return Adaptation(judgement, Delta(delta.tensors, delta.base, told), composed, about)
+
+    def _learn(self, base: Any, site: Decisions, guards: Guards, progress: Path | None) -> Learned:
+        return learned_before(
+            progress,
+            self.bundle,
+            (site, guards.rehearsed),
+            self.settings,
+            lambda: learn(copy.deepcopy(base), self.bundle, site, guards.rehearsed, self.settings),
+        )
 
     def _about(
         self, decisions: Decisions, sides: tuple[int, int], learned: Learned, judgement: Judgement

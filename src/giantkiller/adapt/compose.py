@@ -1,13 +1,15 @@
 """A bundle and its deltas become another bundle."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
@@ -97,11 +99,11 @@ def compose(bundle: Bundle, deltas: Sequence[Delta], name: str | None = None) ->
     for delta in deltas:
         delta.check_base(lineage, bundle.name)
         lineage = (*lineage, delta.digest)
-    with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
-        model = load_model(bundle, Path(folder) / "base")
+    with temporary_folder() as folder:
+        model = load_model(bundle, folder / "base")
         for delta in deltas:
             delta.apply(model)
-        source = _saved(model, Path(folder) / "base", Path(folder) / "merged")
+        source = _saved(model, folder / "base", folder / "merged")
     draft = start_draft(source, {}, bundle.max_length)
     kept = _kept_words(draft)
     if not kept.all():
@@ -110,6 +112,24 @@ def compose(bundle: Bundle, deltas: Sequence[Delta], name: str | None = None) ->
     draft.rows = draft.encoder.encode(situation.text for situation in read_situations("train"))
     build_model(draft, str(bundle.provenance.get("quantization", "static")))
     return Composed(_describe(bundle, source, lineage, name), draft.model, bundle.tokenizer.read_bytes())
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder that is gone afterwards.
+
+    Raises:
+        UserError: It can't be written, the disk being full, say.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
+            yield Path(folder)
+    except (OSError, SafetensorError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise UserError(
+            f"can't write to the temporary folder {tempfile.gettempdir()}: {reason}; make space, or name "
+            "another folder by TMPDIR"
+        ) from error
 
 
 def load_model(bundle: Bundle, folder: Path) -> Any:

@@ -61,13 +61,16 @@ class Delta:
         Raises:
             UserError: The place can't be written.
         """
+        with replace_file(path) as file:
+            file.write_bytes(self.content())
+
+    def content(self) -> bytes:
+        """Return what its file holds."""
         from safetensors.torch import save
 
         header = {"format": FORMAT, "base": self.base, "about": self.about}
         metadata = {KEY: json.dumps(header, allow_nan=False)}
-        content = save({name: tensor.contiguous() for name, tensor in self.tensors.items()}, metadata)
-        with replace_file(path) as file:
-            file.write_bytes(content)
+        return save({name: tensor.contiguous() for name, tensor in self.tensors.items()}, metadata)
 
     def check_base(self, lineage: tuple[str, ...], name: str) -> None:
         """Refuse to be added to another model than the one it was learned on.

@@ -29,8 +29,11 @@ from giantkiller.models.inference import Tokens, predict, tokenize
 
 SHARES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.15, 0.1)
 """Of the change, that are tried."""
-MARGIN = 0.5
-"""Of what may be lost elsewhere, what the texts that choose may lose: the judge has others."""
+MARGINS = {True: 0.5, False: 0.8}
+"""Of what may be lost elsewhere, what may be lost on the texts that choose: the judge has others.
+
+With labels, and without them, where a tenth of the texts stand for the toxic ones and the figure is steadier.
+"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ def dial(
         gain = -decisions.loss(model) if decisions else math.nan
         losses = {name: chooser.loss(model) for name, chooser in choosers.items()}
         tried.append(Tried(share, gain, losses))
-    limits = {name: MARGIN * settings.limit(some.labelled) for name, some in elsewhere.items()}
+    limits = {
+        name: MARGINS[some.labelled] * settings.limit(some.labelled) for name, some in elsewhere.items()
+    }
     within = [each for each in tried if all(each.losses[name] <= limits[name] for name in limits)]
     best = max(within, key=lambda each: (np.nan_to_num(each.gain), each.share)) if within else tried[-1]
     return Dialled(best.share, scaled(tensors, best.share), tried)

@@ -13,7 +13,9 @@ from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.situations import read_situations
 
 SITUATIONS = 2000
-"""Situations that are rehearsed; each costs the time of the old model's scores for it."""
+"""Situations that are rehearsed, at most; each costs the time of the old model's scores for it."""
+FEWEST = 600
+"""At least, beside real comments, of which as many are rehearsed as situations."""
 SENTENCES = 1600
 HELD_OUT = 0.2
 SEED = 20261129
@@ -63,10 +65,13 @@ def to_learn(comments: Sequence[str] = ()) -> Rehearsal:
     Args:
         comments: Those for which the old model's scores are the targets.
     """
+    count = min(SITUATIONS, max(FEWEST, len(comments))) if comments else SITUATIONS
     situations = read_situations("train")
-    drawn = np.random.default_rng(SEED).permutation(len(situations))[:SITUATIONS]
+    drawn = np.random.default_rng(SEED).permutation(len(situations))[:count]
     situations = [situations[row] for row in np.sort(drawn)]
     texts, targets = _sentences(held_out=False)
+    some = np.sort(np.random.default_rng(SEED).permutation(len(texts))[: count // 2])
+    texts, targets = [texts[row] for row in some], targets[some]
     return Rehearsal(
         [*(each.text for each in situations), *texts, *comments],
         np.concatenate(

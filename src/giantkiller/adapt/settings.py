@@ -45,7 +45,7 @@ class Settings:
     unasked: float = 0.1
     held_out: float = 0.3
     tolerance: float = 0.005
-    agreement: float = 0.1
+    agreement: float = 0.025
     samples: int = 1000
     examples: int = 20
     seed: int = 0

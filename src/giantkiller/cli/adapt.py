@@ -1,5 +1,6 @@
 """`giantkiller adapt`: a site's decisions become a better bundle, or none."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -86,10 +87,11 @@ def command(
     from giantkiller.adapt import Adapter, Settings, read_decisions
     from giantkiller.adapt.decisions import read_texts
     from giantkiller.adapt.report import write_report
+    from giantkiller.atomic import replace_file
     from giantkiller.bundle import check_place
 
     check_place(output)
-
+    progress = output.with_name(f".{output.name}.learned")
     adapter = Adapter(base, Settings(**options))
     found = adapter.adapt(
         read_decisions(decisions, text_column=text_column),
@@ -98,13 +100,16 @@ def command(
         },
         unlabelled=read_texts(unlabelled, text_column=text_column) if unlabelled else (),
         name=name,
+        progress=progress,
     )
     if report is not None:
         write_report(found.about, report)
     if found.better:
-        if delta is not None:
-            found.delta.save(delta)
-        found.write(output)
+        with contextlib.ExitStack() as stack:  # the delta appears once the bundle is there
+            if delta is not None:
+                stack.enter_context(replace_file(delta)).write_bytes(found.delta.content())
+            found.write(output)
+    progress.unlink(missing_ok=True)
     click.echo(json.dumps(found.about) if as_json else _shown(found, output))
     if not found.better:
         click.echo(f"giantkiller: not better: {printable('; '.join(found.judgement.reasons))}", err=True)
