@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # One thread of arithmetic for each process, programs that tests start among them. With models as small as
@@ -85,3 +86,24 @@ def labelled(dendritic_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from checkpoints import write_labelled
 
     return write_labelled(dendritic_bert, tmp_path_factory.mktemp("data") / "validation.csv")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server of the tests' own."""
+    pytest.importorskip("psycopg")
+    from postgresql_server import find_programs, postgresql_server
+
+    if find_programs() is None:
+        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
+    with postgresql_server() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgresql(postgresql: str) -> str:
+    """The same server's database, emptied."""
+    from postgresql_server import empty
+
+    empty(postgresql)
+    return postgresql

@@ -6,7 +6,6 @@ pytest.importorskip("sqlalchemy")
 pytest.importorskip("argon2")
 
 from desks import Bench
-from postgresql_server import empty, find_programs, postgresql_server
 from servers import running
 from site_of import Site
 
@@ -21,23 +20,6 @@ def desk(tmp_path):
     bench.settings(second_share=0.0)
     yield bench
     store.close()
-
-
-@pytest.fixture(scope="session")
-def postgresql():
-    """The URL of a PostgreSQL server of the tests' own."""
-    pytest.importorskip("psycopg")
-    if find_programs() is None:
-        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
-    with postgresql_server() as url:
-        yield url
-
-
-@pytest.fixture
-def empty_postgresql(postgresql):
-    """The same server's database, emptied."""
-    empty(postgresql)
-    return postgresql
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
