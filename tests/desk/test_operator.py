@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import shutil
 import threading
 from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,14 +15,16 @@ from sqlalchemy import select
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.desk import command
-from giantkiller.desk import appeals, dsa, events, items, moving, policies, retention
+from giantkiller.desk import appeals, dsa, events, items, lineup, moving, policies, retention
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.labels import labelled, suggested, write_labelled
 from giantkiller.desk.tables import items as item_table
 from giantkiller.desk.tables import messages, versions
 from giantkiller.errors import UserError
-from giantkiller.store import open_store
+from giantkiller.serve import shelf
+from giantkiller.serve.settings import Settings
+from giantkiller.store import open_store, utc_now
 
 
 @pytest.fixture
@@ -334,3 +337,25 @@ def test_the_commands(tiny_bundle, tmp_path, monkeypatch):
     assert isinstance(run("purge").exception, UserError)
     assert run("purge", "--days", "30").exit_code == 0
     assert run("forget-author", "x").exit_code == 0
+
+
+def test_a_backup_has_the_bundles_of_the_service_and_comes_back_with_them(tiny_bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIANTKILLER_STATE", str(tmp_path / "state"))
+    (tmp_path / "backups").mkdir()
+    store, settings = open_store(tmp_path / "state"), Settings(state=tmp_path / "state")
+    digest = lineup.add(store, settings, str(tiny_bundle), "command", now=utc_now())
+    lineup.promote(store, settings, digest, "command", now=utc_now())
+    store.close()
+    for name in ("monday.db", "tuesday.db"):
+        done = CliRunner().invoke(command, ["backup", str(tmp_path / "backups" / name)])
+        assert done.exit_code == 0
+        assert "1 of the service's bundles" in done.stderr
+    assert sorted(p.name for p in (tmp_path / "backups").iterdir()) == ["bundles", "monday.db", "tuesday.db"]
+    again = tmp_path / "again"
+    shutil.copytree(tmp_path / "backups" / "bundles", again / "bundles")
+    shutil.copyfile(tmp_path / "backups" / "tuesday.db", again / "giantkiller.db")
+    restored = open_store(again)
+    with restored.read() as connection:
+        assert shelf.read_lineup(connection).active == digest
+    restored.close()
+    assert shelf.load_kept(again, digest).bundle.digest == digest

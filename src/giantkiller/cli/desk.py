@@ -91,18 +91,23 @@ def submit(
 def backup(path: Path, state: Path | None, config: Path | None) -> None:
     """Copy the SQLite database into a FILE, also while the service runs.
 
-    To restore it, stop the service and put the file in the state folder as giantkiller.db.
+    Bundles that the service was given (`giantkiller models`) come into the folder "bundles" beside it. To
+    restore, stop the service, put the file in the state folder as giantkiller.db, and that folder, too.
 
     Example: giantkiller desk backup /backups/desk.db
     """
-    with open_state(state, config) as (store, _):
+    with open_state(state, config) as (store, settings):
         from giantkiller.desk.events import head
         from giantkiller.desk.moving import backup as copy
+        from giantkiller.serve.shelf import FOLDER, copy_kept
 
         copy(store, path)
         with store.read() as connection:
             count, digest = head(connection)
+            bundles = copy_kept(connection, settings.state, path.parent)
     click.echo(f"{path}: log of {count:,} events, head {digest}", err=True)
+    if bundles:
+        click.echo(f"{path.parent / FOLDER}: {bundles} of the service's bundles", err=True)
 
 
 @command.command()

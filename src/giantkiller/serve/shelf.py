@@ -141,7 +141,25 @@ def store_files(state: Path, model: str | Path) -> Bundle:
         UserError: If it is no bundle, is damaged or can't score, or the folder can't be written.
     """
     bundle = _try_out(Screener(model, threads=1)).bundle
-    target = folder_of(state, bundle.digest)
+    return _copy(bundle, folder_of(state, bundle.digest))
+
+
+def copy_kept(connection: Connection, state: Path, target: Path) -> int:
+    """Copy the bundles on the shelf to another state folder, or a backup of one; return how many are there.
+
+    Bundles never change: one that is there already, whole, is left as it is.
+
+    Raises:
+        UserError: If one is damaged, or the folder can't be written.
+    """
+    folders = [folder_of(state, kept.digest) for kept in list_kept(connection)]
+    there = [folder for folder in folders if folder.is_dir()]  # whoever drops one removes its files
+    for folder in there:
+        _copy(read_bundle(folder), folder_of(target, folder.name))
+    return len(there)
+
+
+def _copy(bundle: Bundle, target: Path) -> Bundle:
     with contextlib.suppress(UserError):
         if read_bundle(target).digest == bundle.digest:  # whole, and perhaps about to be loaded: left alone
             return read_bundle(target)
