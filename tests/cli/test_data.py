@@ -64,6 +64,7 @@ class Refuse(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["offline", "refused"])
 def test_a_network_that_refuses_is_said_in_one_sentence(tmp_path, how):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse)

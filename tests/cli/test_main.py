@@ -96,7 +96,12 @@ class TestStandardStreams:
         assert ended.stderr.count("\n") == 1
 
     @pytest.mark.parametrize(
-        "command", ["--version", "score --help", "info", "explain hi", "screen in.csv -o out.csv"]
+        "command",
+        [
+            "--version",
+            "screen in.csv -o out.csv",
+            *(pytest.param(each, marks=pytest.mark.slow) for each in ("score --help", "info", "explain hi")),
+        ],
     )
     def test_what_nobody_can_read(self, tiny_bundle, tmp_path, command):
         """A closed output and a full disk are errors; a reader who left ends it quietly, as `yes | true`."""

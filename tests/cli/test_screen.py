@@ -166,7 +166,7 @@ def test_errors_of_users_are_one_sentence(tmp_path, comments, tiny_bundle):
 def test_interrupt_and_resume(tmp_path, tiny_bundle):
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     with source.open("w", newline="") as file:
-        csv.writer(file).writerows([["id", "text"], *((i, f"you {i} " * 5) for i in range(40_000))])
+        csv.writer(file).writerows([["id", "text"], *((i, f"you {i} " * 5) for i in range(16_000))])
     command_line = [
         sys.executable,
         "-c",
@@ -188,9 +188,9 @@ def test_interrupt_and_resume(tmp_path, tiny_bundle):
     assert "the same command with --resume goes on" in err
     assert not target.exists()
     found = json.loads(run(source, "-o", target, "--model", tiny_bundle, "--resume", "--json").stdout)
-    assert 0 < found["resumed"] < found["rows"] == 40_000
+    assert 0 < found["resumed"] < found["rows"] == 16_000
     with target.open(newline="") as file:
-        assert [int(row["id"]) for row in csv.DictReader(file)] == list(range(40_000))
+        assert [int(row["id"]) for row in csv.DictReader(file)] == list(range(16_000))
 
 
 def test_the_shipped_model_screens_the_sample_comments(tmp_path):

@@ -32,10 +32,11 @@ def test_a_parquet_file_that_decodes_to_more_than_there_is_room(tmp_path, monkey
         load_table(tmp_path / "in.parquet")
 
 
-def test_rows_with_ever_new_keys(tmp_path):
-    lines = (json.dumps({"text": "a", str(row): 1}) for row in range(5_000))
+def test_rows_with_ever_new_keys(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "MAX_COLUMNS", 64)
+    lines = (json.dumps({"text": "a", str(row): 1}) for row in range(100))
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
-    with pytest.raises(UserError, match="more than 4,096 different keys"):
+    with pytest.raises(UserError, match="more than 64 different keys"):
         load_table(tmp_path / "in.jsonl")
 
 

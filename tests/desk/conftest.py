@@ -5,11 +5,23 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("argon2")
 
+import argon2
 from desks import Bench
 from servers import running
 from site_of import Site
 
+from giantkiller.desk import staff
 from giantkiller.store import open_store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_hasher():
+    """Hash passwords as cheaply as can be, some hundreds of them; gives how it is done in earnest."""
+    real = staff._hasher
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(staff, "_hasher", lambda: cheap)
+        yield real
 
 
 @pytest.fixture

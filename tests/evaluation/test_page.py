@@ -93,6 +93,7 @@ document.getElementById("f").onload = () => {{
 }};</script></body>"""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     browser() is None, reason="no Chromium here (install it, or name one in GIANTKILLER_BROWSER)"
 )
