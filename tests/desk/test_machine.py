@@ -205,20 +205,20 @@ QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 @pytest.mark.slow
 def test_the_laws_hold_in_any_order():
-    run_state_machine_as_test(Life, settings=settings(max_examples=25, stateful_step_count=30, **QUIET))
+    run_state_machine_as_test(Life, settings=settings(max_examples=12, stateful_step_count=30, **QUIET))
 
 
 @pytest.mark.slow
 def test_the_laws_hold_in_any_order_on_postgresql(postgresql):
     machine = type("LifeOnPostgreSQL", (Life,), {"url": postgresql})
-    run_state_machine_as_test(machine, settings=settings(max_examples=8, stateful_step_count=20, **QUIET))
+    run_state_machine_as_test(machine, settings=settings(max_examples=4, stateful_step_count=20, **QUIET))
 
 
 @pytest.mark.slow
 def test_twenty_people_decide_everything_once(any_desk):
     """Also what three of them had in hand when they went away: others get it once the lease has ended."""
     desk = any_desk
-    count = int(os.environ.get("GIANTKILLER_DESK_ITEMS", "200"))
+    count = int(os.environ.get("GIANTKILLER_DESK_ITEMS", "100"))
     for number in range(count):
         desk.submit(f"comment {number}", toxicity=0.5 + number % 50 / 100)
     people = [desk.person() for _ in range(20)]
