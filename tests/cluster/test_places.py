@@ -35,10 +35,13 @@ def test_nothing_to_read_is_said_in_one_sentence(shards):
             find_shards(str(url))
 
 
-def test_a_store_that_cannot_be_reached():
-    pytest.importorskip("aiohttp")
-    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9/a\.csv.*") as caught:
-        find_shards("http://127.0.0.1:9/a.csv")
+@pytest.mark.parametrize("protocol", ["ftp", "http"])
+def test_a_store_that_cannot_be_reached(protocol):
+    if protocol == "http":
+        pytest.importorskip("aiohttp")
+    url = f"{protocol}://127.0.0.1:9/a.csv"
+    with pytest.raises(UserError, match=rf"{url} can't be reached|{url}: there is no such file") as caught:
+        find_shards(url)
     assert "\n" not in str(caught.value)
 
 
