@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from desks import BUNDLE
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from giantkiller.desk import figures, policies, quality, queue, staff
 from giantkiller.desk.queue import Filters
@@ -39,6 +39,43 @@ def test_filters_offer_what_there_is(any_desk):
         "community": ["default"], "attribute": ["toxicity"], "language": ["de", "en", "und"],
         "source": ["a", "b", "c"],
     }  # fmt: skip
+
+
+def plans(desk, work):
+    """What SQLite says of the statements of a work about tasks."""
+    asked = []
+
+    def note(connection, cursor, statement, parameters, *_):
+        if statement.startswith("SELECT") and "FROM desk_task" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(desk.store.engine, "before_cursor_execute", note)
+    with desk.store.read() as connection:
+        work(connection)
+        event.remove(desk.store.engine, "before_cursor_execute", note)
+        return [
+            " ".join(
+                row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            )
+            for statement, parameters in asked
+        ]
+
+
+def test_filters_and_counts_read_an_index_of_their_own(desk):
+    """Without it they read all that waits, and nobody notices until 100,000 comments do."""
+    person = desk.person()
+    desk.submit("bad")
+    for plan in plans(desk, lambda c: queue.waiting(c, person, Filters(language="de"), now=desk.now)):
+        assert "COVERING INDEX ix_desk_task_count (open=? AND kind=?)" in plan
+    (plan,) = plans(desk, lambda c: figures.backlog(c, now=desk.now))
+    assert "COVERING INDEX ix_desk_task_count (open=? AND kind=?)" in plan
+    names = ("community", "attribute", "language", "source")
+    for plan in plans(desk, queue.choices):
+        assert any(f"COVERING INDEX ix_desk_task_{name} (open=? AND {name}>?)" in plan for name in names)
+    for name in (*names, "kind"):
+        filters = Filters(**{name: "rare"})
+        found = plans(desk, lambda c, f=filters: queue.next_task(c, person, f, now=desk.now))
+        assert f"INDEX ix_desk_task_{name} (open=? AND {name}=?)" in found[-1]
 
 
 def test_the_backlog_is_counted_by_age(any_desk):

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    text,
     true,
 )
 from sqlalchemy.sql.schema import SchemaItem
@@ -43,15 +42,6 @@ def _community(**more: bool) -> Column[str]:
 
 def _table(name: str, *columns: SchemaItem) -> Table:
     return Table(f"desk_{name}", metadata, *columns)
-
-
-def _open_tasks(name: str, *columns: str) -> Index:
-    """Return an index of the open tasks only, which stays as small as the queue."""
-    # In the words of `tasks.c.open.is_(True)`, by which databases see that the index holds what is asked for.
-    return Index(
-        f"ix_desk_task_{name}", *columns, sqlite_where=text("open IS 1"),
-        postgresql_where=text("open IS true"),
-    )  # fmt: skip
 
 
 settings = _table("setting", Column("name", String(32), primary_key=True), _json("value"))
@@ -218,12 +208,13 @@ tasks = _table(
     Index("ix_desk_task_community", "open", "community", "rank"),
     Index("ix_desk_task_attribute", "open", "attribute", "rank"),
     Index("ix_desk_task_lease", "open", "lease_by"),
-    _open_tasks("kind", "kind", "rank"),
-    _open_tasks("language", "language", "rank"),
-    _open_tasks("source", "source", "rank"),
+    Index("ix_desk_task_kind", "open", "kind", "rank"),
+    Index("ix_desk_task_language", "open", "language", "rank"),
+    Index("ix_desk_task_source", "open", "source", "rank"),
     # All that a count of what waits asks for, so that it reads the index alone.
-    _open_tasks(
-        "count",
+    Index(
+        "ix_desk_task_count",
+        "open",
         "kind",
         "community",
         "attribute",
@@ -234,7 +225,6 @@ tasks = _table(
         "lease_until",
         "created",
         "number",
-        "open",
     ),
 )
 
