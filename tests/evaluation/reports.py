@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from giantkiller.evaluation.config import EvaluationConfig
+from giantkiller.evaluation.facts import ModelFacts
 from giantkiller.evaluation.figures import Figure
 from giantkiller.evaluation.report import ModelInfo, evaluate
 from giantkiller.evaluation.suites.attacks import Attacked, AttacksReport
@@ -12,7 +13,7 @@ from giantkiller.evaluation.suites.hatecheck import Functionality, HateCheckRepo
 from giantkiller.evaluation.suites.paradetox import ParaDetoxReport
 
 SCRIPT = "<script>alert(1)</script> you fool"
-MODEL = ModelInfo("small <model>", "scores", {"max_length": 32})
+MODEL = ModelInfo("small <model>", "scores", ModelFacts(max_length=32))
 
 
 def made(rows=400, seed=0):

@@ -8,6 +8,7 @@ from giantkiller.bundle import Bundle
 from giantkiller.calibration import Calibration
 from giantkiller.errors import UserError
 from giantkiller.evaluation.config import EvaluationConfig
+from giantkiller.evaluation.facts import ModelFacts
 from giantkiller.evaluation.figures import Figure
 from giantkiller.evaluation.report import ModelInfo, Report, RunSettings, evaluate
 from giantkiller.evaluation.suites.paradetox import ParaDetoxReport
@@ -44,7 +45,9 @@ def report():
     scores[:, 0] = 1 / (1 + np.exp(-rng.normal(2.5 * targets[:, 0] - 1.5, 1)))
     texts = [f"{('a man', 'a woman')[n % 2]} said something, number {n}" for n in range(400)]
     config = EvaluationConfig({"bundle": {"toxicity": 0.4}}, dict(POLICY.to_dict()), samples=30)
-    found = evaluate(texts, targets, scores, config, model=ModelInfo("tiny 1", "bundle", {}), file="test.csv")
+    found = evaluate(
+        texts, targets, scores, config, model=ModelInfo("tiny 1", "bundle", ModelFacts()), file="test.csv"
+    )
     half = Figure(0.8, 0.7, 0.9)
     found.suites["paradetox"] = ParaDetoxReport("p.csv", 10, 0.4, half, half, half, half)
     return found
@@ -109,6 +112,6 @@ def test_the_hubs_own_parser_takes_the_metadata(report):
 
 
 def test_figures_of_no_file_or_of_another_calibration_are_refused(report):
-    nothing = Report(ModelInfo("tiny", "bundle", {}), RunSettings(0, 0))
+    nothing = Report(ModelInfo("tiny", "bundle", ModelFacts()), RunSettings(0, 0))
     with pytest.raises(UserError, match="name `data`"):
         card.with_figures(bundle(), nothing)

@@ -161,9 +161,10 @@ def compare_models(
     thresholds = tuple(model.thresholds.get("toxicity", 0.5) for model in models)
     about = []
     for model, name, threshold in zip(models, names, thresholds, strict=True):
-        known = {key: model.about.get(key) for key in ("parameters", "disk", "fine_tuned", "trained_on")}
         memory = peak_memory(model.source) if model.kind in ("bundle", "checkpoint") else None
-        about.append(ComparedModel(name, model.kind, threshold, memory, **known))
+        known = model.about
+        facts = (known.parameters, known.disk, known.fine_tuned, known.trained_on)
+        about.append(ComparedModel(name, model.kind, threshold, memory, *facts))
     toxicity = paired(
         first.scores(data.texts)[:, TOXICITY],
         second.scores(data.texts)[:, TOXICITY],
@@ -176,7 +177,7 @@ def compare_models(
     if rounds and all(model.kind != "scores" for model in models):
         scorers = {name: model.score for name, model in zip(names, models, strict=True)}
         speed = race(scorers, data.texts, rounds=rounds, batch=batch)
-    sentence = verdict(toxicity, *names, speed=speed, fine_tuned=second.about.get("fine_tuned"))
+    sentence = verdict(toxicity, *names, speed=speed, fine_tuned=second.about.fine_tuned)
     return ComparisonReport(file, (about[0], about[1]), toxicity, speed, sentence)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from giantkiller.evaluation.metrics import SAMPLES
 
@@ -27,6 +28,11 @@ class EvaluationConfig:
     seed: int = 0
     errors: int = 10
     split: str = "test"
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What functions that draw at random take of it, as keyword arguments."""
+        return {"samples": self.samples, "seed": self.seed}
 
     def threshold(self, attribute: str) -> float:
         """Return the score from which on a comment is called positive where one number is needed."""

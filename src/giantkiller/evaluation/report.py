@@ -3,7 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from giantkiller.evaluation.curves import (
     sweep_evenly,
     trace_curves,
 )
+from giantkiller.evaluation.facts import ModelFacts
 from giantkiller.evaluation.figures import to_json
 from giantkiller.evaluation.identities import COLUMNS, find
 from giantkiller.evaluation.metrics import Measured, Scorer, labelled, measure_attributes
@@ -100,7 +101,7 @@ class ModelInfo:
 
     name: str
     kind: str
-    about: dict[str, Any]
+    about: ModelFacts
 
 
 @dataclass(frozen=True)
@@ -251,26 +252,26 @@ def evaluate(
     """
     score, target = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=np.float64)
     say = progress or (lambda step: None)
-    drawn: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
-    measured, skipped = measure_attributes(score, target, thresholds=config.thresholds, progress=say, **drawn)
+    measured, skipped = measure_attributes(
+        score, target, thresholds=config.thresholds, progress=say, **config.drawn
+    )
     attributes = {}
     for attribute, figures in measured.items():
         column = score[:, ATTRIBUTES.index(attribute)], target[:, ATTRIBUTES.index(attribute)]
         if in_full:
             say(f"curves of {attribute}")
         attributes[attribute] = _with_curves(figures, *column, config) if in_full else _plain(figures)
-    about_toxicity: dict[str, Any] = {}
-    if in_full and "toxicity" in attributes:
-        say("identities")
-        about_toxicity = _about_toxicity(texts, target, score, config, columns, scorer, explain)
-    return Report(
+    report = Report(
         model=model,
-        settings=RunSettings(**drawn),
+        settings=RunSettings(config.samples, config.seed),
         data=FileInfo(file, len(score)),
         attributes=attributes,
         skipped=skipped,
-        **about_toxicity,
     )
+    if in_full and "toxicity" in attributes:
+        say("identities")
+        report = _with_toxicity(report, texts, target, score, config, columns, scorer, explain)
+    return report
 
 
 def _plain(measured: Measured) -> AttributeReport:
@@ -290,7 +291,8 @@ def _with_curves(
     )
 
 
-def _about_toxicity(
+def _with_toxicity(
+    report: Report,
     texts: Sequence[str],
     target: NDArray[np.float64],
     score: NDArray[np.float64],
@@ -298,28 +300,28 @@ def _about_toxicity(
     columns: Mapping[str, NDArray[Any]] | None,
     scorer: Scorer | None,
     explain: Explain | None,
-) -> dict[str, Any]:
-    """Compute the fields of `Report` that are about toxicity alone."""
+) -> Report:
+    """Add to a report what is about toxicity alone."""
     column, positive, rows = labelled(score[:, TOXICITY], target[:, TOXICITY])
     kept_texts = [texts[row] for row in rows]
     # Only columns that the search for identities reads; others may be anything.
     given = {name: columns[name][rows] for name in COLUMNS if name in columns} if columns else None
     threshold = config.threshold("toxicity")
-    drawn: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
     policy = None
     if config.policy:
         actions = Policy(config.policy).actions(score[rows])
         policy = PolicyReport(
             thresholds={name: dict(steps) for name, steps in config.policy.items()},
-            consequences=consequences(actions, positive, base_rate=config.base_rate, **drawn),
+            consequences=consequences(actions, positive, base_rate=config.base_rate, **config.drawn),
             calibration=calibration_gaps(column, positive, {name: actions == name for name in ACTIONS}),
         )
-    return {
-        "bias": measure_bias(column, positive, find(kept_texts, given), threshold=threshold, **drawn),
-        "policy": policy,
-        "swaps": measure_swaps(texts, scorer, threshold=threshold, **drawn) if scorer else {},
-        "errors": hardest_errors(kept_texts, rows, column, positive, threshold, config.errors, explain),
-    }
+    return replace(
+        report,
+        bias=measure_bias(column, positive, find(kept_texts, given), threshold=threshold, **config.drawn),
+        policy=policy,
+        swaps=measure_swaps(texts, scorer, threshold=threshold, **config.drawn) if scorer else {},
+        errors=hardest_errors(kept_texts, rows, column, positive, threshold, config.errors, explain),
+    )
 
 
 def hardest_errors(

@@ -52,12 +52,7 @@ def evaluate_model(
         raise UserError(f"{model.name} holds stored scores, which no `suite` can ask for more")
     for name in suites:
         find_suite(name, folder)
-    own = {model.kind: model.thresholds} if model.thresholds else {}
-    config = replace(
-        config,
-        thresholds=config.thresholds or (validation.thresholds if validation else own),
-        policy=config.policy or (validation.policy if validation else model.policy),
-    )
+    config = _completed(config, model, validation)
 
     def score(texts: Sequence[str]) -> NDArray[Any]:
         scores = model.scores(texts)
@@ -87,3 +82,15 @@ def evaluate_model(
             progress(f"suite {name}")
         found[name] = run_suite(name, folder, score, config)
     return replace(report, validation=validation, suites=found)
+
+
+def _completed(
+    config: EvaluationConfig, model: ScoringModel, validation: Validation | None
+) -> EvaluationConfig:
+    """Take thresholds and policy that nobody named from what was fitted, or else from the model."""
+    own = {model.kind: model.thresholds} if model.thresholds else {}
+    return replace(
+        config,
+        thresholds=config.thresholds or (validation.thresholds if validation else own),
+        policy=config.policy or (validation.policy if validation else model.policy),
+    )

@@ -40,6 +40,27 @@ MUCH_LOST = 0.05
 """So much average precision lost to quantization is said at once, not only on the card."""
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """How well a bundle ranks the comments that one attribute was fitted on; it stands on the card.
+
+    Attributes:
+        file: Where they come from.
+        rows: Comments with a label.
+        positives: Those that are positive.
+        roc_auc: Of the exported model.
+        average_precision: Of the exported model.
+        average_precision_lost: Against float32 with all words.
+    """
+
+    file: str
+    rows: int
+    positives: int
+    roc_auc: float
+    average_precision: float
+    average_precision_lost: float
+
+
 @dataclass
 class Draft:
     """A bundle in the making.
@@ -50,7 +71,7 @@ class Draft:
         parts: Labelled comments by file name, without those that training saw.
         rows: Their token ids, one file after the other.
         weights: What the graph is built from.
-        words: What to write down about dropped words.
+        words: Which words stay, where some are dropped.
         model: The exported graph.
         settings: Calibration, thresholds and policy; None without labelled comments.
         figures: How well the exported model ranks, and what export cost.
@@ -63,7 +84,7 @@ class Draft:
     encoder: Encoder
     rows: list[bytes]
     weights: Weights
-    words: dict[str, Any] = field(default_factory=dict)
+    words: vocabulary.KeptWords | None = None
     model: bytes = b""
     settings: Settings | None = None
     figures: dict[str, Any] = field(default_factory=dict)
@@ -124,7 +145,7 @@ def export_bundle(
         fit_presets(draft)
     provenance = provenance_of(draft.source, quantize)
     if draft.words:
-        provenance["vocabulary"] = draft.words
+        provenance["vocabulary"] = asdict(draft.words)
     settings = draft.settings
     bundle = Bundle(
         name=name or draft.source.name,
@@ -164,15 +185,15 @@ def drop_words(draft: Draft, words_of: Mapping[str, Sequence[str]]) -> None:
     kept = vocabulary.used_words(words_of, draft.encoder, tokenizer, size)
     draft.weights = draft.weights.with_words(kept, vocabulary.unknown_id(tokenizer))
     ends = itertools.accumulate(map(len, draft.parts.values()))
-    draft.words = {
-        "rows": int(kept.sum()),
-        "of": size,
-        "files": {file: len(texts) for file, texts in words_of.items()},
-        "coverage": {
+    draft.words = vocabulary.KeptWords(
+        rows=int(kept.sum()),
+        of=size,
+        files={file: len(texts) for file, texts in words_of.items()},
+        coverage={
             file: vocabulary.coverage(draft.rows[end - len(part) : end], kept)
             for (file, part), end in zip(draft.parts.items(), ends, strict=True)
         },
-    }
+    )
 
 
 def build_model(draft: Draft, quantize: str) -> None:
@@ -208,8 +229,9 @@ def fit(draft: Draft, aims: PolicyAims) -> None:
     exported = logits_of(draft.model, draft.rows)
     reference = logits_of(build(draft.source.weights, Float(), **draft.shape), draft.rows)
     draft.settings = fit_settings(exported, targets, aims=aims, enriched=enriched)
+    ranks = _ranking(exported, reference, targets, origin)
     draft.figures = {
-        "validation": _ranking(exported, reference, targets, origin),
+        "validation": {name: asdict(row) for name, row in ranks.items()},
         "calibration": draft.settings.methods,
         "policy": draft.settings.notes,
         "policy aims": asdict(aims),
@@ -266,9 +288,9 @@ def _ranking(
     reference: NDArray[np.float32],
     targets: NDArray[np.float64],
     origin: Mapping[str, str],
-) -> dict[str, Any]:
+) -> dict[str, Ranking]:
     """Measure how well the exported model ranks, and what it lost against float32 with all words."""
-    figures: dict[str, Any] = {}
+    found = {}
     for column, attribute in enumerate(ATTRIBUTES):
         try:
             ours, theirs = (
@@ -280,15 +302,15 @@ def _ranking(
         lost = theirs.average_precision.value - ours.average_precision.value
         if lost > MUCH_LOST:
             log.warning("%s loses %.2f of average precision in eight bits: export float32", attribute, lost)
-        figures[attribute] = {
-            "file": origin[attribute],
-            "rows": ours.rows,
-            "positives": ours.positives,
-            "roc_auc": round(ours.roc_auc.value, 4),
-            "average_precision": round(ours.average_precision.value, 4),
-            "average_precision_lost": round(lost, 5),
-        }
-    return figures
+        found[attribute] = Ranking(
+            file=origin[attribute],
+            rows=ours.rows,
+            positives=ours.positives,
+            roc_auc=round(ours.roc_auc.value, 4),
+            average_precision=round(ours.average_precision.value, 4),
+            average_precision_lost=round(lost, 5),
+        )
+    return found
 
 
 def compact_tokenizer(tokenizer: Tokenizer) -> bytes:

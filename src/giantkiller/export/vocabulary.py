@@ -1,7 +1,7 @@
 """Which words a bundle keeps embeddings of, and how much of some comments they cover."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,21 +51,50 @@ def used_words(
     return kept
 
 
-def coverage(rows: Sequence[bytes], kept: NDArray[np.bool_]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Coverage:
+    """How much of some comments a choice of words covers.
+
+    Attributes:
+        comments: Their number.
+        tokens_kept: The share of their tokens that are kept.
+        comments_kept: The share of comments all of whose tokens are kept: their logits are what they would
+            be with every row.
+    """
+
+    comments: int
+    tokens_kept: float
+    comments_kept: float
+
+
+@dataclass(frozen=True)
+class KeptWords:
+    """Which of a model's words a bundle keeps.
+
+    Attributes:
+        rows: How many.
+        of: How many there were.
+        files: Comments by the name of the file whose words are kept.
+        coverage: What that covers of the labelled comments, by file name.
+    """
+
+    rows: int
+    of: int
+    files: dict[str, int]
+    coverage: dict[str, Coverage]
+
+
+def coverage(rows: Sequence[bytes], kept: NDArray[np.bool_]) -> Coverage:
     """Compute how much of some comments a choice of token ids covers.
 
     Args:
         rows: The comments' token ids, as the model reads them, first and last one special.
         kept: One entry a token id.
-
-    Returns:
-        The number of comments, the share of their tokens that are kept, and the share of comments all of
-        whose tokens are kept: their logits are what they would be with every row.
     """
     dropped = [int((~kept[unpack(row)]).sum()) for row in rows]
     tokens = sum(len(unpack(row)) - 2 for row in rows)
-    return {
-        "comments": len(rows),
-        "tokens_kept": round(1 - sum(dropped) / max(1, tokens), 6),
-        "comments_kept": round(1 - sum(map(bool, dropped)) / max(1, len(rows)), 6),
-    }
+    return Coverage(
+        comments=len(rows),
+        tokens_kept=round(1 - sum(dropped) / max(1, tokens), 6),
+        comments_kept=round(1 - sum(map(bool, dropped)) / max(1, len(rows)), 6),
+    )

@@ -23,8 +23,8 @@ def test_a_checkpoint_scores_as_it_does_by_hand_whatever_its_neighbours(checkpoi
         with torch.no_grad():
             logits = plain(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
         assert scores[row, 0] == pytest.approx(torch.softmax(logits, dim=-1)[0, 1].item(), abs=1e-5)
-    assert model.about["parameters"] == sum(p.numel() for p in plain.parameters())
-    assert model.about["fine_tuned"] is True
+    assert model.about.parameters == sum(p.numel() for p in plain.parameters())
+    assert model.about.fine_tuned is True
 
 
 def test_only_what_was_trained_here_reads_cleaned_text(checkpoint, tmp_path):

@@ -1,7 +1,6 @@
 """A bundle as a scoring function."""
 
-from typing import Any
-
+from giantkiller.evaluation.facts import ModelFacts
 from giantkiller.evaluation.opponents.scoring import ScoringModel
 
 
@@ -15,12 +14,7 @@ def bundled(name: str) -> ScoringModel:
 
     screener = Screener(name)
     bundle = screener.bundle
-    about: dict[str, Any] = {"max_length": bundle.max_length, "disk": bundle.bytes, "fine_tuned": True}
-    about |= {
-        key: bundle.provenance[key] for key in ("parameters", "quantization") if key in bundle.provenance
-    }
     files = bundle.provenance.get("training", {}).get("data", {})
-    about["trained_on"] = ", ".join(files) or None
     return ScoringModel(
         name=f"{bundle.name} {bundle.version}",
         kind="bundle",
@@ -28,7 +22,14 @@ def bundled(name: str) -> ScoringModel:
         score=screener.scores,
         thresholds=dict(bundle.threshold),
         policy=bundle.policy.to_dict(),
-        about=about,
+        about=ModelFacts(
+            parameters=bundle.provenance.get("parameters"),
+            disk=bundle.bytes,
+            max_length=bundle.max_length,
+            quantization=bundle.provenance.get("quantization"),
+            fine_tuned=True,
+            trained_on=", ".join(files) or None,
+        ),
         bundle=bundle,
         explain=lambda text: [(span.begin, span.end, span.contribution) for span in screener.explain(text)],
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.calibration import sigmoid
+from giantkiller.evaluation.facts import ModelFacts
 from giantkiller.evaluation.opponents.scoring import ScoringModel
 
 
@@ -43,13 +44,12 @@ def checkpoint(name: str, max_length: int | None) -> ScoringModel:
         kind="checkpoint",
         source=name,
         score=score,
-        about={
-            "max_length": limit,
-            "parameters": sum(p.numel() for p in classifier.model.parameters()),
-            "disk": sum(path.stat().st_size for path in classifier.files),
-            # A head that was not in the file is random: its scores say nothing about the model.
-            "fine_tuned": not any("classifier" in key or "score" in key for key in missing),
-            "missing_weights": list(missing),
-            "labels": classifier.labels,
-        },
+        about=ModelFacts(
+            parameters=sum(p.numel() for p in classifier.model.parameters()),
+            disk=sum(path.stat().st_size for path in classifier.files),
+            max_length=limit,
+            fine_tuned=not any("classifier" in key or "score" in key for key in missing),
+            missing_weights=tuple(missing),
+            labels=tuple(classifier.labels),
+        ),
     )

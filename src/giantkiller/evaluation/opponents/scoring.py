@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from giantkiller.evaluation.facts import ModelFacts
 from giantkiller.evaluation.metrics import Scorer
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ScoringModel:
     source: str = ""
     thresholds: dict[str, float] = field(default_factory=dict)
     policy: dict[str, dict[str, float]] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
+    about: ModelFacts = field(default_factory=ModelFacts)
     explain: Callable[[str], list[tuple[int, int, float]]] | None = None
     bundle: "Bundle | None" = None
 

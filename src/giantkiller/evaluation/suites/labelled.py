@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -67,8 +67,7 @@ def measure_labelled(path: Path, scorer: Scorer, config: EvaluationConfig) -> La
     data = read_test_rows(path)
     scores = np.asarray(scorer(data.texts))
     thresholds = {"threshold": {attribute: config.threshold(attribute) for attribute in ATTRIBUTES}}
-    drawn: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
-    attributes, skipped = measure_attributes(scores, data.targets, thresholds=thresholds, **drawn)
+    attributes, skipped = measure_attributes(scores, data.targets, thresholds=thresholds, **config.drawn)
     bias = None
     if "toxicity" in attributes:
         asked = ~np.isnan(data.targets[:, TOXICITY])
@@ -78,7 +77,7 @@ def measure_labelled(path: Path, scorer: Scorer, config: EvaluationConfig) -> La
             rows.targets[:, TOXICITY] >= POSITIVE,
             find(rows.texts, rows.extra),
             threshold=config.threshold("toxicity"),
-            **drawn,
+            **config.drawn,
         )
     return LabelledReport(path.name, len(data), attributes, skipped, bias)
 

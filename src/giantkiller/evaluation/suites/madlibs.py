@@ -88,8 +88,7 @@ def measure_madlibs(path: Path, scorer: Scorer, config: EvaluationConfig) -> Mad
     texts, toxic = to_texts(text), to_labels(path, label, ("bad", "toxic"))
     scores = np.asarray(scorer(texts))[:, TOXICITY]
     threshold = config.threshold("toxicity")
-    drawn: dict[str, Any] = {"samples": config.samples, "seed": config.seed}
-    measured = measure(scores, toxic, thresholds={"threshold": threshold}, name="madlibs", **drawn)
+    measured = measure(scores, toxic, thresholds={"threshold": threshold}, name="madlibs", **config.drawn)
     templates, terms = _split(texts)
     masks = {term: terms == term for term in TERMS if (terms == term).any()}
     called = scores >= threshold
@@ -97,7 +96,7 @@ def measure_madlibs(path: Path, scorer: Scorer, config: EvaluationConfig) -> Mad
         file=path.name,
         rows=len(texts),
         toxicity=measured,
-        terms=auc_by_identity(scores, toxic, masks, **drawn),
+        terms=auc_by_identity(scores, toxic, masks, **config.drawn),
         fped=_equality_difference(called, ~toxic, masks),
         fned=_equality_difference(~called, toxic, masks),
         pairs=_compare_within_templates(scores, templates, terms),
