@@ -165,6 +165,30 @@ def test_private_names_stay_in_their_room(room):
     assert used - DOCUMENTED <= set(own_names(room))
 
 
+LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines; docstrings don't count in a function
+STILL_LONGER = {"answer"}
+STAYS_AS_IT_IS = PACKAGE / "store" / "migrations"
+
+
+def own_lines(function):
+    """A function's lines without its docstring."""
+    first = function.body[0]
+    docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) is not None else 0
+    return function.end_lineno - function.lineno + 1 - docstring
+
+
+def test_functions_and_files_are_short():
+    paths = [path for path in FILES if STAYS_AS_IT_IS not in path.parents]
+    assert [path for path in paths if len(path.read_text("utf-8").splitlines()) > LONGEST_FILE] == []
+    long = {
+        node.name
+        for path in paths
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and own_lines(node) > LONGEST_FUNCTION
+    }
+    assert long <= STILL_LONGER
+
+
 def test_importing_the_package_loads_nothing_heavy():
     program = "import sys, giantkiller; print(*sys.modules)"
     loaded = subprocess.run(

@@ -1,17 +1,9 @@
 import json
 
 import pytest
+from dendritic import ledger
 
-from giantkiller.dendrites import Attempt, DendriteError, Ledger, read_ledger
-
-
-def ledger():
-    first = Attempt(0, {}, None, 0.5, True, 100, 0, 0.0, 2.0, curve=[(1.0, 0.4), (2.0, 0.5)])
-    kept = Attempt(
-        1, {"a": 1, "b": 1}, 0.5, 0.625, True, 140, 40, 1.0, 2.0, {"a": 0.25, "b": 0.5}, [(1.5, 0.6)]
-    )
-    lost = Attempt(2, {"a": 2, "b": 2}, 0.625, 0.5, False, 180, 80, 1.0, 2.5, {"a": 0.1, "b": 0.2})
-    return Ledger({"rule": "some"}, [first, kept, lost], "1 attempts in a row did not add 0 to the score")
+from giantkiller.dendrites import DendriteError, Ledger, read_ledger
 
 
 def test_a_ledger_reads_as_it_was_written(tmp_path):

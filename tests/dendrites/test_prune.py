@@ -2,25 +2,16 @@ import copy
 
 import pytest
 import torch
+from dendritic import grown
 from torch import nn
 
 from giantkiller.dendrites import (
     DendriteError,
-    DendriticLinear,
     compact,
     parameters,
     perforate,
     prune,
 )
-
-
-def grown(inputs=4, neurons=5, dendrites=3, activation="tanh"):
-    layer = DendriticLinear(inputs, neurons, dtype=torch.float64, dendrites=dendrites, activation=activation)
-    with torch.no_grad():
-        for tensor in (layer.dendrite_strength, layer.dendrite_cascade):
-            if tensor is not None:
-                tensor.normal_()
-    return nn.Sequential(layer)
 
 
 def test_pruning_keeps_exactly_what_the_score_needs():

@@ -1,16 +1,8 @@
 import pytest
+from dendritic import ledger
 
-from giantkiller.dendrites import Attempt, DendriteError, Ledger
+from giantkiller.dendrites import DendriteError, Ledger
 from giantkiller.dendrites.report import plot
-
-
-def ledger():
-    first = Attempt(0, {}, None, 0.5, True, 100, 0, 0.0, 2.0, curve=[(1.0, 0.4), (2.0, 0.5)])
-    kept = Attempt(
-        1, {"a": 1, "b": 1}, 0.5, 0.625, True, 140, 40, 1.0, 2.0, {"a": 0.25, "b": 0.5}, [(1.5, 0.6)]
-    )
-    lost = Attempt(2, {"a": 2, "b": 2}, 0.625, 0.5, False, 180, 80, 1.0, 2.5, {"a": 0.1, "b": 0.2})
-    return Ledger({"rule": "some"}, [first, kept, lost], "1 attempts in a row did not add 0 to the score")
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from dendritic import grown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -18,15 +19,6 @@ from giantkiller.dendrites import (
     sparse_layers,
     sparse_layout,
 )
-
-
-def grown(inputs=4, neurons=5, dendrites=3, activation="tanh"):
-    layer = DendriticLinear(inputs, neurons, dtype=torch.float64, dendrites=dendrites, activation=activation)
-    with torch.no_grad():
-        for tensor in (layer.dendrite_strength, layer.dendrite_cascade):
-            if tensor is not None:
-                tensor.normal_()
-    return nn.Sequential(layer)
 
 
 @settings(deadline=None, max_examples=40)

@@ -48,6 +48,10 @@ class Results:
     attributes: Sequence[str | None]
     errors: Sequence[str | None]
 
+    def rows(self) -> Iterator[tuple[list[float], str | None, str | None, str | None]]:
+        """Yield what is added to each row: seven scores, action, attribute, error."""
+        return zip(self.scores.tolist(), self.actions, self.attributes, self.errors, strict=True)
+
 
 class Table(Protocol):
     """An input that is open for reading, and the encoding of its rows for the output."""

@@ -182,14 +182,6 @@ class DelimitedTable:
 
     def encode(self, chunk: Chunk, results: Results) -> bytes:
         """Encode the rows of a chunk with their results; scores with six decimals."""
-        added = zip(
-            chunk.rows,
-            results.scores.tolist(),
-            results.actions,
-            results.attributes,
-            results.errors,
-            strict=True,
-        )
         return self._encode(
             [
                 *row,
@@ -198,7 +190,7 @@ class DelimitedTable:
                 attribute or "",
                 error or "",
             ]
-            for row, scores, action, attribute, error in added
+            for row, (scores, action, attribute, error) in zip(chunk.rows, results.rows(), strict=True)
         )
 
     def _encode(self, rows: Iterable[list[str]]) -> bytes:

@@ -164,15 +164,8 @@ class JsonLinesTable:
         )
         failed = ", ".join([*(f"{name}: null" for name in names[:-1]), f"{names[-1]}: %s"])
         lines = []
-        added = zip(
-            chunk.rows,
-            results.scores.tolist(),
-            results.actions,
-            results.attributes,
-            results.errors,
-            strict=True,
-        )
-        for (is_object, written), scores, action, attribute, error in added:
+        added = zip(chunk.rows, results.rows(), strict=True)
+        for (is_object, written), (scores, action, attribute, error) in added:
             if error is None:
                 extra = scored % (*scores, json.dumps(action), json.dumps(attribute))
             else:
