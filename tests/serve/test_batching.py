@@ -84,6 +84,40 @@ def test_large_requests_are_cut_and_put_together_again(runners):
     play(scene, runners=runners, max_batch=64, max_queue=5000, max_wait=100)
 
 
+@pytest.mark.parametrize(("waiting", "calls"), [(3, 1), (4, 2)])
+def test_a_second_runner_works_as_soon_as_it_is_worth_it(waiting, calls):
+    async def scene(batcher, slow):
+        slow.go.clear()
+        tasks = [asyncio.create_task(batcher.scores(["a"]))]
+        await asyncio.sleep(0.02)
+        tasks += [asyncio.create_task(batcher.scores(["b"])) for _ in range(waiting)]
+        await asyncio.sleep(0.1)
+        assert len(slow.calls) == calls
+        slow.go.set()
+        assert [lengths(await task) for task in tasks] == [[1]] * (waiting + 1)
+
+    play(scene, runners=2, max_wait=10)
+
+
+def test_what_is_on_its_way_counts():
+    async def scene(batcher, slow):
+        assert not batcher.refuses()
+        assert not batcher.refuses(5)
+        assert batcher.refuses(6)  # more than may wait
+        assert batcher.refuses(0, 0.3)
+        assert not batcher.refuses(0, 0.1)
+        slow.go.clear()
+        task = asyncio.create_task(batcher.scores(["a"] * 8))
+        await asyncio.sleep(0.02)
+        alone = batcher.expected_small_wait
+        assert alone > 0
+        assert batcher.refuses(0, 0.2 - alone / 2)
+        slow.go.set()
+        await task
+
+    play(scene, max_queue=6, max_wait=0.2)
+
+
 def test_too_much_is_refused_at_once():
     async def scene(batcher, slow):
         slow.go.clear()

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from giantkiller.serve import native, openapi, status
 from giantkiller.serve.batch import batch
 from giantkiller.serve.discovery import discovery
+from giantkiller.serve.door import DOOR
 from giantkiller.serve.front import Front
 from giantkiller.serve.hooks.comments import comments
 from giantkiller.serve.hooks.coral import coral
@@ -76,13 +78,14 @@ def create(
     """
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         await service.start()
         try:
             async with contextlib.AsyncExitStack() as stack:
                 for companion in companions:
                     await stack.enter_async_context(companion())
-                yield
+                # Pages elsewhere need headers with a refusal that the door doesn't know.
+                yield {} if service.settings.cors_origins else {DOOR: service.door}
         finally:
             await service.stop()
 

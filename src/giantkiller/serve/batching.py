@@ -30,11 +30,12 @@ LARGE_WAIT = 20
 """How many times as long as a small request a large one may wait: it takes long in any case."""
 
 _LARGE_SHARE = 4  # one comment in so many of a call is kept for the lane of large requests
-_SMALLEST_PIECE = 16  # comments below which splitting a request over runners doesn't pay
-_WORTH_A_RUNNER = 32  # comments for which a second runner is set to work, if the first ends soon
+_SMALLEST_PIECE = 4  # comments below which splitting a request over runners doesn't pay
+_WORTH_A_RUNNER = 4  # comments for which a second runner is set to work, if the first ends soon
 _BASE_WORK = 150  # characters' worth of work in a comment, whatever its length
+_TYPICAL_WORK = _BASE_WORK + 250  # of a comment of which nothing is known
 _MOST_WORK = 1200  # characters after which a comment makes no more work
-_SHORT_WORK = 32 * (_BASE_WORK + 250)  # a call of so little ends soon
+_SHORT_WORK = 32 * _TYPICAL_WORK  # a call of so little ends soon
 
 
 class OverloadedError(Exception):
@@ -165,7 +166,19 @@ class Batcher:
         Raises:
             OverloadedError: If too much waits already.
         """
-        self._admit(1, True)
+        if self.refuses():
+            raise OverloadedError(self.expected_wait)
+
+    def refuses(self, coming: int = 0, late: float = 0.0) -> bool:
+        """Return whether one more comment would be refused by the time it is here.
+
+        Args:
+            coming: Comments that are on their way and not yet counted here.
+            late: Seconds that it has waited and will wait elsewhere.
+        """
+        wait = self.expected_small_wait + coming * _TYPICAL_WORK / (self._rate * self.runners) + late
+        before = self.waiting + coming
+        return wait > self.max_wait or (before > 0 and before >= self.max_queue)
 
     async def run(self, function: Callable[[], T], work: int = SMALL) -> T:
         """Run a function that calls the model by itself (an explanation) on a runner.

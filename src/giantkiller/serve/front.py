@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from giantkiller.serve.door import ADMITTED
 from giantkiller.serve.errors import ApiError, overloaded
 from giantkiller.serve.http import as_api_error, error_response
 from giantkiller.serve.logs import log, tell, where
@@ -33,7 +34,11 @@ class Front:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.perf_counter()
+        began = scope.get(ADMITTED)
+        if began is None:
+            began = time.perf_counter()
+        else:
+            self.service.door.begun()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope["giantkiller.headers"] = headers
         given = headers.get("x-request-id", "")

@@ -1,10 +1,12 @@
 """uvicorn's HTTP protocol with bounds on headers: their size, their number, and the time they may take."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from giantkiller.serve.door import ADMITTED, DOOR, REFUSAL, ROUTES, SMALL_BODY, Door
 from giantkiller.serve.errors import ApiError
 
 MAX_HEAD = 64 << 10
@@ -54,6 +56,16 @@ class _Transport:
         self._transport.close()
 
 
+class _Answered:
+    """Stands for a request that got its answer from the door: what still comes of it is dropped."""
+
+    response_complete = True
+    message_event = SimpleNamespace(set=lambda: None)
+
+
+_ANSWERED: Any = _Answered()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -100,7 +112,40 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS:
             self._refuse(431, "The request has too many headers.", "TOO_MANY_HEADERS")
             return
+        door: Door | None = None
+        # A request behind another one of its connection begins only when that is answered, if ever.
+        if self.cycle is None or self.cycle.response_complete:
+            path = self.url.partition(b"?")[0]
+            door = self.app_state.get(DOOR) if path in ROUTES else None
+            if door is not None and self._is_small() and door.refuses(path):
+                self._turn_away()
+                return
         super().on_headers_complete()
+        if door is not None:
+            self.scope[ADMITTED] = door.enter()  # type: ignore[literal-required]
+
+    def _is_small(self) -> bool:
+        """Return whether a request's head says that a small body comes with it, or right after it."""
+        length = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+        return (
+            length.isdigit()
+            and len(length) <= len(str(SMALL_BODY))
+            and int(length) <= SMALL_BODY
+            and not self.expect_100_continue
+            and self.parser.get_method() == b"POST"
+        )
+
+    def _turn_away(self) -> None:
+        """Refuse a request of which only the head has come; its body, which is small, is dropped."""
+        self.cycle = _ANSWERED
+        stays = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        self.transport.write(REFUSAL % (b"" if stays else b"connection: close\r\n"))
+        if not stays:
+            self.transport.close()
+        self.on_response_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body, unless the request was refused."""
@@ -112,6 +157,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope[WHOLE] = True  # type: ignore[literal-required]
         if not self.transport.is_closing():
             super().on_message_complete()
+        if self.cycle is _ANSWERED and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
         self._reading_head = True
         self._head_size = 0
 

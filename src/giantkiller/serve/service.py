@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from giantkiller.screener import Screener, available_cores
 from giantkiller.serve.batching import Batcher
+from giantkiller.serve.door import Door
 from giantkiller.serve.drift import Drift
 from giantkiller.serve.feedback import Listener
 from giantkiller.serve.incoming import Intake
@@ -52,6 +53,7 @@ class Service:
     intake: Intake | None = None
     active: str | None = None
     shadow: Shadow = field(init=False)
+    door: Door = field(init=False)
     streams: int = 0
     started: bool = False
     _batcher: Batcher | None = None
@@ -59,6 +61,7 @@ class Service:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.door = Door(lambda: self._batcher, self.metrics)
         self.shadow = Shadow(
             self.store, self.settings.shadow, lambda: self._batcher is not None and self._batcher.busy
         )

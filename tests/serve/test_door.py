@@ -1,0 +1,146 @@
+"""Who is refused before the body is read, and that the connection goes on after it."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from giantkiller.policy import Policy
+from giantkiller.serve.door import SMALL_BODY, Door
+from giantkiller.serve.drift import Drift
+from giantkiller.serve.metrics import Metrics
+
+
+class Queue:
+    """Refuses from some number of coming requests on, or from some lateness."""
+
+    def __init__(self, most=3, latest=1.0):
+        self.most, self.latest = most, latest
+        self.late = 0.0
+
+    def refuses(self, coming, late):
+        self.late = late
+        return coming >= self.most or late > self.latest
+
+
+def a_door(queue):
+    return Door(lambda: queue, Metrics(Policy({}), Drift({})))
+
+
+def test_requests_of_one_breath_count_before_they_reach_the_queue():
+    door = a_door(Queue(most=10))
+    for _ in range(5):
+        assert not door.refuses(b"/v1/score")
+        door.enter()
+    door.begun()
+    for _ in range(5):
+        door.enter()
+    door.begun()
+    assert not door.refuses(b"/v1/score")
+
+
+def test_how_late_the_loop_is():
+    queue = Queue(most=1000, latest=1e9)
+    door = a_door(queue)
+    assert not door.refuses(b"/v1/score")
+    assert queue.late == 0
+    for _ in range(20):
+        door.enter()
+    time.sleep(0.03)
+    assert not door.refuses(b"/v1/score")
+    assert queue.late >= 0.03  # the first one has waited that long, and has not begun
+    for _ in range(20):
+        door.begun()
+    assert not door.refuses(b"/v1/score")
+    assert queue.late >= 0.03  # the next ones waited meanwhile for the loop to come back to them
+    time.sleep(0.02)
+    assert not door.refuses(b"/v1/score")
+    assert queue.late == 0
+
+
+def test_one_request_that_was_slow_to_begin_says_nothing_about_load():
+    queue = Queue(most=1000, latest=1e9)
+    door = a_door(queue)
+    door.enter()
+    time.sleep(0.03)
+    door.begun()
+    assert not door.refuses(b"/v1/score")
+    assert queue.late == 0
+
+
+@pytest.fixture
+def full(server, monkeypatch):
+    """A server whose queue is full until it is told otherwise."""
+    batcher = server.service.batcher
+    monkeypatch.setattr(batcher, "refuses", lambda *_: True)
+    return lambda full: monkeypatch.setattr(batcher, "refuses", lambda *_: full)
+
+
+def head(server, path="/v1/score", length=13, more=""):
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.key}\r\n"
+        f"Content-Length: {length}\r\n{more}\r\n"
+    ).encode()
+
+
+def answer(connection):
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += connection.recv(65536)
+    top, _, body = got.partition(b"\r\n\r\n")
+    length = int(top.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    assert len(body) == length
+    return int(top[9:12]), top.lower(), json.loads(body)
+
+
+@pytest.mark.parametrize("path", ["/v1/score", "/v1/judge", "/v1alpha1/comments:analyze?key=a"])
+def test_refused_before_the_body_and_the_connection_goes_on(server, full, path):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for _ in range(2):
+            connection.sendall(head(server, path))
+            status, top, body = answer(connection)  # nothing of the body was sent
+            assert status == 503
+            assert b"retry-after: 1" in top
+            assert body["error"]["status"] == "UNAVAILABLE"
+            assert body["error"]["details"]
+            connection.sendall(b'{"text": "a"}')
+        full(False)
+        connection.sendall(head(server) + b'{"text": "a"}')
+        assert answer(connection)[0] == 200
+    metrics = server.client.get("/metrics").text
+    assert 'giantkiller_refused_total{reason="load"}' in metrics
+
+
+@pytest.mark.parametrize("more", ["Connection: close\r\n", "close in HTTP/1.0"])
+def test_a_connection_that_shall_close_closes(server, full, more):
+    sent = head(server, more=more if ":" in more else "")
+    if ":" not in more:
+        sent = sent.replace(b"HTTP/1.1", b"HTTP/1.0")
+    got = server.raw(sent, wait=10)
+    assert got.startswith(b"HTTP/1.1 503")
+    assert b"connection: close" in got
+
+
+def test_what_the_door_lets_pass(server, full):
+    assert server.client.get("/healthz").status_code == 200
+    assert server.post("/v1/score", {"texts": ["a" * SMALL_BODY] * 2}).status_code == 200
+    assert server.client.get("/v1/score").status_code == 405
+
+
+def test_many_at_once_are_answered_or_refused(serve):
+    with serve(max_wait_ms=1, log_level="info") as server:
+        connections = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(60)]
+        try:
+            for connection in connections:
+                connection.sendall(head(server) + b'{"text": "a"}')
+            statuses = [answer(connection)[0] for connection in connections]
+        finally:
+            for connection in connections:
+                connection.close()
+        assert set(statuses) <= {200, 503}
+        assert 200 in statuses
+        assert server.post("/v1/score", {"text": "a"}).status_code == 200
+        assert server.service.door._coming == 0
