@@ -224,6 +224,7 @@ REMOTE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [lambda: make(dict.fromkeys(NAMES, 2)), pruned], ids=["grown", "pruned"])
 def test_the_folder_alone_is_enough(kind, tmp_path, monkeypatch):
     model = kind()

@@ -4,13 +4,8 @@ import contextlib
 import os
 
 import pytest
-
-schemathesis = pytest.importorskip("schemathesis")
-
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
-from hypothesis.errors import Unsatisfiable  # noqa: E402
-from schemathesis import checks  # noqa: E402
-from schemathesis.generation import GenerationMode  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
 
 EACH = int(os.environ.get("GIANTKILLER_SCHEMA_CASES", "100"))
 """Cases of each operation in each of two ways: right, and wrong."""
@@ -18,28 +13,37 @@ EACH = int(os.environ.get("GIANTKILLER_SCHEMA_CASES", "100"))
 FEWEST = 2000
 """Cases in all, by default."""
 
-CHECKS = [
-    checks.not_a_server_error,
-    checks.status_code_conformance,
-    checks.content_type_conformance,
-    checks.response_headers_conformance,
-    checks.response_schema_conformance,
-]
 
+@pytest.fixture
+def schemathesis():
+    """The library, imported only here: it takes seconds, and most runs of the tests have no use for it."""
+    library = pytest.importorskip("schemathesis")
 
-@schemathesis.serializer("application/x-ndjson", "multipart/mixed")
-def as_it_is(_context, value):
-    return value.encode("utf-8", "replace") if isinstance(value, str) else str(value).encode()
+    @library.serializer("application/x-ndjson", "multipart/mixed")
+    def as_it_is(_context, value):
+        return value.encode("utf-8", "replace") if isinstance(value, str) else str(value).encode()
+
+    return library
 
 
 @pytest.mark.slow
-def test_answers_are_as_described(serve, subtests):
+def test_answers_are_as_described(serve, subtests, schemathesis):
+    from schemathesis import checks
+    from schemathesis.generation import GenerationMode
+
+    asserted = [
+        checks.not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_headers_conformance,
+        checks.response_schema_conformance,
+    ]
     count = 0
 
     def asked(case):
         nonlocal count
         count += 1
-        case.call_and_validate(base_url=server.url, checks=CHECKS)
+        case.call_and_validate(base_url=server.url, checks=asserted)
 
     # Load is no subject here: nothing is refused for it, as a 503 is a server's error.
     with serve(open=True, max_wait_ms=600_000) as server:

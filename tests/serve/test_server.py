@@ -54,6 +54,7 @@ def test_from_nothing_to_an_answer_and_out_again(tiny_bundle, tmp_path):
         assert not path.is_file() or key.encode() not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_load(tiny_bundle, tmp_path):
     """What was acknowledged is there afterwards."""
     state = tmp_path / "state"
