@@ -150,7 +150,10 @@ def report(rows: list[dict[str, Any]]) -> None:
         means = {key: interval(np.array([row[key] for row in some])) for key in ("gain", "civil")}
         share, before = (float(np.mean([row[key] for row in some])) for key in ("share", "before"))
         promoted = sum(row["better"] for row in some)
-        texts = [f"{mean:+.3f} ({low:+.3f} to {high:+.3f})" for mean, low, high in means.values()]
+        texts = [
+            f"{mean:+.3f}" + ("" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})")
+            for mean, low, high in means.values()
+        ]
         figures = f"{len(some)} | {promoted} | {share:.2f} | {before:.3f} | {' | '.join(texts)}"
         print(f"| {name} | {site} | {figures} |")
         found = {key: [round(float(each), 4) for each in mean] for key, mean in means.items()}
