@@ -3,7 +3,7 @@
 Scores the same comments with `Screener.scores` and through each engine in turn, so that ratios hold on a
 busy machine. A table, then one JSON line. Exits with 1 if an engine has less than 0.9 of the screener's rate.
 
-    python benchmarks/frames.py [--model BUNDLE] [--rows 100000] [--rounds 3]
+    python benchmarks/frames.py [--model BUNDLE] [--rows 100000] [--rounds 3] [--engines duckdb ...]
 """
 
 import argparse
@@ -64,11 +64,14 @@ def main():
     parser.add_argument("--model", default="default")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engines", nargs="+", help="only these; all that are installed otherwise")
     options = parser.parse_args()
     comments = list(texts(options.rows))
     screener = Screener(options.model)
     screener.scores(comments[:2000])
     found = engines(comments, screener)
+    if options.engines:
+        found = {name: found[name] for name in ("Screener.scores", *options.engines)}
     taken = {name: [] for name in found}
     for _ in range(options.rounds):
         for name, run in found.items():

@@ -32,7 +32,9 @@ WINDOW = 4096
 Logits = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Ids of texts of one length (n, tokens) to logits (n, 7)."""
 
-_FIRST_WINDOW = 512  # the model starts while most texts still wait for the tokenizer
+# The model starts while most texts still wait for the tokenizer. Only the first window is small: few texts
+# have few of one length, and DuckDB comes with 2,048 at a time.
+_FIRST_WINDOW = 512
 
 
 class Screener:
@@ -274,7 +276,7 @@ def available_cores() -> int:
 
 
 def _windows(texts: Iterable[Any], size: int, largest: int) -> Iterator[list[str]]:
-    """Cut an iterable of texts into lists that grow from `size` to `largest`."""
+    """Cut an iterable of texts into lists, the first of `size` and the others of `largest`."""
     if isinstance(texts, str | bytes):
         raise UserError("got one text where a list of texts belongs; put it in brackets: [text]")
     count = 0
@@ -289,7 +291,7 @@ def _windows(texts: Iterable[Any], size: int, largest: int) -> Iterator[list[str
                 raise UserError(f"text {count + i + 1} is {kind}, not a string; leave it out or make it one")
         count += len(chunk)
         yield chunk
-        size = min(2 * size, largest)
+        size = largest
 
 
 def load_session(path: Path) -> Any:
