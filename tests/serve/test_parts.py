@@ -1,9 +1,11 @@
 """Small parts: sentences, languages, limits, drift, the description."""
 
 import asyncio
+import gc
 import io
 import json
 import logging
+import sys
 
 import httpx
 import numpy as np
@@ -13,6 +15,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import read_bundle
 from giantkiller.evaluation.like import with_distribution
 from giantkiller.policy import Policy
+from giantkiller.serve import server as serving
 from giantkiller.serve.drift import BINS, FIRST, WINDOW, Drift
 from giantkiller.serve.http import rounded
 from giantkiller.serve.language import available, detect, is_english, is_tag
@@ -20,6 +23,7 @@ from giantkiller.serve.limits import RateLimiter, prepare_limits
 from giantkiller.serve.logs import _Json, _Together, log, tell
 from giantkiller.serve.metrics import Metrics
 from giantkiller.serve.sentences import MOST, sentences
+from giantkiller.serve.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -195,6 +199,21 @@ def test_scores_are_rounded_as_numpy_does():
     many = rounded(scores)
     assert many == scores.astype(float).round(6).tolist()
     assert [rounded(scores[i : i + 1])[0] for i in range(len(scores))] == many
+
+
+def test_what_is_loaded_at_the_start_is_not_looked_through_for_garbage(tiny_bundle, tmp_path, monkeypatch):
+    services = []
+    monkeypatch.setattr(serving, "set_up", lambda level: None)
+    monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
+    try:
+        serving._application(Settings(model=str(tiny_bundle), state=tmp_path / "state"), services.append)
+        assert gc.get_freeze_count() > 1000
+        (service,) = services
+        service.change(service.screener, None)
+        assert gc.get_freeze_count() == 0
+        service.store.close()
+    finally:
+        gc.unfreeze()
 
 
 def test_the_description_is_whole(server):

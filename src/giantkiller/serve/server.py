@@ -1,6 +1,7 @@
 """From settings to a listening server: one process, or several that share a socket."""
 
 import contextlib
+import gc
 import inspect
 import os
 import shutil
@@ -101,7 +102,12 @@ def _application(settings: Settings, compose: Compose) -> "Starlette":
     """Make the application, in a new process where there are several."""
     set_up(settings.log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
-    return compose(open_service(settings))
+    app = compose(open_service(settings))
+    # What has been loaded by now stays. Looking through all of it for garbage, as Python does now and then,
+    # would keep every request waiting.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def config_for(settings: Settings, app: "Starlette | Callable[[], Starlette]") -> uvicorn.Config:

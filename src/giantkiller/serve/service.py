@@ -1,6 +1,7 @@
 """What the routes share: one object a process, at `app.state.service`."""
 
 import asyncio
+import gc
 import os
 import time
 import weakref
@@ -100,6 +101,7 @@ class Service:
 
         Who holds the old queue gets scores from the old bundle, which goes when nobody holds it.
         """
+        gc.unfreeze()  # so that what the old bundle leaves can go
         self.screener, self.active = screener, active
         self.drift = Drift(screener.bundle.figures)
         self.metrics.follow(screener.bundle.policy, self.drift)
