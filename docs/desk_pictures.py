@@ -7,7 +7,9 @@ chromium look at each page. Needs the extra `dev` (Selenium, Pillow).
 import io
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +21,10 @@ from PIL import Image  # noqa: E402
 from servers import running  # noqa: E402
 from site_of import Site  # noqa: E402
 
+from giantkiller.bundle import MANIFEST, write_bundle  # noqa: E402
+from giantkiller.desk import lineup  # noqa: E402
 from giantkiller.desk.app import compose  # noqa: E402
+from giantkiller.store import utc_now  # noqa: E402
 
 WIDTH, HEIGHT = 1000, 840
 COLOURS = 64
@@ -42,7 +47,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as state,
-        running(compose, state=Path(state), log_level="error") as server,
+        running(compose, state=Path(state), log_level="error", shadow=1) as server,
         browser(WIDTH, HEIGHT) as driver,
     ):
         driver.set_window_size(WIDTH, HEIGHT)
@@ -67,6 +72,7 @@ def walk(site: Site, driver, take: Callable[[str, str], None]) -> None:
         driver.find_element("name", field).send_keys(value)
     driver.find_element("css selector", "main button").click()
     take("first", "/desk")
+    try_calmer(site)
     sent = [
         site.submit(text, author=author, id=str(number), parent="The bridge is fine as it is.", **THREAD)
         for number, (text, author) in enumerate(COMMENTS)
@@ -83,6 +89,8 @@ def walk(site: Site, driver, take: Callable[[str, str], None]) -> None:
     author.get(told[1]["statement"]["path"])
     helper.act(helper.next(), "leave")
     take("queue", "/desk")
+    while "0 comments were scored by both" in admin.get("/desk/model").text:  # it does that when it has time
+        time.sleep(0.1)
     task = admin.next(kind="first")
     take("item", f"/desk/tasks/{task}")
     for name, path in (
@@ -93,6 +101,7 @@ def walk(site: Site, driver, take: Callable[[str, str], None]) -> None:
         ("communities", "/desk/communities"),
         ("policy", "/desk/communities/default/policy?preset=family"),
         ("rules", "/desk/communities/default/rules"),
+        ("model", "/desk/model"),
         ("staff", "/desk/staff"),
         ("webhooks", "/desk/webhooks"),
         ("settings", "/desk/settings"),
@@ -111,6 +120,23 @@ def walk(site: Site, driver, take: Callable[[str, str], None]) -> None:
     driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     admin.act(task, "leave")
     take("appeal", f"/desk/tasks/{admin.next(kind='appeal')}")
+
+
+def try_calmer(site: Site) -> None:
+    """Try a candidate: the shipped bundle, as if a site's decisions had made it calmer about insults."""
+    service = site.server.service
+    shipped = service.screener.bundle
+    calm = {
+        attribute: replace(fitted, intercept=fitted.intercept - (attribute in ("toxicity", "insult")))
+        for attribute, fitted in shipped.calibration.items()
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: shipped.folder / name for name in shipped.files if name != MANIFEST}
+        write_bundle(Path(folder) / "ours", replace(shipped, name="ours", calibration=calm), files)
+        digest = lineup.add(service.store, service.settings, f"{folder}/ours", "command", now=utc_now())
+    lineup.try_out(service.store, service.settings, digest, "command", now=utc_now())
+    while service.shadow.digest != digest:  # which the service looks for
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ def counted(desk, year=2026):
         return yearly.yearly(connection, year)
 
 
-def test_everything_that_happened_is_counted_once(desk):
+def test_everything_that_happened_is_counted_once(any_desk):
+    desk = any_desk
     one, two = desk.person(), desk.person()
     for text, outcome in (("bad", "remove"), ("fine", "allow"), ("ironic", "remove")):
         desk.submit(text, toxicity=0.95, language="en", external=text)

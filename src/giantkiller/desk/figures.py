@@ -53,13 +53,17 @@ def per_hour(connection: Connection, hours: int, *, now: datetime) -> list[dict[
 def _by_hour(
     connection: Connection, column: "Column[Any]", *conditions: ColumnElement[bool]
 ) -> dict[str, int]:
-    """Count rows by the hour (UTC) of a moment, in the database."""
-    if connection.dialect.name == "postgresql":
-        hour = func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24")
-    else:
-        hour = func.substr(column, 1, 13, type_=String)  # SQLite keeps moments as texts
-    query = select(hour.label("hour"), func.count().label("total")).where(*conditions).group_by("hour")
+    """Count rows by the hour of a moment, in the database."""
+    hour = spelled(connection, column, 13).label("hour")
+    query = select(hour, func.count().label("total")).where(*conditions).group_by("hour")
     return {row.hour: row.total for row in connection.execute(query)}
+
+
+def spelled(connection: Connection, column: "Column[Any]", letters: int) -> "ColumnElement[str]":
+    """Return an expression for the first letters of a moment, which is written like 2026-11-24 13, in UTC."""
+    if connection.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", column), "YYYY-MM-DD HH24"[: letters + 2 * (letters > 11)])
+    return func.substr(column, 1, letters, type_=String)  # SQLite keeps moments as such texts
 
 
 def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from giantkiller.desk.figures import bar_chart, line_chart
+from giantkiller.desk.figures import bar_chart, line_chart, spelled
 from giantkiller.desk.rules import Rule, Rulebook, read_rulebook
 from giantkiller.desk.tables import appeals, decisions, items, reports, statements, versions
 
@@ -92,29 +92,32 @@ def yearly(connection: Connection, year: int) -> dict[str, Any]:
     within = Within(datetime(year, 1, 1, tzinfo=timezone.utc), datetime(year + 1, 1, 1, tzinfo=timezone.utc))
     made = _decisions(connection, within)
     removed = [row for row in made if row.outcome == "remove"]
+    automatic = [row for row in removed if row.automatic]
     books = _Books(connection)
     flagged = [row for row in made if row.kind == "first" and row.why in ("threshold", "watched")]
-    allowed = sum(row.outcome == "allow" for row in flagged)
+    allowed = [row for row in flagged if row.outcome == "allow"]
     return {
         "year": year,
-        **_notices(connection, within, made, books),
-        "decisions": len(made),
-        "people": len({row.staff for row in made if row.staff is not None}),
-        "removals": len(removed),
-        "removals_automatic": sum(row.staff is None for row in removed),
-        "removals_overturned": sum(row.overturned for row in removed),
-        "removals_by_detection": _counted(_found(row) for row in removed),
-        "removals_by_ground": _counted(books.of(row).ground for row in removed),
-        "removals_by_category": _counted(books.of(row).category for row in removed),
-        "removals_by_rule": _counted(row.rule or "automatic" for row in removed),
-        "removals_by_language": _counted(row.language for row in removed),
-        "removals_by_community": _counted(row.community for row in removed),
-        "removals_by_month": _by_month(year, (row.created for row in removed)),
+        **_notices(connection, within, books),
+        "decisions": _total(made),
+        "people": connection.execute(
+            select(func.count(decisions.c.staff.distinct())).where(*_made(within))
+        ).scalar_one(),
+        "removals": _total(removed),
+        "removals_automatic": _total(automatic),
+        "removals_overturned": _total(row for row in removed if row.overturned),
+        "removals_by_detection": _counted((_found(row), row.total) for row in removed),
+        "removals_by_ground": _counted((books.of(row).ground, row.total) for row in removed),
+        "removals_by_category": _counted((books.of(row).category, row.total) for row in removed),
+        "removals_by_rule": _counted((row.rule or "automatic", row.total) for row in removed),
+        "removals_by_language": _counted((row.language, row.total) for row in removed),
+        "removals_by_community": _counted((row.community, row.total) for row in removed),
+        "removals_by_month": _by_month(year, ((row.month, row.total) for row in removed)),
         **_appeals(connection, within, year),
-        "automation_error_share": _share([row.overturned for row in removed if row.staff is None]),
-        "flagged": len(flagged),
-        "flagged_allowed": allowed,
-        "flagged_allowed_share": round(allowed / len(flagged), 4) if flagged else None,
+        "automation_error_share": _share(_total(row for row in automatic if row.overturned), automatic),
+        "flagged": _total(flagged),
+        "flagged_allowed": _total(allowed),
+        "flagged_allowed_share": _share(_total(allowed), flagged),
     }
 
 
@@ -149,29 +152,41 @@ def report_page(environment: Environment, counts: dict[str, Any], translate: Any
     )  # fmt: skip
 
 
+def _made(within: Within) -> list[ColumnElement[bool]]:
+    return [within(decisions.c.created), decisions.c.undone.is_(None), decisions.c.kind.in_(_MADE)]
+
+
 def _decisions(connection: Connection, within: Within) -> Sequence[Row[Any]]:
+    """Return the decisions of the year counted by all that the report tells apart: few rows for many."""
+    parts = (
+        decisions.c.kind, decisions.c.outcome, decisions.c.rule, decisions.c.rulebook, decisions.c.overturned,
+        items.c.community, items.c.language, versions.c.why, decisions.c.staff.is_(None).label("automatic"),
+        (items.c.reports > 0).label("reported"), spelled(connection, decisions.c.created, 7).label("month"),
+    )  # fmt: skip
     return connection.execute(
-        select(
-            decisions, items.c.community, items.c.language, items.c.reports.label("reported"), versions.c.why
-        )
+        select(*parts, func.count().label("total"))
         .join(items, items.c.number == decisions.c.item)
         .join(versions, and_(versions.c.item == decisions.c.item, versions.c.version == decisions.c.version))
-        .where(within(decisions.c.created), decisions.c.undone.is_(None), decisions.c.kind.in_(_MADE))
-        .order_by(decisions.c.number)
+        .where(*_made(within))
+        .group_by(*parts[:-3], "automatic", "reported", "month")
     ).all()
 
 
-def _notices(
-    connection: Connection, within: Within, made: Sequence[Row[Any]], books: "_Books"
-) -> dict[str, Any]:
+def _notices(connection: Connection, within: Within, books: "_Books") -> dict[str, Any]:
     """Count reports, and the first decision that each led to within the year."""
     filed = connection.execute(
         select(reports.c.item, reports.c.kind, reports.c.created)
         .where(within(reports.c.created))
         .order_by(reports.c.number)
     ).all()
+    reported = select(reports.c.item).where(within(reports.c.created))
     decided: dict[int, list[Row[Any]]] = {}
-    for row in made:
+    for row in connection.execute(
+        select(decisions, items.c.community)
+        .join(items, items.c.number == decisions.c.item)
+        .where(*_made(within), decisions.c.item.in_(reported))
+        .order_by(decisions.c.number)
+    ):
         decided.setdefault(row.item, []).append(row)
     hours, ended = [], {}
     for report in filed:
@@ -181,9 +196,9 @@ def _notices(
             ended[report.item] = after
     removed = [row for row in ended.values() if row.outcome == "remove"]
     return {
-        "notices": _counted(row.kind for row in filed),
+        "notices": _counted((row.kind, 1) for row in filed),
         "notices_removed": len(removed),
-        "notices_removed_by_ground": _counted(books.of(row).ground for row in removed),
+        "notices_removed_by_ground": _counted((books.of(row).ground, 1) for row in removed),
         "notices_automatic": sum(row.staff is None for row in removed),
         "notices_median_hours": _median(hours),
     }
@@ -198,9 +213,9 @@ def _appeals(connection: Connection, within: Within, year: int) -> dict[str, Any
     hours = [(row.decided - row.created).total_seconds() / 3600 for row in filed if row.decided]
     return {
         "appeals": len(filed),
-        "appeals_by_state": _counted(row.state for row in filed),
-        "appeals_by_complainant": _counted(row.audience for row in filed),
-        "appeals_by_month": _by_month(year, (row.created for row in filed)),
+        "appeals_by_state": _counted((row.state, 1) for row in filed),
+        "appeals_by_complainant": _counted((row.audience, 1) for row in filed),
+        "appeals_by_month": _by_month(year, ((f"{row.created:%Y-%m}", 1) for row in filed)),
         "appeals_median_hours": _median(hours),
     }
 
@@ -225,18 +240,27 @@ def _found(row: Row[Any]) -> str:
     return "machine" if row.why in ("threshold", "watched") else "report" if row.reported else "own"
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(values).most_common())
+def _total(rows: Iterable[Row[Any]]) -> int:
+    return sum(row.total for row in rows)
 
 
-def _by_month(year: int, moments: Iterable[datetime]) -> dict[str, int]:
-    counts = Counter(moment.month for moment in moments)
-    return {f"{year}-{month:02}": counts[month] for month in range(1, len(calendar.month_name))}
+def _counted(values: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Add up numbers by name, the largest first."""
+    counts = Counter[str]()
+    for name, number in values:
+        counts[name] += number
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _by_month(year: int, values: Iterable[tuple[str, int]]) -> dict[str, int]:
+    counts = _counted(values)
+    months = [f"{year}-{month:02}" for month in range(1, len(calendar.month_name))]
+    return {month: counts.get(month, 0) for month in months}
 
 
 def _median(values: list[float]) -> float | None:
     return round(sorted(values)[len(values) // 2], 2) if values else None
 
 
-def _share(flags: Sequence[bool]) -> float | None:
-    return round(sum(flags) / len(flags), 4) if flags else None
+def _share(part: int, rows: Sequence[Row[Any]]) -> float | None:
+    return round(part / _total(rows), 4) if rows else None
