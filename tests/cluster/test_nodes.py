@@ -20,7 +20,7 @@ def test_a_node_that_dies_loses_nothing(tmp_path, tiny_bundle, monkeypatch):
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for i in range(6):
-        lines = (f'{{"text": "comment {i} {row} you idiot"}}\n' for row in range(4_000))
+        lines = (f'{{"text": "comment {i} {row} you idiot"}}\n' for row in range(15_000))
         (folder / f"{i}.jsonl").write_text("".join(lines))
     store = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=store)
@@ -39,7 +39,7 @@ def test_a_node_that_dies_loses_nothing(tmp_path, tiny_bundle, monkeypatch):
         ray.shutdown()
         cluster.shutdown()
     assert removed
-    assert (found.done, found.failed, found.rows) == (6, {}, 24_000)
+    assert (found.done, found.failed, found.rows) == (6, {}, 90_000)
     judge = judge_with(Screener(tiny_bundle))
     for source in folder.iterdir():
         screen_file(source, tmp_path / "local" / source.name, judge)

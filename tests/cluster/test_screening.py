@@ -89,7 +89,7 @@ def test_a_second_run_does_what_is_missing_or_changed(two_workers, shards, tmp_p
 @pytest.mark.slow
 def test_workers_that_are_killed_lose_and_double_nothing(two_workers, tmp_path, tiny_bundle):
     psutil = pytest.importorskip("psutil")
-    folder = write_many(tmp_path / "in", 6, 4_000)
+    folder = write_many(tmp_path / "in", 6, 15_000)
     killed = []
 
     def kill(summary):
@@ -101,7 +101,7 @@ def test_workers_that_are_killed_lose_and_double_nothing(two_workers, tmp_path, 
 
     found = screen(folder, tmp_path / "out", tiny_bundle, progress=kill)
     assert killed
-    assert (found.done, found.failed, found.rows) == (6, {}, 24_000)
+    assert (found.done, found.failed, found.rows) == (6, {}, 90_000)
     for source in folder.iterdir():
         screen_file(source, tmp_path / "local" / source.name, judge_with(Screener(tiny_bundle)))
     assert contents(tmp_path / "out") == contents(tmp_path / "local")
@@ -109,7 +109,7 @@ def test_workers_that_are_killed_lose_and_double_nothing(two_workers, tmp_path, 
 
 @pytest.mark.slow
 def test_a_driver_that_is_killed_loses_nothing(two_workers, tmp_path, tiny_bundle):
-    folder, out = write_many(tmp_path / "in", 8, 4_000), tmp_path / "out"
+    folder, out = write_many(tmp_path / "in", 8, 15_000), tmp_path / "out"
     command = [sys.executable, "-c", MAIN, "screen", folder, "-o", out, "--model", tiny_bundle]
     command += ["--engine", "ray", "--address", two_workers, "--workers", "1"]
     process = subprocess.Popen(list(map(str, command)))
@@ -120,7 +120,7 @@ def test_a_driver_that_is_killed_loses_nothing(two_workers, tmp_path, tiny_bundl
     process.wait()
     assert len(list(out.glob("*.jsonl"))) < 8
     found = screen(folder, out, tiny_bundle)
-    assert (found.kept + found.done, found.rows) == (8, 32_000)
+    assert (found.kept + found.done, found.rows) == (8, 120_000)
     judge = judge_with(Screener(tiny_bundle))
     for source in folder.iterdir():
         screen_file(source, tmp_path / "local" / source.name, judge)
