@@ -14,10 +14,12 @@ from contextlib import closing, contextmanager
 import httpx
 import pytest
 from bundles import build
+from click.testing import CliRunner
 from servers import PROGRAM, serving
 
 from giantkiller.bundle import read_bundle
 from giantkiller.calibration import Calibration
+from giantkiller.cli.main import giantkiller
 from giantkiller.desk import lineup
 from giantkiller.errors import UserError
 from giantkiller.screener import Screener
@@ -186,25 +188,28 @@ def models(state, *arguments):
 
 
 def test_the_commands(site, tiny_bundle, tmp_path):
-    state = tmp_path / "state"
-    added = models(state, "add", str(site), "--try")
-    assert added.returncode == 0, added.stderr
+    def models(*arguments):
+        return CliRunner().invoke(giantkiller, ["models", *arguments, "--state", str(tmp_path / "state")])
+
+    added = models("add", str(site), "--try")
+    assert added.exit_code == 0, added.output
     key = added.stdout.strip()
     assert key == read_bundle(site).digest[:12]
-    assert f"{key}  candidate" in models(state, "list").stdout
-    assert models(state, "shadow").stdout.startswith("0 comments")
-    assert models(state, "promote").returncode == 0
-    assert f"{key}  active" in models(state, "list").stdout
-    refused = models(state, "drop", key)
-    assert refused.returncode == 1
-    assert "roll back first" in refused.stderr
-    assert "default scores" in models(state, "rollback").stderr
-    assert models(state, "drop", key).returncode == 0
-    assert key not in models(state, "list", "--json").stdout
+    assert f"{key}  candidate" in models("list").stdout
+    assert models("shadow").stdout.startswith("0 comments")
+    assert models("promote").exit_code == 0
+    assert f"{key}  active" in models("list").stdout
+    refused = models("drop", key)
+    assert refused.exit_code == 1
+    assert "roll back first" in str(refused.exception)
+    assert "default scores" in models("rollback").stderr
+    assert models("drop", key).exit_code == 0
+    assert key not in models("list", "--json").stdout
     for wrong in (["promote"], ["promote", "1f2e3d4c"], ["try", "a"], ["add", str(tmp_path / "none")]):
-        failed = models(state, *wrong)
-        assert failed.returncode == 1
-        assert len(failed.stderr.strip().splitlines()) == 1
+        failed = models(*wrong)
+        assert failed.exit_code == 1
+        assert isinstance(failed.exception, UserError)
+        assert "\n" not in str(failed.exception)
 
 
 @pytest.mark.slow
