@@ -5,9 +5,9 @@
     python recipes/situations_teacher.py label --data DATA --base all-mpnet-base-v2 \\
         --teacher runs/situations-teacher -o runs/situations-labels
 
-`--stored` in place of `--teacher` takes stored logits: recipes/situations-labels.npz has the larger teacher's,
-recipes/situations-labels-3.npz the last ones behind the shipped model. With both, a text's label is the mean.
-`--states 128` keeps the teacher's pooled states, too.
+`--stored` in place of `--teacher` takes stored logits: recipes/situations-labels.npz has the larger
+teacher's, recipes/situations-labels-3.npz the last ones behind the shipped model. With both, a text's label
+is the mean. `--states 128` keeps the teacher's pooled states, too.
 
 What is notable:
 - The lower half of the encoder and its embeddings stay as they are, which saves a third of the time.
