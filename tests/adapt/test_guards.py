@@ -39,7 +39,8 @@ def test_no_text_is_in_two_parts_nor_among_the_decisions(decided):
         site, {"forum": decided(shared, "forum"), "again": decided(comments("Forum", 900), "again")}
     )
     parts = [found.rehearsed, *found.choosing.values(), *found.judging.values()]
-    all_keys = [key for part in parts for key in keys(part) if key.startswith(("comment", "forum"))]
+    all_keys = [key for part in parts for key in keys(part) if {"comment", "number"} <= set(key.split())]
+    assert len(all_keys) > 700
     assert len(all_keys) == len(set(all_keys))
     assert not keys(site) & set(all_keys)
     rows = {name: (len(found.choosing[name]), len(found.judging[name])) for name in ("forum", "again")}
@@ -56,6 +57,30 @@ def test_what_judges_is_labelled_and_what_rehearses_is_not(decided):
     judges = found.judging["forum"]
     wanted = {text: float(row % 3 == 0) for row, (text, _) in enumerate(comments("forum", 600))}
     assert judges.targets[:, 0].tolist() == [wanted[text] for text in judges.texts]
+
+
+def test_what_counts_as_one_with_a_decision_is_left_out(decided):
+    site = decided([("shut up", 1), ("hahahaaaa no", 0), *comments("site", 60)])
+    copies = ["shutup", "SHUT  up!!", "hahahaaaaaaaa no", "up, shut"]
+    forum = decided([*((f'"{text}"', 1) for text in copies), *comments("forum", 600)], "forum")
+    found = guard(site, {"forum": forum}, copies)
+    for part in (found.rehearsed, *found.choosing.values(), *found.judging.values()):
+        assert not set(copies) & set(part.texts)
+
+
+def test_what_is_drawn_of_many_keeps_the_rarer_kind(decided, monkeypatch):
+    monkeypatch.setattr(rooms, "MOST", 100)
+    rows = [(text, int(row % 50 == 0)) for row, (text, _) in enumerate(comments("forum", 5000))]
+    found = guard(decided(comments("site", 60)), {"forum": decided(rows, "forum")})
+    for part in (found.choosing["forum"], found.judging["forum"]):
+        assert len(part) == 100
+        assert 20 <= (part.targets[:, 0] >= 0.5).sum() <= 40
+
+
+@pytest.mark.parametrize("name", ["site", "situations", "own comments"])
+def test_a_name_that_is_taken_is_refused(decided, name):
+    with pytest.raises(UserError, match="can't call a file"):
+        guard(decided(comments("site", 60)), {name: decided(comments("forum", 600), "forum")})
 
 
 def test_a_file_that_could_not_tell_is_refused(decided):

@@ -2,6 +2,7 @@
 
 import resource
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_a_finished_step_is_not_repeated_on_the_same(given, tmp_path):
     assert torch.equal(again.tensors["classifier.bias.add"], first.tensors["classifier.bias.add"])
 
 
-@pytest.mark.parametrize("what", ["settings", "decisions", "rehearsal", "damage"])
+@pytest.mark.parametrize("what", ["settings", "decisions", "labels", "rehearsal", "damage"])
 def test_another_step_begins_anew(given, tmp_path, what):
     bundle, (site, rehearsed) = given
     lessons, path = Lessons(), tmp_path / ".ours.learned"
@@ -52,6 +53,8 @@ def test_another_step_begins_anew(given, tmp_path, what):
     settings = Settings(seed=1) if what == "settings" else Settings()
     if what == "decisions":
         site = site.take(np.arange(1, len(site)))
+    if what == "labels":
+        site = replace(site, targets=1 - site.targets)
     if what == "rehearsal":
         rehearsed = unlabelled(["a comment", "a third"])
     if what == "damage":

@@ -99,9 +99,10 @@ def concrete(path):
 def everybody(shared_site):
     """Somebody of each role, who has a page with a form open; nobody else signs them out."""
     people = {role: shared_site.person(role) if role else Person(shared_site.url) for role in ROLES}
-    for person in people.values():
+    for role, person in people.items():
         person.get("/desk")
         found = re.search(r'name="csrf" value="(\w*)"', person.page)
+        assert found or not role, f"no form for the role {role}"
         person.csrf = found[1] if found else ""
     return people
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from giantkiller.adapt import rehearsal
-from giantkiller.adapt.decisions import Decisions, words_key
+from giantkiller.adapt.decisions import Decisions, same_key, words_key
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.data.holdout import is_held_out
 from giantkiller.errors import UserError
@@ -16,7 +16,7 @@ JUDGING = 0.4
 CHOOSING = 0.5
 """Share of the rest that chooses how much of what was learned is kept; what remains rehearses."""
 LEAST = 40
-"""Toxic comments, and harmless ones, that a guarded file must have: half of them judge."""
+"""Toxic comments, and harmless ones, that a guarded file must have, and that a part drawn from many keeps."""
 MOST = 3000
 """Comments of a file that one part takes, at most."""
 OWN = "own comments"
@@ -47,8 +47,8 @@ def guard(
 ) -> Guards:
     """Divide what must not get worse; the texts that come with the package are guarded besides.
 
-    A text that shares its words with a decision, or with a text of a file before it, is left out. Without
-    labelled comments of other places, some of the site's own are guarded.
+    A text that counts as one with a decision or with a text of a file before it, or has its words, is left
+    out. Without labelled comments of other places, some of the site's own are guarded.
 
     Args:
         decisions: All of the site's.
@@ -56,25 +56,33 @@ def guard(
         unlabelled: The site's own comments that nobody decided.
 
     Raises:
-        UserError: A file has too few comments of a kind to judge by.
+        UserError: A file has too few comments of a kind to judge by, or the name of something else.
     """
-    seen = set(map(words_key, decisions.texts))
+    seen = _keys(decisions.texts)
     rehearsed: list[str] = []
     choosing: dict[str, Rehearsal] = {}
     judging = rehearsal.to_judge()
     for name, file in (elsewhere or {}).items():
-        keys = [words_key(text) for text in file.texts]
-        fresh = file.take(np.array([row for row, key in enumerate(keys) if key not in seen], np.int64))
+        if name in {"site", OWN, *judging}:
+            raise UserError(f"`elsewhere` can't call a file {name!r}; give it another name")
+        fresh = file.take(
+            np.array([row for row, text in enumerate(file.texts) if not _keys([text]) & seen], np.int64)
+        )
         _check(fresh, name)
-        seen.update(keys)
+        seen |= _keys(file.texts)
         rest, judges = replace(fresh, times=None).split(JUDGING)
         rehearses, chooses = map(_drawn, rest.split(CHOOSING))
         judges = _drawn(judges)
+        for part in (chooses, judges):
+            if part.positive.all() or not part.positive.any():
+                raise UserError(
+                    f"{name} has too few comments of one kind to tell what is lost there; add some"
+                )
         rehearsed += rehearses.texts
         choosing[name] = Rehearsal(chooses.texts, chooses.targets)
         judging[name] = Rehearsal(judges.texts, judges.targets)
     own = {words_key(text): text for text in unlabelled}
-    kept = [text for key, text in own.items() if key not in seen]
+    kept = [text for text in own.values() if not _keys([text]) & seen]
     if not elsewhere and len(kept) >= FEWEST:
         kept, choosing[OWN], judging[OWN] = _parted(kept)
     drawn = np.random.default_rng(rehearsal.SEED).permutation(len(kept))[:MOST]
@@ -92,8 +100,19 @@ def _check(file: Decisions, name: str) -> None:
             )
 
 
+def _keys(texts: Sequence[str]) -> set[str]:
+    return {key(text) for text in texts for key in (same_key, words_key)}
+
+
 def _drawn(part: Decisions) -> Decisions:
-    return part.take(np.random.default_rng(rehearsal.SEED).permutation(len(part))[:MOST])
+    """Draw a part of many, in which the rarer kind keeps at least `LEAST` where it has so many."""
+    order = np.random.default_rng(rehearsal.SEED).permutation(len(part))
+    if len(order) <= MOST:
+        return part.take(order)
+    toxic, harmless = order[part.positive[order]], order[~part.positive[order]]
+    share = round(MOST * len(toxic) / len(order))
+    share = min(max(share, LEAST), len(toxic), MOST - min(LEAST, len(harmless)))
+    return part.take(np.concatenate([toxic[:share], harmless[: MOST - share]]))
 
 
 def _parted(texts: list[str]) -> tuple[list[str], Rehearsal, Rehearsal]:

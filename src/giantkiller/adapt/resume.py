@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from giantkiller import __version__
 from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.delta import Delta, lineage_of, read_delta
 from giantkiller.adapt.learning import Learned
@@ -52,10 +53,10 @@ def learned_before(
 
 
 def _key(bundle: Bundle, given: tuple[Decisions, Rehearsal], settings: Settings) -> str:
-    """Return a digest of all that learning depends on."""
+    """Return a digest of all that learning depends on; how it learns goes by this program's version."""
     site, rehearsal = given
     told = {name: value for name, value in asdict(settings).items() if name not in JUDGING}
-    digest = hashlib.sha256(json.dumps([lineage_of(bundle), bundle.digest, told]).encode())
+    digest = hashlib.sha256(json.dumps([__version__, lineage_of(bundle), bundle.digest, told]).encode())
     for texts in (site.texts, rehearsal.texts):
         digest.update(json.dumps(texts).encode())
     for values in (site.targets, site.weights, site.units, rehearsal.targets):

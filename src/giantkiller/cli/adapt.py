@@ -91,7 +91,8 @@ def command(
     from giantkiller.bundle import check_place
 
     check_place(output)
-    progress = output.with_name(f".{output.name}.learned")
+    place = output.resolve()
+    progress = place.with_name(f".{place.name}.learned")
     adapter = Adapter(base, Settings(**options))
     found = adapter.adapt(
         read_decisions(decisions, text_column=text_column),
