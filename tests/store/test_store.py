@@ -206,3 +206,37 @@ def test_so_is_one_on_postgresql(dump, tmp_path, empty_postgresql):
     with psycopg.connect(empty_postgresql, autocommit=True) as connection:
         connection.execute(dump.read_text("utf-8"))
     brought_up_to_date(tmp_path, empty_postgresql, dump.stem[-4:])
+
+
+def test_works_before_a_full_disk_are_kept_or_refused_never_lost(store):
+    with store.write() as connection:
+        connection.execute(text("CREATE TABLE kept (name TEXT PRIMARY KEY, body TEXT)"))
+
+    def keep(connection, names):
+        for name in names:
+            connection.execute(text("INSERT INTO kept VALUES (:name, 'a')"), {"name": name})
+        return names
+
+    def fill(connection):
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text("PRAGMA cache_size = 2"))  # so that it goes to disk before the commit
+        connection.execute(text(f"PRAGMA max_page_count = {pages + 20}"))
+        for part in range(1000):
+            connection.execute(
+                text("INSERT INTO kept VALUES (:name, :body)"), {"name": f"fill {part}", "body": "a" * 9000}
+            )
+
+    with store.write():  # the works wait, and then share a transaction
+        futures = {"before": store.submit_together(keep, "before"), "fill": store.submit(fill)}
+        futures["after"] = store.submit(lambda connection: keep(connection, ["after"]))
+    told = {name for name, future in futures.items() if future.exception(20) is None}
+    with store.read() as connection:
+        there = set(connection.execute(text("SELECT name FROM kept")).scalars())
+    assert "fill" not in told
+    assert there == told
+
+
+def test_an_old_sqlite_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(UserError, match=r"needs 3\.35 or newer"):
+        open_store(tmp_path / "state")

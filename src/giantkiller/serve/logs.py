@@ -1,6 +1,7 @@
 """Structured logs: one JSON object a line on standard error, without comment text, keys or query strings."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
@@ -64,9 +65,10 @@ class _Together(logging.StreamHandler[Any]):
         self.acquire()
         try:
             lines, self._lines, self._due = self._lines, [], False
-            if lines:
-                self.stream.write("\n".join(lines) + "\n")
-            self.stream.flush()
+            with contextlib.suppress(OSError, ValueError):  # full or closed: no reason not to serve
+                if lines:
+                    self.stream.write("\n".join(lines) + "\n")
+                self.stream.flush()
         finally:
             self.release()
 

@@ -93,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(431, "The request's headers are too large.", "HEADERS_TOO_LARGE")
             elif self._head_timer is None and not self.transport.is_closing():
                 self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        if not self._reading_head:
+            self._rearm()
 
     def on_message_begin(self) -> None:
         """Begin a head."""
@@ -117,7 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             path = self.url.partition(b"?")[0]
             door = self.app_state.get(DOOR) if path in ROUTES else None
-            if door is not None and self._is_small() and door.refuses(path):
+            paused = self.flow.write_paused  # who doesn't read answers gets no more of them from here
+            if door is not None and not paused and self._is_small() and door.refuses(path):
                 self._turn_away()
                 return
         super().on_headers_complete()
@@ -157,12 +160,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope[WHOLE] = True  # type: ignore[literal-required]
         if not self.transport.is_closing():
             super().on_message_complete()
-        if self.cycle is _ANSWERED and self.timeout_keep_alive_task is None:
+        self._rearm()
+        self._reading_head = True
+        self._head_size = 0
+
+    def _rearm(self) -> None:
+        """Start the clock that ends an idle connection again: what came of an answered request stopped it."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        if answered and self.timeout_keep_alive_task is None and not self.transport.is_closing():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
-        self._reading_head = True
-        self._head_size = 0
 
     def on_response_complete(self) -> None:
         """End a response; one to HEAD has no body."""

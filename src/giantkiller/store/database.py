@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -22,6 +23,9 @@ A = TypeVar("A")
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "giantkiller.db"
 """The database's name in the state folder."""
+
+OLDEST_SQLITE = (3, 35)
+"""The first version that tells what it inserted (RETURNING)."""
 
 BUSY_SECONDS = 5
 """How long a writer waits for another program's transaction on SQLite."""
@@ -130,6 +134,7 @@ class Store:
 
     def _enter(self, work: "Callable[[Connection, Any], Sequence[T]]", argument: Any) -> "Future[T]":
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # what was accepted is written, whoever no longer waits for it
         with self._lock:
             if self._closed:
                 raise StoreBusyError("the database was closed; open it again")
@@ -198,12 +203,22 @@ def _run(connection: Connection, alike: list[_Entry]) -> list[tuple["Future[Any]
             results = alike[0].work(connection, [entry.argument for entry in alike])
             return [(entry.future, result) for entry, result in zip(alike, results, strict=True)]
     except Exception as error:
-        if connection.invalidated or not connection.in_transaction():
+        if _is_over(connection):
             raise
         if len(alike) == 1:
             alike[0].future.set_exception(error)
             return []
     return [done for entry in alike for done in _run(connection, [entry])]
+
+
+def _is_over(connection: Connection) -> bool:
+    """Return whether the transaction is gone: SQLite undoes it by itself when the disk is full or fails."""
+    if connection.invalidated:
+        return True
+    driver: Any = connection.connection.dbapi_connection
+    return not connection.in_transaction() or (
+        isinstance(driver, sqlite3.Connection) and not driver.in_transaction
+    )
 
 
 def open_store(state: Path, url: str | None = None, *, migrate: bool = True) -> Store:
@@ -254,6 +269,11 @@ def _engine(state: Path, url: str | None) -> tuple[str, Engine]:
             f"can't make the state folder {state}: {error.strerror or error}; name another one"
         ) from error
     if url is None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise UserError(
+                f"this Python has SQLite {sqlite3.sqlite_version}, and the service needs "
+                f"{'.'.join(map(str, OLDEST_SQLITE))} or newer; take a newer Python, or a PostgreSQL database"
+            )
         path = state / FILE
         probe = state / ".writable"
         try:
