@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from giantkiller.adapt import Delta, Settings, merge, read_decisions
+from giantkiller.adapt.compose import temporary_folder
 from giantkiller.adapt.delta import lineage_of
 from giantkiller.adapt.learning import Learned
 from giantkiller.adapt.rehearsal import unlabelled
@@ -98,3 +99,8 @@ def test_a_full_disk_keeps_no_half_of_what_was_learned(given, tmp_path):
     with full_disk(100), pytest.raises(UserError, match=r"can't write .*ours\.learned"):
         learned_before(tmp_path / ".ours.learned", bundle, parts, Settings(), Lessons())
     assert not list(tmp_path.iterdir())
+
+
+def test_another_error_is_not_called_a_full_disk():
+    with pytest.raises(BrokenPipeError), temporary_folder():
+        raise BrokenPipeError

@@ -1,5 +1,6 @@
 """A bundle and its deltas become another bundle."""
 
+import errno
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,17 +115,23 @@ def compose(bundle: Bundle, deltas: Sequence[Delta], name: str | None = None) ->
     return Composed(_describe(bundle, source, lineage, name), draft.model, bundle.tokenizer.read_bytes())
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room for a file."""
+
+
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
     """Make a folder that is gone afterwards.
 
     Raises:
-        UserError: It can't be written, the disk being full, say.
+        UserError: The disk is full.
     """
     try:
         with tempfile.TemporaryDirectory(prefix="giantkiller-") as folder:
             yield Path(folder)
     except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno not in FULL:
+            raise
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise UserError(
             f"can't write to the temporary folder {tempfile.gettempdir()}: {reason}; make space, or name "
