@@ -6,52 +6,72 @@
 # make release-model DATA=DIR: train and export the shipped model from labelled comments (hours on two cores)
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-# A file's tests stay with one of the two workers, so that what they share is made once.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+QUIET := --quiet --disable-pip-version-check
+PIP := $(BIN)/pip install $(QUIET)
+# A file's tests stay with one of the two workers, so that what they share is made once; tests/conftest.py says which
+# files come first.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo docs test test-all test-versions one-by-one web fix have-data release-model force
+.PHONY: demo docs check test test-all test-versions packages one-by-one try-web web fix have-data release-model force
 
 demo: .venv/core
 	$(BIN)/giantkiller screen examples/comments.csv -o build/screened.csv --show
 
-test: .venv/dev
+check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+test: check
 	$(PYTEST) -m "not slow"
 
-test-all: test
-	if command -v npm >/dev/null; then $(MAKE) web; else echo "no Node: the browser's tests will skip"; fi
-	$(PIP) -e '.[clients,docs,ray]' $(S3) && touch .venv/docs || $(MAKE) one-by-one
-	$(PYTEST) -m slow
-	$(MAKE) docs
+# Two steps at a time where they need one core each; pytest takes both.
+test-all:
+	$(MAKE) packages
+	$(MAKE) -j 2 --output-sync=target check try-web docs
+	$(PYTEST)
 	$(MAKE) test-versions
 
-# What the slow tests use where it can be had. All at once first: most of pip's time goes into finding out what is
-# needed.
+# All that the tests can use, where it can be had.
+packages:
+	$(MAKE) -j 2 --output-sync=target .venv/all $(OTHERS)
+
+try-web:
+	if command -v npm >/dev/null; then $(MAKE) web; else echo "no Node: the browser's tests will skip"; fi
+
+# At once if that goes: most of pip's time goes into finding out what is needed, and into torch.
+EXTRAS := clients,docs,ray
 S3 := s3fs 'moto[server]'
 
+.venv/all: .venv/pip
+	$(PIP) torch==2.13.0 -e '.[dev,$(EXTRAS)]' $(S3) && touch .venv/docs .venv/dev .venv/core || $(MAKE) one-by-one
+	touch $@
+
 one-by-one:
+	$(MAKE) .venv/dev
+	$(MAKE) .venv/docs
 	$(PIP) -e '.[clients]' || echo "no Perspective clients: their tests will skip"
 	$(PIP) -e '.[ray]' $(S3) || echo "no Ray or no S3: its tests will skip"
 
 # The house alone, without torch, on the other Pythons that it promises; those that are not here are skipped. Not
 # what reads the sources and says the same on each.
+VERSIONS := 3.10 3.12 3.13
+OTHERS := $(VERSIONS:%=.venv/%/ready)
 HOUSE := tests/cleaning tests/cli/test_main.py tests/cli/test_score.py tests/cli/test_screen.py tests/files \
 	$(filter-out tests/test_docs.py tests/test_makefile.py tests/test_walls.py,$(wildcard tests/test_*.py))
 
-test-versions:
-	for version in 3.10 3.12 3.13; do \
-		python=$$(ls -d $$HOME/.pyenv/versions/$$version.*/bin/python 2>/dev/null | tail -n 1); \
-		python=$${python:-$$(command -v python$$version || true)}; \
-		if ! "$$python" -c '' 2>/dev/null; then echo "Python $$version: not here, skipped"; continue; fi; \
+.venv/%/ready: | .venv/pip
+	python=$$(ls -d $$HOME/.pyenv/versions/$*.*/bin/python 2>/dev/null | tail -n 1); \
+	python=$${python:-$$(command -v python$* || true)}; \
+	if ! "$$python" -c '' 2>/dev/null; then echo "Python $*: not here, skipped"; exit 0; fi; \
+	"$$python" -m venv .venv/$* && .venv/$*/bin/pip install $(QUIET) \
+		-e '.[parquet]' 'hypothesis>=6.100' onnx pytest pytest-xdist && touch $@
+
+test-versions: $(OTHERS)
+	for version in $(VERSIONS); do \
+		test -f .venv/$$version/ready || continue; \
 		echo "Python $$version"; \
-		test -f .venv/$$version/ready || { "$$python" -m venv .venv/$$version && \
-			.venv/$$version/bin/pip install --quiet --disable-pip-version-check \
-				-e '.[parquet]' 'hypothesis>=6.100' onnx pytest pytest-xdist && \
-			touch .venv/$$version/ready; } || exit 1; \
-		.venv/$$version/bin/pytest -n 2 --dist loadfile -q -m "not slow" $(HOUSE) || exit 1; \
+		.venv/$$version/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(HOUSE) || exit 1; \
 	done
 
 web:

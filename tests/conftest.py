@@ -22,6 +22,37 @@ settings.load_profile("same")
 sys.path.insert(0, str(Path(__file__).parent))  # for the helpers that tests share
 
 
+# The longest first: workers that begin with these files end at about the same time.
+LONGEST = [
+    "serve/test_schema.py",
+    "desk/test_kill.py",
+    "desk/test_machine.py",
+    "cluster/test_screening.py",
+    "adapt/test_commands.py",
+    "web/test_parity.py",
+    "web/test_browser.py",
+    "desk/test_browser.py",
+    "cluster/test_nodes.py",
+    "web/test_firefox.py",
+    "models/test_bert.py",
+    "desk/test_security.py",
+    "serve/test_server.py",
+    "files/test_screening.py",
+    "training/test_growth.py",
+    "serve/test_switching.py",
+    "desk/test_pages.py",
+    "cli/test_main.py",
+    "evaluation/test_page.py",
+    "training/test_run.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    order = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def heed_interrupts() -> None:
     """Let programs that tests start be interrupted, also where the tests run in the background.
