@@ -5,6 +5,9 @@
 # make docs: build the site in build/docs, warnings as errors
 # make release-model DATA=DIR: train and export the shipped model from labelled comments (hours on two cores)
 PYTHON ?= python3
+# Python shall keep what it compiles, and pytest what it rewrites: many containers tell it not to, and each worker and
+# each program that a test starts would read everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 QUIET := --quiet --disable-pip-version-check
 PIP := $(BIN)/pip install $(QUIET)

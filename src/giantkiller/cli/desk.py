@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from giantkiller.cli.options import state_options
+from giantkiller.cli.options import json_option, state_options
 from giantkiller.cli.state import open_state
 from giantkiller.errors import UserError
 
@@ -113,7 +113,7 @@ def backup(path: Path, state: Path | None, config: Path | None) -> None:
 @command.command()
 @click.option("--head", metavar="HASH", help="A head noted earlier; it must be in the log.")
 @state_options
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option("Print the result as JSON.")
 def verify(head: str | None, state: Path | None, config: Path | None, as_json: bool) -> None:
     """Check that no event, decision or text was changed or removed behind the desk's back.
 

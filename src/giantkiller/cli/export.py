@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from giantkiller.cli._extras import need_extra
-from giantkiller.cli.options import policy_option
+from giantkiller.cli.options import json_option, policy_option
 from giantkiller.cli.terminal import printable
 from giantkiller.errors import UserError
 from giantkiller.evaluation.thresholds import PolicyAims
@@ -99,7 +99,7 @@ _AIMS = PolicyAims()
 @click.option("--name", help="The bundle's name.  [default: the checkpoint folder's]")
 @click.option("--model-version", help="The bundle's version.  [default: giantkiller's]")
 @policy_option
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@json_option("Print what was written as JSON.")
 def command(
     checkpoint: str,
     output: Path,

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from giantkiller.cli.options import json_option
 from giantkiller.errors import MissingExtraError, UserError
 
 
 @click.command("grow-report")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw score and |S| into this file.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole ledger as JSON instead of the table.")
+@json_option("Print the whole ledger as JSON instead of the table.")
 def command(folder: Path, plot: Path | None, as_json: bool) -> None:
     """Show what the growth of dendrites in DIR came to.
 

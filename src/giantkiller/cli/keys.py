@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from giantkiller.cli.options import state_options
+from giantkiller.cli.options import json_option, state_options
 from giantkiller.cli.state import open_state
 
 
@@ -34,7 +34,7 @@ def command() -> None:
               "[default: score and submit]")  # fmt: skip
 @click.option("--rate", type=float, help="Comments a second that the key may send.  [default: the service's]")
 @state_options
-@click.option("--json", "as_json", is_flag=True, help="Print the key as JSON.")
+@json_option("Print the key as JSON.")
 def create(
     name: str,
     roles: tuple[str, ...],
@@ -62,7 +62,7 @@ def create(
 
 @command.command(name="list")
 @state_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a key, one a line.")
+@json_option("One JSON object a key, one a line.")
 def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
     """List all keys, revoked ones included.
 

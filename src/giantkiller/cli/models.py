@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from giantkiller.cli.options import state_options
+from giantkiller.cli.options import json_option, state_options
 from giantkiller.cli.state import open_state
 from giantkiller.errors import UserError
 
@@ -37,7 +37,7 @@ def command() -> None:
 
 @command.command(name="list")
 @state_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a bundle, one a line.")
+@json_option("One JSON object a bundle, one a line.")
 def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
     """List the kept bundles, newest first, and the model that the settings name.
 
@@ -117,7 +117,7 @@ def try_(start: str, state: Path | None, config: Path | None) -> None:
 @click.argument("start", metavar="[ID]", required=False)
 @click.option("--day", metavar="DAY", help="Of one day, YYYY-MM-DD, in UTC.  [default: of all]")
 @state_options
-@click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
+@json_option("Print all that is known as JSON.")
 def shadow(
     start: str | None, day: str | None, state: Path | None, config: Path | None, as_json: bool
 ) -> None:

@@ -42,6 +42,10 @@ _EXAMPLES = """Examples:
 """
 
 
+_SHORT = {"model": "-m", "threads": "-t"}
+"""What other commands call these, too."""
+
+
 def _options(function: Any) -> Any:
     """Make an option of each setting."""
     for name, field in reversed(Settings.model_fields.items()):
@@ -53,7 +57,8 @@ def _options(function: Any) -> Any:
             default = field.default
             if name != "state" and default is not None and field.default_factory is None:
                 help_text += f"  [default: {default}]"
-            option = click.option(flag, name, default=None, metavar=_metavar(name), help=help_text)
+            flags = [_SHORT[name], flag] if name in _SHORT else [flag]
+            option = click.option(*flags, name, default=None, metavar=_metavar(name), help=help_text)
         function = option(function)
     return function
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from giantkiller.cli.options import json_option
+
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
@@ -21,7 +23,7 @@ import click
     "--output", "-o", type=click.Path(path_type=Path), required=True, help="The checkpoint's folder."
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
-@click.option("--json", "as_json", is_flag=True, help="Print the run's record as JSON when it is done.")
+@json_option("Print the run's record as JSON when it is done.")
 def command(recipe: Path, data: Path, output: Path, resume: bool, as_json: bool) -> None:
     """Train a model from a RECIPE (a TOML file; see recipes/ and docs/guides/training.md).
 
