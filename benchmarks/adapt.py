@@ -47,7 +47,7 @@ from giantkiller.adapt.methods import Learning, attach
 from giantkiller.adapt.rehearsal import to_judge, to_learn
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import read_bundle
-from giantkiller.calibration import coefficients
+from giantkiller.calibration import Calibrator
 from giantkiller.data.labelled import read_labelled
 from giantkiller.dendrites import CorrelationRule, Errors, perforate
 from giantkiller.encoding import Encoder
@@ -141,9 +141,8 @@ def learner(arm: str, part: Part, bundle: Any, settings: Settings) -> Callable[[
 
 def errors_of(part: Part, bundle: Any) -> Errors:
     """Show the rule the site's decisions in batches of like lengths."""
-    slopes, intercepts = (
-        torch.tensor(each, dtype=torch.float32) for each in coefficients(bundle.calibration)
-    )
+    line = Calibrator(bundle.calibration)
+    slopes, intercepts = (torch.tensor(each, dtype=torch.float32) for each in (line.slopes, line.intercepts))
     order = np.argsort(part.tokens.lengths, kind="stable")
     batches = [part.batch(order[begin : begin + 64]) for begin in range(0, len(order), 64)]
 

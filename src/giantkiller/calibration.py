@@ -48,6 +48,37 @@ def follow(curve: Curve, scores: "ArrayLike") -> "NDArray[np.float64]":
     return np.asarray(np.interp(score, x, y))
 
 
+class Calibrator:
+    """The calibration of all attributes, to be applied again and again.
+
+    Attributes:
+        slopes: Shape (7,), in the order of ATTRIBUTES.
+        intercepts: Likewise.
+    """
+
+    def __init__(self, calibration: Mapping[str, Calibration]) -> None:
+        import numpy as np
+
+        lines = [calibration.get(attribute, Calibration()) for attribute in ATTRIBUTES]
+        self.slopes = np.array([line.slope for line in lines])
+        self.intercepts = np.array([line.intercept for line in lines])
+        self._curves = {column: line.curve for column, line in enumerate(lines) if line.curve}
+
+    def lines(self, logits: "ArrayLike") -> "NDArray[np.float64]":
+        """Return logits, shape (n, 7), on their attributes' lines: what the sigmoid is taken of."""
+        import numpy as np
+
+        calibrated: NDArray[np.float64] = self.slopes * np.asarray(logits) + self.intercepts
+        return calibrated
+
+    def apply(self, logits: "ArrayLike") -> "NDArray[np.float64]":
+        """Return the probabilities of logits, shape (n, 7)."""
+        scores = sigmoid(self.lines(logits))
+        for column, curve in self._curves.items():
+            scores[:, column] = follow(curve, scores[:, column])
+        return scores
+
+
 def calibrate(logits: "ArrayLike", calibration: Mapping[str, Calibration]) -> "NDArray[np.float64]":
     """Return the probabilities of logits of all attributes.
 
@@ -58,27 +89,4 @@ def calibrate(logits: "ArrayLike", calibration: Mapping[str, Calibration]) -> "N
     Returns:
         (n, 7) in float64.
     """
-    import numpy as np
-
-    slopes, intercepts = coefficients(calibration)
-    scores = sigmoid(slopes * np.asarray(logits) + intercepts)
-    for column, curve in curves(calibration).items():
-        scores[:, column] = follow(curve, scores[:, column])
-    return scores
-
-
-def coefficients(calibration: Mapping[str, Calibration]) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Return the slopes and the intercepts, each of shape (7,), in the order of ATTRIBUTES."""
-    import numpy as np
-
-    lines = [calibration.get(attribute, Calibration()) for attribute in ATTRIBUTES]
-    return np.array([line.slope for line in lines]), np.array([line.intercept for line in lines])
-
-
-def curves(calibration: Mapping[str, Calibration]) -> dict[int, Curve]:
-    """Return the curves of the attributes that have one, by column."""
-    return {
-        column: calibration[attribute].curve
-        for column, attribute in enumerate(ATTRIBUTES)
-        if attribute in calibration and calibration[attribute].curve
-    }
+    return Calibrator(calibration).apply(logits)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.batching import BATCH_TOKENS, plan
 from giantkiller.bundle import DEFAULT_NAME, Bundle, read_bundle
-from giantkiller.calibration import coefficients, curves, follow, sigmoid
+from giantkiller.calibration import Calibrator
 from giantkiller.encoding import ID, Encoder, length, pack
 from giantkiller.errors import UserError
 from giantkiller.policy import Policy, Verdict
@@ -80,8 +80,7 @@ class Screener:
         self.batch_tokens = batch_tokens
         self.window = window
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
-        self._slopes, self._intercepts = coefficients(self.bundle.calibration)
-        self._curves = curves(self.bundle.calibration)
+        self._calibrator = Calibrator(self.bundle.calibration)
         # The longest row of the highest id: what the position table and the embeddings must reach.
         self.run([pack([self.encoder.size - 1] * self.bundle.max_length)])
 
@@ -125,7 +124,7 @@ class Screener:
 
     def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn logits, shape (n, 7), into probabilities, as `Calibration` says."""
-        return self._probabilities(logits).astype(np.float32)
+        return self._calibrator.apply(logits).astype(np.float32)
 
     def score_ids(self, rows: Sequence[bytes]) -> NDArray[np.float64]:
         """Score rows of token ids, as `encoder` returns them.
@@ -133,13 +132,7 @@ class Screener:
         Returns:
             Shape (n, 7), the probabilities that `scores` rounds to float32.
         """
-        return self._probabilities(self._start(rows).finish())
-
-    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        scores = sigmoid(self._slopes * logits + self._intercepts)
-        for column, curve in self._curves.items():
-            scores[:, column] = follow(curve, scores[:, column])
-        return scores
+        return self._calibrator.apply(self._start(rows).finish())
 
     @overload  # a str is an iterable of str, too: the first match counts
     def predict(self, texts: str) -> dict[str, float]: ...  # type: ignore[overload-overlap]

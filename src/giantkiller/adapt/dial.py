@@ -21,7 +21,7 @@ from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.adapt.settings import Settings
 from giantkiller.attributes import POSITIVE
 from giantkiller.bundle import Bundle
-from giantkiller.calibration import coefficients, sigmoid
+from giantkiller.calibration import Calibrator, sigmoid
 from giantkiller.encoding import Encoder
 from giantkiller.evaluation.metrics import ranking
 from giantkiller.evaluation.ranked import Ranked
@@ -130,8 +130,7 @@ def _chooser(base: Any, encoder: Encoder, some: Rehearsal) -> _Chooser:
 
 
 def _cross_entropy(logits: NDArray[np.float32], site: Decisions, bundle: Bundle) -> float:
-    slopes, intercepts = coefficients(bundle.calibration)
-    line = (slopes * logits + intercepts)[:, TOXICITY]
+    line = Calibrator(bundle.calibration).lines(logits)[:, TOXICITY]
     each = np.logaddexp(0.0, line) - site.targets[:, TOXICITY] * line
     return float(np.average(each, weights=site.weights))
 

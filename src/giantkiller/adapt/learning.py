@@ -18,7 +18,7 @@ from giantkiller.adapt.methods import Learning, attach
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.adapt.settings import Settings
 from giantkiller.bundle import Bundle
-from giantkiller.calibration import coefficients, sigmoid
+from giantkiller.calibration import Calibrator, sigmoid
 from giantkiller.encoding import Encoder
 from giantkiller.models.inference import Tokens, predict, tokenize
 from giantkiller.training.batches import plan_batches
@@ -114,9 +114,8 @@ def make_part(
         share: Of the labels in a target, the rest being the old score's.
         unasked: What a target without a label counts.
     """
-    slopes, intercepts = coefficients(bundle.calibration)
     tokens = tokenize(Encoder(bundle.tokenizer, bundle.max_length), texts, clean=True)
-    old = sigmoid(slopes * predict(model, tokens) + intercepts).astype(np.float32)
+    old = sigmoid(Calibrator(bundle.calibration).lines(predict(model, tokens))).astype(np.float32)
     known = ~np.isnan(targets)
     mixed = np.where(known, share * np.nan_to_num(targets) + (1 - share) * old, old)
     counts = np.where(known, 1.0, unasked) * (1.0 if weights is None else weights[:, None])
@@ -141,8 +140,11 @@ def fit(
         chosen: Which decisions choose the pass.
         settings: How.
     """
-    slopes, intercepts = coefficients(bundle.calibration)
-    line = torch.tensor(slopes, dtype=torch.float32), torch.tensor(intercepts, dtype=torch.float32)
+    calibrator = Calibrator(bundle.calibration)
+    line = (
+        torch.tensor(calibrator.slopes, dtype=torch.float32),
+        torch.tensor(calibrator.intercepts, dtype=torch.float32),
+    )
     chooses = chosen, _some(len(parts[1].targets), settings.seed)
     rehearsed = _endless(parts[1], np.flatnonzero(~chooses[1]), settings)
     site_rows = np.flatnonzero(~chooses[0])
