@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -119,17 +120,19 @@ def test_no_room_leads_back_to_itself():
     TopologicalSorter(arrows).prepare()  # raises with the cycle
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
-def test_packages_stay_where_they_belong(path):
-    packages = {name.partition(".")[0] for name in imports(tree_of(path))}
-    packages -= {"giantkiller", *sys.stdlib_module_names}
-    room = room_of(path)
-    if room in HOUSE:
-        assert packages <= CORE | OPTIONAL
-    elif room not in WORKSHOP:
-        # It needs a base class of scikit-learn; `giantkiller.frames` itself leaves the module out.
-        allowed = {"sklearn"} if path.relative_to(PACKAGE).as_posix() == "frames/estimator.py" else set()
-        assert not packages & (HEAVY - allowed)
+@pytest.mark.parametrize("room", sorted(ALLOWED.keys() - WORKSHOP.keys()))
+def test_packages_stay_where_they_belong(room):
+    for path in FILES:
+        if room_of(path) != room:
+            continue
+        packages = {name.partition(".")[0] for name in imports(tree_of(path))}
+        packages -= {"giantkiller", *sys.stdlib_module_names}
+        if room in HOUSE:
+            assert packages <= CORE | OPTIONAL, path
+        else:
+            # It needs a base class of scikit-learn; `giantkiller.frames` itself leaves the module out.
+            allowed = {"sklearn"} if path.relative_to(PACKAGE).as_posix() == "frames/estimator.py" else set()
+            assert not packages & (HEAVY - allowed), path
 
 
 def is_private(name):
@@ -163,6 +166,24 @@ def own_names(room):
 def test_private_names_stay_in_their_room(room):
     used = {name for path in FILES if room_of(path) == room for name in private_names(path)}
     assert used - DOCUMENTED <= set(own_names(room))
+
+
+COMMAND_LINE = re.compile(r"`giantkiller [a-z]|(?<![\w-])--[a-z]")
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED.keys() - {"cli"}))
+def test_messages_name_no_command_and_no_flag(room):
+    """Who calls a library may have neither; the command line puts its own names for parameters."""
+    for path in FILES:
+        if room_of(path) == room:
+            nodes = list(ast.walk(tree_of(path)))
+            docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+            said = [
+                node.value
+                for node in nodes
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+            ]
+            assert [text for text in said if COMMAND_LINE.search(text)] == [], path
 
 
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines; docstrings don't count in a function
