@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from giantkiller.desk import outbox, second, statements
+from giantkiller.desk import outbox, statements
 from giantkiller.desk.config import DeskSettings
 from giantkiller.desk.errors import ConflictError, DeskError, NotFoundError
 from giantkiller.desk.events import lock, record
@@ -247,7 +247,7 @@ def _decide_first(
         return decision, public
 
     number, public = one(item, task.number, None)
-    if second.draw(connection, item, choice.outcome, settings):
+    if secrets.randbelow(1_000_000) < settings.second_share * 1_000_000:
         look_again(connection, number, item, "second", (staff.number,), now=now)
     others = list(_copies(connection, item, staff, now)) if copies else []
     for other, other_task in others:
