@@ -5,6 +5,7 @@
     python benchmarks/adapt.py report results.jsonl
     python benchmarks/adapt.py promise --data DIR -o promise.jsonl
     python benchmarks/adapt.py frontier --data DIR -o frontier.jsonl
+    python benchmarks/adapt.py ask --data DIR -o ask.jsonl
 
 Runs resume: what is in the file isn't run again. A site is one source of hate_train.parquet with a rule of
 its own: an attack on a group counts, swearing does not. Its decisions are 200 or 1,000 of its comments, and
@@ -15,7 +16,8 @@ logistic regression on the frozen pooled features. Of about one size are `low-ra
 dendrite a neuron on one layer (16,640), which learn by gradient, or grow by correlation with 128 strengths
 that learn afterwards.
 
-`promise` runs the command itself, `frontier` finds its defaults: adapt_promise.py, adapt_frontier.py.
+`promise` runs the command itself, `frontier` finds its defaults, `ask` says which decisions are worth a
+second look: adapt_promise.py, adapt_frontier.py, adapt_ask.py.
 
 docs/results/adapt.md says what counts as dendrites winning; it was written before this ran.
 """
@@ -29,12 +31,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import adapt_ask
 import adapt_frontier
 import adapt_promise
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
+from adapt_ask import pooled
 from dendrite_study import interval, p_value, read_rows
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
@@ -153,18 +157,6 @@ def errors_of(part: Part, bundle: Any) -> Errors:
         return (each * weights).sum() / weights.sum()
 
     return Errors(batches, loss, mask=lambda batch: batch[1].bool())
-
-
-@torch.no_grad()
-def pooled(model: Any, tokens: Tokens) -> np.ndarray:
-    """Return the pooled features of texts, (n, hidden)."""
-    found = np.empty((len(tokens.lengths), model.config.hidden_size), np.float32)
-    order = np.argsort(tokens.lengths, kind="stable")
-    for begin in range(0, len(order), 64):
-        rows = order[begin : begin + 64]
-        ids, mask = tokens.batch(rows)
-        found[rows] = model.bert(input_ids=ids, attention_mask=mask).pooler_output.numpy()
-    return found
 
 
 def scorer_of(bench: Bench, arm: str, decisions: Decisions, settings: Settings) -> tuple[Any, dict[str, Any]]:
@@ -319,6 +311,7 @@ def main() -> None:
     runs.set_defaults(do=run)
     adapt_promise.add_to(commands)
     adapt_frontier.add_to(commands)
+    adapt_ask.add_to(commands)
     reports = commands.add_parser("report")
     reports.add_argument("results", type=Path)
     reports.set_defaults(do=report)

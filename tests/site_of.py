@@ -5,7 +5,7 @@ import secrets
 from people import Person
 from sqlalchemy import update
 
-from giantkiller.desk import staff
+from giantkiller.desk import invitations
 from giantkiller.desk.config import change_settings
 from giantkiller.desk.tables import tasks
 from giantkiller.store import utc_now
@@ -21,7 +21,7 @@ class Site:
 
     def invite(self, role):
         with self.store.write() as connection:
-            return staff.invite(connection, role, None, now=utc_now())
+            return invitations.invite(connection, role, None, now=utc_now())
 
     def person(self, role="moderator", name=None):
         person = Person(self.url)

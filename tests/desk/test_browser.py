@@ -406,6 +406,14 @@ def test_pages_are_accessible(site, driver):
                  "/desk/communities/default/rules",
                  "/desk/staff", "/desk/webhooks", "/desk/settings", statement, appealed):  # fmt: skip
         look(path)
+    tab.go("/desk/communities/default/policy")
+    tab.find("button[value=preview]").click()
+    tab.find("#preview")
+    assert violations(driver) == []
+    tab.go("/desk/me")
+    tab.find("form[action='/desk/me/totp'] button").click()
+    tab.find(".qr svg")
+    assert violations(driver) == []
     tab.go(task)
     for summary in driver.find_elements(tab.by.CSS_SELECTOR, "main details > summary"):
         driver.execute_script("arguments[0].parentNode.open = true", summary)

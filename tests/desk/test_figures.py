@@ -152,13 +152,13 @@ def test_people_are_counted_with_the_middle_of_their_times(any_desk):
     names = counted(desk, staff.names)
     with desk.write() as connection:
         connection.execute(update(decisions).where(decisions.c.staff == two.number).values(overturned=True))
-    assert counted(desk, quality.by_person, since, names) == [
+    assert counted(desk, quality.by_person, since, names, now=desk.now) == [
         {"person": one.name, "decisions": 3, "overturned": 0.0, "median_seconds": 7.5},
         {"person": two.name, "decisions": 1, "overturned": 1.0, "median_seconds": 4.0},
     ]
-    assert counted(desk, quality.overturned_machine, since) == [
+    assert counted(desk, quality.overturned_machine, since, now=desk.now) == [
         {"attribute": "toxicity", "action": "review", "allowed": 0, "removed": 4, "overturned": 0.0}
     ]
     with desk.write() as connection:
         connection.execute(update(versions).values(action="remove"))
-    assert counted(desk, quality.overturned_machine, since)[0]["action"] == "remove"
+    assert counted(desk, quality.overturned_machine, since, now=desk.now)[0]["action"] == "remove"

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import delete, select, update
 
-from giantkiller.desk import appeals, events, items, outbox, policies, queue, statements
+from giantkiller.desk import appeals, events, items, outbox, policies, queue, reporting, statements
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.decisions import look_again
 from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError, NotFoundError
@@ -104,6 +104,51 @@ def test_a_removed_comment_is_told_appealed_and_restored(any_desk):
     assert verified(desk).problems == []
 
 
+def test_that_somebody_was_told_is_an_event_once(desk):
+    person = desk.person()
+    submitted = desk.submit(toxicity=0.95)
+    desk.decide(person, desk.next(person))
+    desk.wait(seconds=61)
+    for _ in range(2):
+        with desk.write() as connection:
+            assert len(outbox.read_messages(connection, 0, 10, now=desk.now)) == 1
+        desk.wait(hours=1)
+    told = desk.rows(select(event_table).where(event_table.c.kind == "told"))
+    assert [row.item for row in told] == [submitted.number]
+    assert '"audience":"author"' in told[0].data
+    assert told[0].at.startswith("2026-11-24T12:01:01")
+    assert verified(desk).problems == []
+
+
+@pytest.mark.parametrize("by", ["appeal", "second look"])
+def test_a_reversal_about_a_text_that_was_edited_since_restores_nothing(any_desk, by):
+    """The new text waits for a person: a platform that were told to restore the comment would show it."""
+    desk = any_desk
+    desk.settings(second_share=1.0 if by == "second look" else 0.0)
+    one, two, lead = desk.person(), desk.person(), desk.person("lead")
+    submitted = desk.submit(toxicity=0.95, external="7")
+    desk.decide(one, desk.next(one))
+    desk.wait(seconds=61)
+    token = path(desk)
+    if by == "appeal":
+        appeal(desk, token)
+    desk.submit("You utter idiot", toxicity=0.95, external="7")
+    if by == "appeal":
+        assert answer(desk, two, desk.next(two, queue.Filters(kind="appeal")))
+    else:
+        desk.decide(two, desk.next(two, queue.Filters(kind="second")), "allow")
+        desk.decide(lead, desk.next(lead, queue.Filters(kind="disagreement")), "allow")
+    assert state(desk, submitted) == "hidden"
+    kinds = [row.kind for row in desk.rows(select(messages.c.kind).order_by(messages.c.number))]
+    assert kinds == ["comment.removed", *(["appeal.received", "appeal.decided"] if by == "appeal" else [])]
+    with desk.store.read() as connection:
+        statement = statements.find(connection, token, desk_settings(connection), now=desk.now)
+    assert statement.reversed
+    desk.decide(one, desk.next(one), "allow")  # what waits is decided as ever
+    assert state(desk, submitted) == "approved"
+    assert verified(desk).problems == []
+
+
 def test_an_appeal_that_fails_changes_nothing_and_comes_once(desk):
     first, second = desk.person(), desk.person()
     submitted = desk.submit(toxicity=0.95)
@@ -145,13 +190,13 @@ def test_the_time_to_appeal_runs_from_the_day_somebody_was_told(desk):
     with desk.write() as connection:  # nobody was told yet
         statement = statements.find(connection, token, desk_settings(connection), now=desk.now)
         assert statement.may_appeal
-        statements.mark_told(connection, statement.number, desk.now)
+        statements.mark_told(connection, [statement.number], desk.now)
     desk.wait(days=183)
     with desk.store.read() as connection:
         assert statements.find(connection, token, desk_settings(connection), now=desk.now).may_appeal
     desk.wait(days=2)
     with desk.write() as connection:
-        statements.mark_told(connection, statement.number, desk.now)  # a second time counts for nothing
+        statements.mark_told(connection, [statement.number], desk.now)  # a second time counts for nothing
     with pytest.raises(ConflictError):
         appeal(desk, token)
 
@@ -277,7 +322,7 @@ def test_the_graver_more_reported_and_older_come_first(desk):
     old = desk.submit("d", toxicity=0.5, external="d")
     for reporter in "xyz":
         with desk.write() as connection:
-            items.report(
+            reporting.report(
                 connection, old.id, reporter=reporter, settings=desk_settings(connection), actor="key:test",
                 now=desk.now,
             )  # fmt: skip
@@ -403,8 +448,10 @@ def test_reports_bring_comments_in_and_reporters_are_told_and_may_appeal(desk):
     with desk.write() as connection:
         settings = desk_settings(connection)
         more = {"settings": settings, "actor": "key:test", "now": desk.now}
-        first = items.report(connection, submitted.id, reporter="anna", reason="rude", kind="notice", **more)
-        assert items.report(connection, submitted.id, reporter="anna", **more) == first
+        first = reporting.report(
+            connection, submitted.id, reporter="anna", reason="rude", kind="notice", **more
+        )
+        assert reporting.report(connection, submitted.id, reporter="anna", **more) == first
     assert state(desk, submitted) == "review"
     desk.decide(one, desk.next(one), "allow")
     desk.wait(seconds=61)
@@ -427,7 +474,7 @@ def test_what_a_person_allowed_comes_back_only_after_several_reports(desk):
     for count, reporter in enumerate("abc", 1):
         desk.wait(minutes=1)
         with desk.write() as connection:
-            items.report(
+            reporting.report(
                 connection, submitted.id, reporter=reporter, settings=desk_settings(connection),
                 actor="key:test", now=desk.now,
             )  # fmt: skip
@@ -451,6 +498,8 @@ def test_a_removal_names_a_rule_of_the_community(desk):
         desk.decide(person, task, rule="house-7")
     with pytest.raises(DeskError, match="outcome"):
         desk.decide(person, task, "burn")
+    with pytest.raises(DeskError, match="provision of the law"):
+        desk.decide(person, task, rule="illegal")
     desk.decide(person, task)
 
 

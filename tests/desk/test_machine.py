@@ -14,12 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from postgresql_server import empty
 from sqlalchemy import func, select
 
-from giantkiller.desk import appeals, events, items, outbox, queue, retention
-from giantkiller.desk import decisions as deciding
+from giantkiller.desk import appeals, events, items, outbox, queue, reporting, retention, sampling
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.errors import DeskError
 from giantkiller.desk.tables import appeals as appeal_table
-from giantkiller.desk.tables import decisions, messages, tasks, versions
+from giantkiller.desk.tables import bars, decisions, messages, tasks, versions
 from giantkiller.desk.tables import items as item_table
 from giantkiller.desk.undoing import undo
 from giantkiller.store import open_store
@@ -109,6 +108,13 @@ class Life(RuleBasedStateMachine):
             )
 
     @rule(person=PEOPLE)
+    def take_up(self, person):
+        """What somebody skipped can come to them again; what they had a hand in never."""
+        with self.desk.write() as connection:
+            queue.take_up(connection, self.people[person])
+            assert queue.count_skipped(connection, self.people[person]) == 0
+
+    @rule(person=PEOPLE)
     def escalate(self, person):
         task = self.desk.next(self.people[person])
         if task is not None:
@@ -121,14 +127,14 @@ class Life(RuleBasedStateMachine):
         rows = self.desk.rows(select(decisions.c.id).order_by(decisions.c.number))
         if rows:
             public = rows[number % len(rows)].id
-            self.attempt(lambda c, _: deciding.sample(c, public, self.people[lead], now=self.desk.now))
+            self.attempt(lambda c, _: sampling.sample(c, public, self.people[lead], now=self.desk.now))
 
     @rule(days=st.sampled_from([1, 200]))
     def purge(self, days):
         """Texts go, what was decided stays."""
         before = self.desk.rows(select(decisions.c.id, decisions.c.outcome, decisions.c.effective))
         self.desk.wait(days=days)
-        self.attempt(lambda c, _: retention.purge(c, 100, now=self.desk.now))
+        retention.purge(self.desk.store, 100, now=self.desk.now)
         assert self.desk.rows(select(decisions.c.id, decisions.c.outcome, decisions.c.effective)) == before
         waiting = select(item_table.c.number).where(item_table.c.state.in_(items.WAITING))
         texts = select(versions.c.text).where(versions.c.item.in_(waiting))
@@ -140,7 +146,7 @@ class Life(RuleBasedStateMachine):
         if rows:
             public = rows[number % len(rows)].id
             self.attempt(
-                lambda c, s: items.report(
+                lambda c, s: reporting.report(
                     c, public, reporter=reporter, settings=s, actor="key:test", now=self.desk.now
                 )
             )
@@ -193,6 +199,12 @@ class Life(RuleBasedStateMachine):
                 assert [d.outcome for d in effective] == [
                     {"approved": "allow", "removed": "remove"}[item.state]
                 ]
+        barred = self.desk.rows(
+            select(bars.c.staff)
+            .join(tasks, tasks.c.number == bars.c.task)
+            .where(tasks.c.open.is_(True), bars.c.reason == "decided", tasks.c.lease_by == bars.c.staff)
+        )
+        assert barred == []
         for row in self.desk.rows(select(appeal_table).where(appeal_table.c.staff.is_not(None))):
             contested = self.desk.rows(select(decisions).where(decisions.c.number == row.decision))[0]
             assert contested.staff != row.staff

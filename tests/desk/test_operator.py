@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.desk import command
-from giantkiller.desk import appeals, dsa, events, items, lineup, moving, policies, retention
+from giantkiller.desk import appeals, dsa, events, lineup, moving, policies, reporting, retention
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.labels import labelled, suggested, write_labelled
@@ -195,13 +195,46 @@ def test_a_backup_is_taken_while_others_write(used, tmp_path):
         restored.close()
 
 
+def test_export_and_verification_see_one_state_while_others_write(any_desk, tmp_path):
+    """PostgreSQL shows each statement what was written before it, unless it is asked for one view."""
+    desk, stop = any_desk, threading.Event()
+    desk.submit("first", toxicity=0.1)
+
+    def write():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            desk.submit(f"meanwhile {number}", toxicity=0.7)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for turn in range(5):
+            with desk.store.read() as connection:
+                assert events.verify(connection).problems == []
+                before = events.head(connection)
+                moving.dump(connection, tmp_path / f"{turn}.gz")
+                assert events.head(connection) == before
+    finally:
+        stop.set()
+        thread.join()
+    assert before[0] > 1
+    store = open_store(tmp_path / "new")
+    try:
+        with store.write() as connection:
+            moving.load(connection, tmp_path / "4.gz")
+        with store.read() as connection:
+            assert events.head(connection) == before
+    finally:
+        store.close()
+
+
 def test_texts_are_purged_and_the_chain_stays_whole(used):
     used.submit("waits", toxicity=0.95)
     used.wait(days=40)
     used.submit("new", toxicity=0.1)
-    with used.write() as connection:
-        assert retention.purge(connection, 30, now=used.now) == 3
-        assert retention.purge(connection, 30, now=used.now) == 0
+    assert retention.purge(used.store, 30, now=used.now) == 3
+    assert retention.purge(used.store, 30, now=used.now) == 0
     texts = {row.text for row in used.rows(select(versions.c.text))}
     assert texts == {None, "waits", "new"}
     assert rows_of(used) == []
@@ -229,11 +262,11 @@ def test_statements_for_the_dsa_pass_its_rules_and_name_nobody(used):
     person = used.person()
     reported = used.submit("unnoticed", toxicity=0.1)
     with used.write() as connection:
-        items.report(
+        reporting.report(
             connection, reported.id, reporter="r", kind="notice", settings=read_settings(connection),
             actor="key:test", now=used.now,
         )  # fmt: skip
-    used.decide(person, used.next(person), rule="illegal")
+    used.decide(person, used.next(person), rule="illegal", note="Section 185, as Ms. Author said")
     used.wait(minutes=5)
     with used.store.read() as connection:
         made = dsa.statements(connection, date(2026, 11, 1), date(2026, 12, 1), now=used.now)
@@ -243,8 +276,10 @@ def test_statements_for_the_dsa_pass_its_rules_and_name_nobody(used):
     ]  # fmt: skip
     assert made[0]["category_specification"] == ["KEYWORD_CYBER_HARASSMENT"]
     assert made[3]["decision_ground"] == "DECISION_GROUND_ILLEGAL_CONTENT"
+    assert made[3]["illegal_content_legal_ground"] == "The provision that the author was told"
     assert made[3]["source_type"] == "SOURCE_ARTICLE_16"
-    assert "author" not in json.dumps(made)
+    assert "author of" not in json.dumps(made)
+    assert "Ms. Author" not in json.dumps(made)
     assert all(dsa.check(statement) == [] for statement in made)
     for change in (
         {"category": "X"},
@@ -314,6 +349,7 @@ def test_the_commands(tiny_bundle, tmp_path, monkeypatch):
     failed = run("submit", str(tmp_path / "long.csv"), "--id-column", "id").exception
     assert "longer than 200" in str(failed)
     assert "/desk/join/" in run("invite", "--role", "admin").stdout
+    assert "nobody" in str(run("new-password", "mira").exception)
     assert json.loads(run("verify", "--json").stdout)["problems"] == []
     assert isinstance(run("verify", "--head", "0f").exception, UserError)
     assert isinstance(run("invite", "--role", "boss").exception, UserError)

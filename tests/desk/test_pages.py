@@ -7,9 +7,12 @@ import pyotp
 import pytest
 from people import PASSWORD, Person
 from receivers import Receiver, wait_for
+from sqlalchemy import select, update
 
 from giantkiller.desk import outbox
 from giantkiller.desk.delivery import sign
+from giantkiller.desk.staff import hash_token
+from giantkiller.desk.tables import staff
 from giantkiller.desk.web import POLICY
 from giantkiller.store import utc_now
 
@@ -319,6 +322,170 @@ def test_a_blind_look_stays_blind(site):
         assert "secret thoughts" in second.get(f"/desk/items/{submitted['id']}").text
     finally:
         site.settings(second_share=0)
+
+
+def test_a_copy_does_not_tell_what_was_decided(site):
+    site.settings(second_share=1)
+    try:
+        first, second = site.person(), site.person()
+        for n, text in enumerate(("You idiot six", "you IDIOT six!", "You idiot, something else")):
+            site.submit(text, author="u-6", id=f"copy-{n}")
+        tasks = set()
+        while (task := first.next()) is not None:
+            assert task not in tasks
+            tasks.add(task)
+            first.act(task, "remove", rule="insults", copies="on")
+        seen = []
+        while (task := second.next()) is not None:
+            seen.append("something else" in second.text.split("Score")[0])
+            shown = second.page.count('class="outcome')
+            # Of the same author's other text one may know.
+            assert shown <= (2 if seen[-1] else 1), second.text
+            assert "Near-identical comments" not in second.text
+            second.act(task, "remove", rule="insults")
+        assert False in seen
+    finally:
+        site.settings(second_share=0)
+
+
+def test_what_was_skipped_is_offered_again(site):
+    person = site.person()
+    site.submit("You stupid idiot seven")
+    task = person.next()
+    person.act(task, "skip")
+    assert "Skipped by you and still open: 1." in person.text
+    person.post("/desk/skipped")
+    assert f'action="/desk/tasks/{task}' in person.page
+
+
+def test_signing_out_gives_back_what_is_in_hand(site):
+    one, two = site.person(), site.person()
+    site.submit("You stupid idiot eight")
+    task = one.next()
+    assert two.next() is None
+    one.post("/desk/sign-out")
+    assert two.next() == task
+
+
+def test_where_nobody_can_answer_an_appeal_both_sides_are_told(site):
+    admin = site.person("admin")
+    site.submit("You stupid idiot nine")
+    admin.act(admin.next(), "remove", rule="insults")
+    path = site.messages()[-1]["data"]["statement"]["path"]
+    with site.store.write() as connection:
+        away = list(connection.execute(select(staff.c.number).where(staff.c.disabled.is_(None))).scalars())
+        away.remove(connection.execute(select(staff.c.number).where(staff.c.name == admin.name)).scalar())
+        connection.execute(update(staff).where(staff.c.number.in_(away)).values(disabled=utc_now()))
+    author = Person(site.url)
+    try:
+        author.post(path, {"text": "It was irony"})
+        assert "An administrator must find somebody else" in author.text
+        admin.get("/desk")
+        assert "nobody like that works here" in admin.text
+        assert admin.next() is None
+    finally:
+        with site.store.write() as connection:
+            connection.execute(update(staff).where(staff.c.number.in_(away)).values(disabled=None))
+    assert "An administrator must" not in Person(site.url).get(path).text
+    assert "nobody like that" not in admin.get("/desk").text
+
+
+def test_a_session_can_be_ended_from_another(site):
+    person = site.person()
+    other = Person(site.url)
+    other.sign_in(person.name)
+    person.get("/desk/me")
+    sessions = re.findall(r'name="session" value="(\w+)"', person.page)
+    mine = hash_token(person.client.cookies["giantkiller_desk"])
+    assert len(sessions) == 2
+    (theirs,) = set(sessions) - {mine}
+    stranger = site.person()
+    stranger.get("/desk/me")
+    stranger.post("/desk/me/sessions", {"session": theirs})  # only one's own
+    assert "Queue" in other.get("/desk").text
+    person.get("/desk/me")
+    person.post("/desk/me/sessions", {"session": theirs})
+    assert "Sign in" in other.get("/desk").text
+    assert "Queue" in person.get("/desk").text
+
+
+def test_a_role_changes_at_once(site):
+    admin, person = site.person("admin"), site.person()
+    assert person.get("/desk/lead").status_code == 403
+    admin.get("/desk/staff")
+    number = re.search(r'action="/desk/staff/(\d+)"', admin.page.split(person.name)[1])[1]
+    admin.post(f"/desk/staff/{number}", {"do": "role", "role": "lead"})
+    assert person.get("/desk/lead").status_code == 200
+    admin.get("/desk/staff")
+    admin.post(f"/desk/staff/{number}", {"do": "role", "role": "moderator"})
+    assert person.get("/desk/lead").status_code == 403
+    admin.get("/desk/staff")
+    admin.post(f"/desk/staff/{number}", {"do": "sessions"})
+    assert "Sign in" in person.get("/desk").text
+
+
+def test_a_lost_password_and_a_lost_second_factor(site):
+    admin, person = site.person("admin"), site.person()
+    secret = pyotp.random_base32()
+    person.get("/desk/me")
+    person.post("/desk/me/totp", {"do": "on", "secret": secret, "code": pyotp.TOTP(secret).now()})
+    stranger = Person(site.url)
+    for _ in range(6):
+        stranger.sign_in(person.name, "forgotten")
+    admin.get("/desk/staff")
+    number = re.search(r'action="/desk/staff/(\d+)"', admin.page.split(person.name)[1])[1]
+    admin.post(f"/desk/staff/{number}", {"do": "password"})
+    assert f"Send this link to {person.name}" in admin.text
+    link = re.search(r"/desk/join/[\w-]+", admin.page)[0]
+    again = Person(site.url)
+    again.get(link)
+    assert 'name="name" value="' + person.name in again.page
+    assert 'type="hidden" name="name"' in again.page
+    new = "a password of today"
+    assert again.post(link, {"name": "x", "password": new, "again": "other"}).status_code == 400
+    assert again.post(link, {"name": "somebody-else", "password": new, "again": new}).status_code == 200
+    assert person.name in again.text
+    assert "Sign in" in person.get("/desk").text  # whoever had the old password is out
+    assert Person(site.url).sign_in(person.name, new).status_code == 200
+    assert Person(site.url).get(link).status_code == 404
+    assert Person(site.url).sign_in("somebody-else", new).status_code == 403
+
+
+def test_a_note_reaches_the_author_of_what_stays(site):
+    person = site.person()
+    site.submit("You stupid idiot eleven")
+    person.act(person.next(), "allow", note="Mind your <tone>")
+    author = Person(site.url)
+    author.get(site.messages()[-1]["data"]["statement"]["path"])
+    assert "A comment stays" in author.text
+    assert "Mind your &lt;tone&gt;" in author.page
+
+
+def test_leads_invite_moderators_only(site):
+    lead = site.person("lead")
+    lead.get("/desk/staff")
+    assert lead.post("/desk/staff", {"role": "admin"}).status_code == 403
+    lead.get("/desk/staff")
+    lead.post("/desk/staff", {"role": "moderator"})
+    assert "/desk/join/" in lead.page
+
+
+def test_pages_and_refusals_are_translated(site):
+    one, two = site.person("lead"), site.person("lead")
+    two.client.headers["Accept-Language"] = "de-AT,en;q=0.5"
+    site.submit("You stupid idiot ten", language="de", author="u")
+    task = one.next()
+    two.get("/desk")
+    assert two.act(task, "allow").status_code == 409
+    assert "Diesen Vorgang hat jetzt jemand anderes." in two.text
+    for word in ("gekommen", "bis 1 h", "Sekunden (Median)"):
+        assert word in two.get("/desk/lead").text
+    one.get(f"/desk/tasks/{task}")
+    one.act(task, "remove", rule="insults")
+    statement = Person(site.url)  # an English browser; the comment was German
+    statement.get(site.messages()[-1]["data"]["statement"]["path"])
+    assert "Ein Kommentar wurde entfernt" in statement.text
+    assert '<html lang="de"' in statement.page
 
 
 @pytest.mark.parametrize(

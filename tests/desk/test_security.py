@@ -40,6 +40,7 @@ MATRIX = {
     ("POST", "/desk/me/totp"): "moderator",
     ("GET", "/desk"): "moderator",
     ("POST", "/desk/next"): "moderator",
+    ("POST", "/desk/skipped"): "moderator",
     ("GET", "/desk/tasks/{task:int}"): "moderator",
     ("POST", "/desk/tasks/{task:int}"): "moderator",
     ("POST", "/desk/decisions/{decision}/undo"): "moderator",

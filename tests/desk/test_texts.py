@@ -1,5 +1,6 @@
 """The catalogues: whatever pages say is there in every language."""
 
+import ast
 import re
 import string
 from pathlib import Path
@@ -8,8 +9,9 @@ import pytest
 
 import giantkiller.desk
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.desk import rules, views_lead, yearly
+from giantkiller.desk import figures, rules, views_lead, yearly
 from giantkiller.desk.config import BOUNDS
+from giantkiller.desk.errors import DeskError
 from giantkiller.desk.policies import STATES
 from giantkiller.desk.staff import ROLES
 from giantkiller.desk.texts import LANGUAGES, catalogue, choose, translate
@@ -28,6 +30,21 @@ def said():
     )
 
 
+def refused():
+    """What the desk answers to what it refuses, where that is the same each time."""
+    names = {kind.__name__ for kind in (DeskError, *DeskError.__subclasses__())}
+    for path in ROOM.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
+                said = node.args[0]
+                if isinstance(said, ast.Constant):
+                    yield said.value
+
+
+COLUMNS = """
+    age waiting came decided attribute action allowed removed overturned rule open upheld reversed group pairs
+    agreed alpha person decisions median_seconds right wrong index mean mean_before
+"""
 TEXTS = sorted({text if isinstance(text, str) else "".join(text) for text in said()})
 NAMES = {
     *ATTRIBUTES,
@@ -37,6 +54,9 @@ NAMES = {
     *BOUNDS,
     *views_lead.TITLES.values(),
     "approved",
+    *COLUMNS.split(),
+    *figures.AGES,
+    *refused(),
 } | {
     *yearly.LABELS.values(),
     *yearly.SECTIONS,

@@ -1,6 +1,6 @@
 """A year's counts, and the report that shows them."""
 
-from giantkiller.desk import appeals, items, policies, yearly
+from giantkiller.desk import appeals, policies, reporting, yearly
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.tables import messages
@@ -8,7 +8,7 @@ from giantkiller.desk.tables import messages
 
 def report(desk, submitted, kind="notice"):
     with desk.write() as connection:
-        items.report(
+        reporting.report(
             connection, submitted.id, reporter="r", kind=kind, settings=read_settings(connection),
             actor="key:test", now=desk.now,
         )  # fmt: skip
@@ -38,7 +38,7 @@ def test_everything_that_happened_is_counted_once(any_desk):
     quiet = desk.submit("unnoticed", toxicity=0.1)
     report(desk, quiet)
     desk.wait(hours=5)
-    desk.decide(two, desk.next(two), rule="illegal")
+    desk.decide(two, desk.next(two), rule="illegal", note="Section 185")
     policy = policies.check_policy({"thresholds": {"toxicity": {"remove": 0.9}}, "automatic": ["toxicity"]})
     desk.submit("quite bad", toxicity=0.95, policy=policy)
     counts = counted(desk)

@@ -42,11 +42,35 @@ def invite(role: str, state: Path | None, config: Path | None) -> None:
     Example: giantkiller desk invite --role admin
     """
     with open_state(state, config) as (store, settings):
-        from giantkiller.desk.staff import invite as make
+        from giantkiller.desk.invitations import invite as make
         from giantkiller.store import utc_now
 
         with store.write() as connection:
             token = make(connection, role, None, now=utc_now())
+    address = settings.public_url or f"http://{settings.bind}"
+    click.echo(f"{address}/desk/join/{token}")
+
+
+@command.command(name="new-password")
+@click.argument("name")
+@state_options
+def new_password(name: str, state: Path | None, config: Path | None) -> None:
+    """Print a link by which somebody who lost their password chooses a new one, once and within a day.
+
+    It switches their second factor off, too.
+
+    Example: giantkiller desk new-password mira
+    """
+    with open_state(state, config) as (store, settings):
+        from giantkiller.desk.invitations import offer_password
+        from giantkiller.desk.staff import password_of
+        from giantkiller.store import utc_now
+
+        with store.write() as connection:
+            member, _ = password_of(connection, name)
+            if member is None:
+                raise UserError(f"nobody with the name {name!r} works at the desk")
+            token = offer_password(connection, member.number, None, now=utc_now())
     address = settings.public_url or f"http://{settings.bind}"
     click.echo(f"{address}/desk/join/{token}")
 
@@ -101,9 +125,10 @@ def backup(path: Path, state: Path | None, config: Path | None) -> None:
         from giantkiller.desk.moving import backup as copy
         from giantkiller.serve.shelf import FOLDER, copy_kept
 
+        with store.read() as connection:  # before the copy, so that the copy has it, too
+            count, digest = head(connection)
         copy(store, path)
         with store.read() as connection:
-            count, digest = head(connection)
             bundles = copy_kept(connection, settings.state, path.parent)
     click.echo(f"{path}: log of {count:,} events, head {digest}", err=True)
     if bundles:
@@ -281,7 +306,9 @@ def report(year: int, output: Path | None, language: str, state: Path | None, co
 @click.option("--days", type=click.IntRange(1), help="Days of rest.  [default: the desk's setting]")
 @state_options
 def purge(days: int | None, state: Path | None, config: Path | None) -> None:
-    """Purge texts of comments that have rested long enough; labels and counts stay. Run it daily.
+    """Purge texts of comments that have rested long enough; labels and counts stay.
+
+    The service does it by itself, four times a day, where the setting is not 0.
 
     Example: giantkiller desk purge --days 365
     """
@@ -290,11 +317,11 @@ def purge(days: int | None, state: Path | None, config: Path | None) -> None:
         from giantkiller.desk.retention import purge as forget
         from giantkiller.store import utc_now
 
-        with store.write() as connection:
+        with store.read() as connection:
             days = days or desk_settings(connection).retention_days
-            if not days:
-                raise UserError("the desk keeps texts for ever; give --days, or set retention_days")
-            count = forget(connection, days, now=utc_now())
+        if not days:
+            raise UserError("the desk keeps texts for ever; give --days, or set retention_days")
+        count = forget(store, days, now=utc_now())
     click.echo(f"{count:,} comments purged", err=True)
 
 

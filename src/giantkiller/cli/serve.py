@@ -107,7 +107,8 @@ def announce(settings: Settings) -> None:
     """Print where the service is; print a first key, and the desk's first invitation, where there is none."""
     address = settings.public_url or f"http://{settings.bind}"
     click.echo(f"giantkiller {__version__} on {address}, state in {settings.state}")
-    from giantkiller.desk.staff import invite, list_staff
+    from giantkiller.desk.invitations import invite
+    from giantkiller.desk.staff import list_staff
     from giantkiller.serve.keys import count_keys, create_key
     from giantkiller.serve.shelf import read_lineup
     from giantkiller.store import open_store, utc_now

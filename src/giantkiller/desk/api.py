@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from giantkiller.desk import dossier, items, outbox
+from giantkiller.desk import dossier, items, outbox, reporting
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.intake import take
 from giantkiller.desk.items import Comment, Submitted
@@ -119,11 +119,11 @@ async def report(request: Request) -> Response:
     service = service_of(request.app)
     key = await admit(request, service, "submit", 1)
     given = _decoded(await read_body(request, service), _REPORT)
-    if given.kind not in items.REPORT_KINDS:
-        raise ApiError(400, f"kind is one of {', '.join(items.REPORT_KINDS)}.")
+    if given.kind not in reporting.REPORT_KINDS:
+        raise ApiError(400, f"kind is one of {', '.join(reporting.REPORT_KINDS)}.")
 
     def work(connection: Connection) -> int:
-        return items.report(
+        return reporting.report(
             connection, request.path_params["item"], reporter=given.reporter, reason=given.reason,
             kind=given.kind, settings=read_settings(connection), actor=f"key:{key.id}", now=utc_now(),
         )  # fmt: skip

@@ -14,6 +14,7 @@ from giantkiller.desk import (
 )
 from giantkiller.desk.delivery import Courier
 from giantkiller.desk.intake import intake_of
+from giantkiller.desk.upkeep import Upkeep
 from giantkiller.serve.app import create
 from giantkiller.serve.service import Service
 
@@ -35,7 +36,7 @@ def compose(service: Service) -> Starlette:
     """Make the application: the scoring service, and the desk in it."""
     service.intake = intake_of(service)
     courier = Courier(service.store, web_address(service))
-    return create(service, routes(), [courier.running])
+    return create(service, routes(), [courier.running, Upkeep(service.store).running])
 
 
 def web_address(service: Service) -> str:

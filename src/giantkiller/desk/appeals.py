@@ -46,13 +46,13 @@ def file(connection: Connection, token: str, text: str, *, settings: DeskSetting
     lock(connection)
     text = text.replace("\0", "").strip()
     if not 1 <= len(text) <= LONGEST:
-        raise DeskError(f"an appeal says why, in 1 to {LONGEST:,} characters")
+        raise DeskError("an appeal says why, in 1 to 8,000 characters")
     statement = statements.find(connection, token, settings, now=now)
     if statement.appeal is not None:
         raise ConflictError("an appeal against this decision has been filed already")
     if not statement.may_appeal:
         raise ConflictError("this decision can't be appealed, or no longer")
-    statements.mark_told(connection, statement.number, now)
+    statements.mark_told(connection, [statement.number], now)
     row = statement.row
     decision = connection.execute(select(decisions).where(decisions.c.number == row.decision)).one()
     item = connection.execute(select(items).where(items.c.number == row.item)).one()
@@ -95,31 +95,22 @@ def answer(
         raise NotAllowedError("an appeal is answered by a person who had no hand in the decision")
     reasons = given.reasons.replace("\0", "").strip()
     if not 1 <= len(reasons) <= LONGEST:
-        raise DeskError(f"the answer gives reasons, in 1 to {LONGEST:,} characters")
+        raise DeskError("the answer gives reasons, in 1 to 8,000 characters")
     item = connection.execute(select(items).where(items.c.number == appeal.item)).one()
     contested = connection.execute(select(decisions).where(decisions.c.number == appeal.decision)).one()
     # Reversed meanwhile, by a second look: the appeal has what it asked for, and nothing changes twice.
-    settled = not contested.effective
-    outcome = contested.outcome
-    rule: str | None = contested.rule
-    rulebook: int | None = contested.rulebook
-    if given.reverse or settled:
-        outcome = "allow" if contested.outcome == "remove" else "remove"
-        rule = rulebook = None
-        if outcome == "remove":
-            book = read_rulebook(connection, item.community)
-            rule, rulebook = book.rule(given.rule or "").id, book.version
-    changes = given.reverse and not settled
+    granted = given.reverse or not contested.effective
+    changes = given.reverse and contested.effective
+    choice, rulebook = _choice(connection, item, contested, granted, given.rule)
     seconds = (now - row.lease_from).total_seconds() if row.lease_from else None
     connection.execute(
         update(tasks).where(tasks.c.number == task).values(open=False, closed=now, lease_until=None)
     )
     decision, _ = write(
-        connection, item, contested.version, "appeal", Choice(outcome, rule, None), rulebook, member,
-        effective=changes, supersedes=contested.number if changes else None, task=task, seconds=seconds,
-        now=now,
+        connection, item, contested.version, "appeal", choice, rulebook, member, effective=changes,
+        supersedes=contested.number if changes else None, task=task, seconds=seconds, now=now,
     )  # fmt: skip
-    state = "reversed" if given.reverse or settled else "upheld"
+    state = "reversed" if granted else "upheld"
     connection.execute(
         update(appeals)
         .where(appeals.c.number == appeal.number)
@@ -129,20 +120,57 @@ def answer(
            decision=decision, state=state)  # fmt: skip
     if changes:
         close_tasks(connection, item.number, ("second", "disagreement"), now)
-        item = connection.execute(select(items).where(items.c.number == item.number)).one()
-        if outcome == "allow":
-            outbox.put(
-                connection, "comment.restored", _payload(item, contested, appeal.number, None, state, None),
-                item=item.number, not_before=now, now=now,
-            )  # fmt: skip
-        else:  # its author never had a statement of this
-            statement, token = statements.make(
-                connection, decision, statements.AUTHOR, settings=settings, now=now
-            )
-            outbox.put(
-                connection, "comment.removed", statements.payload(connection, decision, statement, token),
-                item=item.number, statement=statement, not_before=now, now=now,
-            )  # fmt: skip
+        _tell_of_reversal(connection, contested, decision, appeal.number, settings=settings, now=now)
+    _tell_of_answer(connection, contested, appeal, state, reasons, now)
+    return granted
+
+
+def _choice(
+    connection: Connection, item: Row[Any], contested: Row[Any], granted: bool, rule: str | None
+) -> tuple[Choice, int | None]:
+    """Return what the answer comes to, and the version of the rule book if it names a rule."""
+    if not granted:
+        return Choice(contested.outcome, contested.rule, None), contested.rulebook
+    if contested.outcome == "remove":
+        return Choice("allow"), None
+    book = read_rulebook(connection, item.community)
+    return Choice("remove", book.rule(rule or "").id, None), book.version
+
+
+def _tell_of_reversal(
+    connection: Connection,
+    contested: Row[Any],
+    decision: int,
+    appeal: int,
+    *,
+    settings: DeskSettings,
+    now: datetime,
+) -> None:
+    """Tell the platform at once what to do with the comment now.
+
+    Nothing where it was edited since: what stands there, or waits for a person, is another text.
+    """
+    item = connection.execute(select(items).where(items.c.number == contested.item)).one()
+    if item.version != contested.version:
+        return
+    if contested.outcome == "remove":
+        outbox.put(
+            connection, "comment.restored", _payload(item, contested, appeal, None, "reversed", None),
+            item=item.number, not_before=now, now=now,
+        )  # fmt: skip
+        return
+    # Its author never had a statement of this.
+    statement, token = statements.make(connection, decision, statements.AUTHOR, settings=settings, now=now)
+    outbox.put(
+        connection, "comment.removed", statements.payload(connection, decision, statement, token),
+        item=item.number, statement=statement, not_before=now, now=now,
+    )  # fmt: skip
+
+
+def _tell_of_answer(
+    connection: Connection, contested: Row[Any], appeal: Row[Any], state: str, reasons: str, now: datetime
+) -> None:
+    item = connection.execute(select(items).where(items.c.number == appeal.item)).one()
     audience = connection.execute(
         select(statement_table.c.audience).where(statement_table.c.number == appeal.statement)
     ).scalar_one()
@@ -150,7 +178,6 @@ def answer(
         connection, "appeal.decided", _payload(item, contested, appeal.number, audience, state, reasons),
         item=item.number, not_before=now, now=now,
     )  # fmt: skip
-    return state == "reversed"
 
 
 def deciders(connection: Connection, item: int) -> set[int]:

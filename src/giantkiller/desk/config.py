@@ -34,6 +34,8 @@ class DeskSettings:
         lease_minutes: How long an item is one person's.
         undo_seconds: How long a decision stays in the house.
         second_share: The share of decisions that a second person makes again, without seeing the first.
+        second_by_surprise: How far these are chosen by how little the model expected the decision: 0 not at
+            all, 1 in proportion.
         known_share: The share of items given out whose right answer is known.
         reports_reopen: So many reports after a person's decision bring an item back.
         severity: How grave each attribute is.
@@ -49,6 +51,7 @@ class DeskSettings:
     lease_minutes: int = 10
     undo_seconds: int = 60
     second_share: float = 0.05
+    second_by_surprise: float = 0.0
     known_share: float = 0.0
     reports_reopen: int = 3
     severity: dict[str, float] = field(default_factory=lambda: dict(SEVERITY))
@@ -65,6 +68,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "lease_minutes": (1, 240),
     "undo_seconds": (0, 86_400),
     "second_share": (0, 1),
+    "second_by_surprise": (0, 1),
     "known_share": (0, 0.5),
     "reports_reopen": (1, 1000),
     "severity_weight": (0, 10),
@@ -76,6 +80,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "appeal_days": (184, 3660),  # six months are the least that the DSA allows
 }
 """The least and the most of each number."""
+
+OF_PRIORITY = frozenset(
+    {"severity", "severity_weight", "certainty_weight", "reports_weight", "age_doubles_hours"}
+)
+"""Settings by which the queue is ordered."""
 
 
 _STORED = select(settings.c.name, settings.c.value)

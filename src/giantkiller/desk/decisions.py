@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, true, update
 
-from giantkiller.desk import outbox, statements
+from giantkiller.desk import second
 from giantkiller.desk.config import DeskSettings
 from giantkiller.desk.errors import ConflictError, DeskError, NotFoundError
 from giantkiller.desk.events import lock, record
 from giantkiller.desk.items import WAITING
 from giantkiller.desk.queue import bar, held_task
-from giantkiller.desk.rules import read_rulebook
+from giantkiller.desk.rules import IN_THE_NOTE, read_rulebook
 from giantkiller.desk.staff import Staff
-from giantkiller.desk.tables import decisions, items, reports, tasks
+from giantkiller.desk.tables import decisions, items, tasks
+from giantkiller.desk.telling import tell
 
 OUTCOMES = ("allow", "remove")
 STATES = {"allow": "approved", "remove": "removed"}
@@ -24,7 +25,6 @@ STATES = {"allow": "approved", "remove": "removed"}
 
 LONGEST_NOTE = 4000
 _MOST_COPIES = 1000
-_MOST_NOTIFIERS = 50
 
 
 @dataclass(frozen=True)
@@ -183,39 +183,6 @@ def write(
     return number, public
 
 
-def tell(
-    connection: Connection,
-    decision: int,
-    item: int,
-    kind: str,
-    *,
-    settings: DeskSettings,
-    not_before: datetime,
-    now: datetime,
-) -> None:
-    """Put a decision's statement to the author in the outbox, and what its reporters get to know."""
-    audiences: list[tuple[str, int | None]] = [(statements.AUTHOR, None)]
-    told = connection.execute(
-        select(reports.c.number)
-        .where(reports.c.item == item, reports.c.reporter.is_not(None), reports.c.told.is_(None))
-        .order_by(reports.c.number)
-        .limit(_MOST_NOTIFIERS)
-    ).scalars()
-    audiences += [(statements.NOTIFIER, number) for number in told]
-    for audience, report in audiences:
-        statement, token = statements.make(
-            connection, decision, audience, settings=settings, report=report, now=now
-        )
-        payload = statements.payload(connection, decision, statement, token)
-        if report is not None:
-            payload["report"] = report
-            connection.execute(update(reports).where(reports.c.number == report).values(told=now))
-        outbox.put(
-            connection, kind if report is None else "report.decided", payload, item=item,
-            statement=statement, not_before=not_before, now=now,
-        )  # fmt: skip
-
-
 def _decide_first(
     connection: Connection,
     task: Row[Any],
@@ -247,7 +214,7 @@ def _decide_first(
         return decision, public
 
     number, public = one(item, task.number, None)
-    if secrets.randbelow(1_000_000) < settings.second_share * 1_000_000:
+    if second.draw(connection, item, choice.outcome, settings):
         look_again(connection, number, item, "second", (staff.number,), now=now)
     others = list(_copies(connection, item, staff, now)) if copies else []
     for other, other_task in others:
@@ -300,7 +267,7 @@ def _decide_between(
         supersedes=first.number if changes else None, release=release, task=task.number, seconds=seconds,
         now=now,
     )  # fmt: skip
-    if changes:
+    if changes and item.version == first.version:  # of a text that was edited since there is nothing to do
         kind = "comment.removed" if choice.outcome == "remove" else "comment.restored"
         tell(connection, number, item.number, kind, settings=settings, not_before=release, now=now)
     return Decided(number, public, "final", 0, release if changes and release > now else None)
@@ -314,6 +281,7 @@ def look_again(
     people: Iterable[int],
     *,
     now: datetime,
+    actor: str = "machine",
 ) -> int:
     """Open a task for other people to look at a decision.
 
@@ -324,6 +292,7 @@ def look_again(
         kind: "second", "disagreement" or "appeal".
         people: Numbers of those who may not take it.
         now: The moment.
+        actor: Who wants it.
 
     Returns:
         The task's number.
@@ -342,6 +311,8 @@ def look_again(
     number = int(result.inserted_primary_key[0])  # type: ignore[index]
     for person in dict.fromkeys(people):
         bar(connection, number, person, "decided")
+    if kind != "appeal":  # which has an event of its own
+        record(connection, f"{kind}-opened", actor, now=now, item=item.number, decision=decision, task=number)
     return number
 
 
@@ -367,6 +338,7 @@ def _copies(
             tasks.c.item.in_([row.number for row in same]),
             tasks.c.open.is_(True),
             tasks.c.kind == "first",
+            tasks.c.for_lead.is_(False) if not staff.is_lead else true(),
             or_(
                 tasks.c.lease_until.is_(None),
                 tasks.c.lease_until <= now,
@@ -384,10 +356,13 @@ def _checked(connection: Connection, community: str, choice: Choice) -> tuple[Ch
         raise DeskError(f"the outcome of a decision is one of {', '.join(OUTCOMES)}")
     note = (choice.note or "").replace("\0", "").strip() or None
     if note is not None and len(note) > LONGEST_NOTE:
-        raise DeskError(f"a note has up to {LONGEST_NOTE:,} characters")
+        raise DeskError("a note has up to 4,000 characters")
     if choice.outcome == "allow":
         return Choice("allow", None, note), None
     if not choice.rule:
         raise DeskError("name the rule for which the comment is removed")
     book = read_rulebook(connection, community)
-    return Choice("remove", book.rule(choice.rule).id, note), book.version
+    rule = book.rule(choice.rule)
+    if rule.legal == IN_THE_NOTE and note is None:
+        raise DeskError("name the provision of the law in the note to the author")
+    return Choice("remove", rule.id, note), book.version

@@ -59,7 +59,7 @@ class Dossier:
         author: Earlier decisions on the same author, newest first.
         author_counts: Their number by outcome.
         copies: How many near-identical comments wait.
-        copied: Earlier decisions on near-identical comments.
+        copied: Earlier decisions on near-identical comments; empty for a blind look.
         reports: Newest first.
         notes: Internal ones, oldest first.
         decisions: On this item, newest first; empty for a blind look.
@@ -102,6 +102,8 @@ def gather(connection: Connection, task: Row[Any], bundle: Policy, *, now: datet
             items.c.number != item.number,
             decisions.c.effective.is_(True),
         )
+        if blind:  # what was decided about a copy tells what was decided here
+            where = and_(where, items.c.fingerprint.is_distinct_from(item.fingerprint))
         same_author = connection.execute(
             _decisions().where(where).order_by(decisions.c.number.desc()).limit(_MOST)
         ).all()
@@ -124,7 +126,7 @@ def gather(connection: Connection, task: Row[Any], bundle: Policy, *, now: datet
         author=same_author,
         author_counts=counts,
         copies=copies,
-        copied=copied,
+        copied=copied if not blind else [],
         reports=connection.execute(
             select(reports)
             .where(reports.c.item == item.number)

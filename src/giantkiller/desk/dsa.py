@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from giantkiller.desk.rules import CATEGORIES, KEYWORDS, read_rulebook
+from giantkiller.desk.rules import CATEGORIES, IN_THE_NOTE, KEYWORDS, read_rulebook
 from giantkiller.desk.tables import decisions, items, reports, versions
 from giantkiller.errors import UserError
 
@@ -200,27 +200,37 @@ def _statement(connection: Connection, row: Any) -> dict[str, Any]:
     }  # fmt: skip
     if row.language[:2].isalpha() and row.language != "und":
         statement["content_language"] = row.language[:2].upper()
-    if row.rule is None:
-        return statement | {
-            "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT",
-            "incompatible_content_ground": "House rules: no abusive language",
-            "incompatible_content_explanation": (
-                f"Scored {row.score:.2f} for {row.attribute.replace('_', ' ')} by a program, which the "
-                "community's policy removes."
-            ),
-            "category": "STATEMENT_CATEGORY_OTHER_VIOLATION_TC",
-        }
+    return statement | (_by_policy(row) if row.rule is None else _by_rule(connection, row))
+
+
+def _by_policy(row: Any) -> dict[str, Any]:
+    """Return the ground of what a program removed by itself."""
+    return {
+        "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT",
+        "incompatible_content_ground": "House rules: no abusive language",
+        "incompatible_content_explanation": (
+            f"Scored {row.score:.2f} for {row.attribute.replace('_', ' ')} by a program, which the "
+            "community's policy removes."
+        ),
+        "category": "STATEMENT_CATEGORY_OTHER_VIOLATION_TC",
+    }
+
+
+def _by_rule(connection: Connection, row: Any) -> dict[str, Any]:
+    """Return the ground of what a person removed: the rule as it read then."""
     rule = read_rulebook(connection, row.community, row.rulebook).rule(row.rule)
-    statement["category"] = f"STATEMENT_CATEGORY_{rule.category}"
+    given: dict[str, Any] = {"category": f"STATEMENT_CATEGORY_{rule.category}"}
     if rule.keyword:
-        statement["category_specification"] = [f"KEYWORD_{rule.keyword}"]
+        given["category_specification"] = [f"KEYWORD_{rule.keyword}"]
     if rule.ground == "law":
-        return statement | {
+        # The note itself may name somebody: it is between the desk and the author.
+        named = "The provision that the author was told" if rule.legal == IN_THE_NOTE else rule.legal or ""
+        return given | {
             "decision_ground": "DECISION_GROUND_ILLEGAL_CONTENT",
-            "illegal_content_legal_ground": (rule.legal or "")[:500],
+            "illegal_content_legal_ground": named[:500],
             "illegal_content_explanation": rule.text[:2000],
         }
-    return statement | {
+    return given | {
         "decision_ground": "DECISION_GROUND_INCOMPATIBLE_CONTENT",
         "incompatible_content_ground": f"House rules: {rule.title}"[:500],
         "incompatible_content_explanation": rule.text[:2000],

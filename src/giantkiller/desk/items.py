@@ -1,4 +1,4 @@
-"""Comments as they come in: submitted, edited, reported; and which of them wait for a person."""
+"""Comments and their versions, and which of them wait for a person, in which place."""
 
 import hashlib
 import math
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from giantkiller.cleaning import clean_text
-from giantkiller.desk.config import DeskSettings
+from giantkiller.desk.config import DeskSettings, read_settings
 from giantkiller.desk.errors import DeskError, NotFoundError
 from giantkiller.desk.events import lock, record
 from giantkiller.desk.policies import Judgement
-from giantkiller.desk.tables import decisions, items, notes, reports, tasks, versions
+from giantkiller.desk.tables import items, notes, tasks, versions
+from giantkiller.store import Store
 
 LONGEST_TEXT = 20_480
-REPORT_KINDS = ("notice", "trusted", "other")
-"""By Art. 16 DSA, by a trusted flagger, or any other way."""
-
 WAITING = ("review", "hidden")
 """States in which a comment waits for its first decision."""
+
+_TOGETHER = 500
 
 
 @dataclass(frozen=True)
@@ -63,72 +63,6 @@ class Submitted:
     state: str
     version: int
     new: bool
-
-
-def report(
-    connection: Connection,
-    item_id: str,
-    *,
-    settings: DeskSettings,
-    actor: str,
-    now: datetime,
-    reporter: str | None = None,
-    reason: str | None = None,
-    kind: str = "other",
-) -> int:
-    """Add a report about a comment; one that nobody has looked at comes into the queue.
-
-    A comment that a person has allowed comes back once `reports_reopen` reports have come since.
-
-    Returns:
-        The report's number. The same reporter's second report of a version changes nothing.
-    """
-    if kind not in REPORT_KINDS:
-        raise DeskError(f"a report's kind is one of {', '.join(REPORT_KINDS)}")
-    lock(connection)
-    item = find_item(connection, item_id)
-    reporter = cut(reporter, 200)
-    if reporter is not None:
-        before = connection.execute(
-            select(reports.c.number).where(
-                reports.c.item == item.number,
-                reports.c.version == item.version,
-                reports.c.reporter == reporter,
-            )
-        ).scalar()
-        if before is not None:
-            return int(before)
-    result = connection.execute(
-        insert(reports).values(
-            item=item.number, version=item.version, reporter=reporter, kind=kind,
-            reason=cut(reason, 4000), created=now,
-        )
-    )  # fmt: skip
-    number = int(result.inserted_primary_key[0])  # type: ignore[index]
-    count = item.reports + 1
-    reopened = item.state in ("allowed", "monitored")
-    if item.state == "approved":
-        since = connection.execute(
-            select(func.max(decisions.c.created)).where(
-                decisions.c.item == item.number, decisions.c.effective.is_(True)
-            )
-        ).scalar()
-        fresh = connection.execute(
-            select(func.count()).select_from(reports).where(
-                reports.c.item == item.number, reports.c.created >= (since or item.created)
-            )
-        ).scalar_one()  # fmt: skip
-        reopened = fresh >= settings.reports_reopen
-    state = "review" if reopened else item.state
-    connection.execute(
-        update(items).where(items.c.number == item.number).values(reports=count, state=state, updated=now)
-    )
-    record(connection, "reported", actor, now=now, item=item.number, report=number, kind=kind, state=state)
-    version = version_of(connection, item.number, item.version)
-    judgement = Judgement(version.action, version.attribute, version.score, "reported")
-    if state in WAITING:
-        queue_first(connection, item.number, state, version.scores, judgement, settings, now)
-    return number
 
 
 def any_item(connection: Connection) -> bool:
@@ -182,6 +116,40 @@ def rank(
         + settings.certainty_weight * math.log2(certainty)
         + settings.reports_weight * math.log2(1 + reports)
         - age
+    )
+
+
+def rank_anew(store: Store) -> None:
+    """Bring the place of everything that waits in line with the settings, some at a time."""
+    move = update(tasks).where(tasks.c.number == bindparam("task")).values(rank=bindparam("place"))
+    last = 0
+    while True:
+        with store.write() as connection:
+            lock(connection)
+            settings = read_settings(connection)
+            rows = connection.execute(_places().where(tasks.c.number > last)).all()
+            if not rows:
+                return
+            last = rows[-1].number
+            connection.execute(
+                move,
+                [
+                    {"task": row.number,
+                     "place": rank(settings, row.scores, row.score, row.reports, row.created)}
+                    for row in rows
+                ],
+            )  # fmt: skip
+
+
+def _places() -> "Select[Any]":
+    """Choose what the places of open tasks are made of, but for known items, which go before all others."""
+    return (
+        select(tasks.c.number, versions.c.scores, versions.c.score, items.c.reports, items.c.created)
+        .join(items, items.c.number == tasks.c.item)
+        .join(versions, (versions.c.item == items.c.number) & (versions.c.version == items.c.version))
+        .where(tasks.c.open.is_(True), tasks.c.kind != "known")
+        .order_by(tasks.c.number)
+        .limit(_TOGETHER)
     )
 
 

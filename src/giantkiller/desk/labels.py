@@ -49,6 +49,8 @@ def labelled(
 def suggested(connection: Connection, *, community: str | None = None) -> Iterator[dict[str, Any]]:
     """Yield a row for each comment whose scores a client suggested (`comments:suggestscore`), oldest first.
 
+    Those whose text was purged are left out.
+
     Of suggestions for one comment of one community, by the client's token, the last one counts.
 
     Args:
@@ -60,7 +62,7 @@ def suggested(connection: Connection, *, community: str | None = None) -> Iterat
         table.c.source, table.c.community, table.c.client_token
     )
     counts = or_(table.c.client_token.is_(None), table.c.number.in_(last_ones))
-    query = select(table).where(counts).order_by(table.c.number).limit(_PAGE)
+    query = select(table).where(counts, table.c.text != "").order_by(table.c.number).limit(_PAGE)
     if community is not None:
         query = query.where(table.c.community == community)
     last = 0

@@ -96,18 +96,19 @@ def read_messages(connection: Connection, after: int, most: int, *, now: datetim
     rows = connection.execute(
         select(messages).where(messages.c.number > after).order_by(messages.c.number).limit(most)
     )
-    found = []
+    found, told = [], []
     for row in rows:
         if row.cancelled:
             continue
         if row.not_before > now:
             break
         if row.statement is not None:
-            statements.mark_told(connection, row.statement, now)
+            told.append(row.statement)
         found.append(
             {"number": row.number, "id": row.id, "type": row.kind,
              "timestamp": row.created.isoformat(), "data": row.payload}
         )  # fmt: skip
+    statements.mark_told(connection, told, now)
     return found
 
 
@@ -169,7 +170,7 @@ def settle(
     if ok:
         values |= {"state": "delivered", "delivered": now}
         if row.statement is not None:
-            statements.mark_told(connection, row.statement, now)
+            statements.mark_told(connection, [row.statement], now)
     else:
         # Between half and all of 2, 4, 8, ... seconds: receivers that come back aren't met by a wall.
         wait = min(2.0**attempts, LONGEST_WAIT) * (0.5 + secrets.randbelow(1000) / 2000)

@@ -2,15 +2,22 @@
 
 import bisect
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 
+from giantkiller.desk.daily import by_day
+from giantkiller.desk.figures import BY_PEOPLE
 from giantkiller.desk.tables import appeals, decisions, known, tasks, versions
+
+FLAGGED = ("review", "remove")
+"""Actions by which the machine says that something may be wrong with a comment."""
+
+_BY_PEOPLE = (decisions.c.kind.in_(BY_PEOPLE), decisions.c.undone.is_(None))
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,24 @@ def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
     return float(krippendorff.alpha(reliability_data=data, level_of_measurement="nominal"))
 
 
-def overturned_machine(connection: Connection, since: datetime) -> list[dict[str, Any]]:
+def overturned_machine(connection: Connection, since: datetime, *, now: datetime) -> list[dict[str, Any]]:
     """Count how people decided what the machine sent them, by attribute and action.
 
-    A removal agrees with "review" and "remove"; an approval overturns them.
+    An approval overturns "review" and "remove"; a removal overturns "allow" and "monitor", which come to
+    people by reports.
     """
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for (attribute, action, outcome), total in by_day(connection, _judged, since, now).items():
+        counts[attribute, action][outcome == "remove"] += total
+    return [
+        {"attribute": attribute, "action": action, "allowed": allowed, "removed": removed,
+         "overturned": (allowed if action in FLAGGED else removed) / (allowed + removed)}
+        for (attribute, action), (allowed, removed) in sorted(counts.items())
+    ]  # fmt: skip
+
+
+def _judged(connection: Connection, begin: datetime, end: datetime) -> "Counter[Any]":
+    """Count first decisions by what the machine had said, and what people said."""
     grouped = (versions.c.attribute, versions.c.action, decisions.c.outcome)
     rows = connection.execute(
         select(*grouped, func.count().label("total"))
@@ -76,17 +96,14 @@ def overturned_machine(connection: Connection, since: datetime) -> list[dict[str
             versions,
             (versions.c.item == decisions.c.item) & (versions.c.version == decisions.c.version),
         )
-        .where(decisions.c.kind == "first", decisions.c.undone.is_(None), decisions.c.created >= since)
+        .where(decisions.c.kind == "first", decisions.c.undone.is_(None), *_within(begin, end))
         .group_by(*grouped)
     )
-    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-    for row in rows:
-        counts[row.attribute, row.action][row.outcome == "remove"] += row.total
-    return [
-        {"attribute": attribute, "action": action, "allowed": allowed, "removed": removed,
-         "overturned": allowed / (allowed + removed)}
-        for (attribute, action), (allowed, removed) in sorted(counts.items())
-    ]  # fmt: skip
+    return Counter({(row.attribute, row.action, row.outcome): row.total for row in rows})
+
+
+def _within(begin: datetime, end: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return decisions.c.created >= begin, decisions.c.created < end
 
 
 def appeals_by_rule(connection: Connection, since: datetime) -> list[dict[str, Any]]:
@@ -118,30 +135,42 @@ def known_answers(connection: Connection, since: datetime, people: dict[int, str
     ]
 
 
-def by_person(connection: Connection, since: datetime, people: dict[int, str]) -> list[dict[str, Any]]:
+def by_person(
+    connection: Connection, since: datetime, people: dict[int, str], *, now: datetime
+) -> list[dict[str, Any]]:
     """Count decisions, the share overturned, and the median seconds of each person."""
-    tenths = cast(decisions.c.seconds * 10, Integer).label("tenths")
+    found: dict[str, Counter[int | None]] = defaultdict(Counter)
+    for (staff, halves), made in by_day(connection, _made, since, now).items():
+        found[people.get(staff, "?")][halves] += made
+    wrong = Counter[str]()
     rows = connection.execute(
-        select(
-            decisions.c.staff, tenths, func.count().label("made"),
-            func.count().filter(decisions.c.overturned.is_(True)).label("wrong"),
-        )
-        .where(decisions.c.staff.is_not(None), decisions.c.created >= since, decisions.c.undone.is_(None))
-        .group_by(decisions.c.staff, "tenths")
-    )  # fmt: skip
-    found: dict[str, list[Row[Any]]] = defaultdict(list)
+        select(decisions.c.staff, func.count().label("total"))
+        .where(decisions.c.overturned.is_(True), decisions.c.created >= since, *_BY_PEOPLE)
+        .group_by(decisions.c.staff)
+    )
     for row in rows:
-        found[people.get(row.staff, "?")].append(row)
+        wrong[people.get(row.staff, "?")] += row.total
     return [
-        {"person": person, "decisions": (made := sum(row.made for row in groups)),
-         "overturned": sum(row.wrong for row in groups) / made, "median_seconds": _median(groups)}
-        for person, groups in sorted(found.items())
+        {"person": person, "decisions": times.total(), "overturned": wrong[person] / times.total(),
+         "median_seconds": _median(times)}
+        for person, times in sorted(found.items())
     ]  # fmt: skip
 
 
-def _median(groups: Sequence[Row[Any]]) -> float | None:
-    """Return the median of seconds that were counted by their tenths."""
-    timed = sorted((row for row in groups if row.tenths is not None), key=lambda row: row.tenths)
-    ends = list(itertools.accumulate(row.made for row in timed))
+def _made(connection: Connection, begin: datetime, end: datetime) -> "Counter[Any]":
+    """Count decisions by person and half seconds that they took: few enough to keep for each day."""
+    halves = cast(decisions.c.seconds * 2, Integer).label("halves")
+    rows = connection.execute(
+        select(decisions.c.staff, halves, func.count().label("total"))
+        .where(*_BY_PEOPLE, *_within(begin, end))
+        .group_by(decisions.c.staff, "halves")
+    )
+    return Counter({(row.staff, row.halves): row.total for row in rows})
+
+
+def _median(times: "Counter[int | None]") -> float | None:
+    """Return the median of seconds that were counted by halves."""
+    timed = sorted((halves, made) for halves, made in times.items() if halves is not None)
+    ends = list(itertools.accumulate(made for _, made in timed))
     middle = bisect.bisect_right(ends, ends[-1] // 2) if ends else None
-    return None if middle is None else timed[middle].tenths / 10
+    return None if middle is None else timed[middle][0] / 2

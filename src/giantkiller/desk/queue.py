@@ -11,7 +11,8 @@ from giantkiller.desk.config import DeskSettings, read_settings
 from giantkiller.desk.errors import ConflictError, NotAllowedError, NotFoundError
 from giantkiller.desk.events import record
 from giantkiller.desk.staff import Staff
-from giantkiller.desk.tables import bars, decisions, items, known, tasks
+from giantkiller.desk.tables import bars, decisions, items, known, tasks, versions
+from giantkiller.desk.tables import staff as people
 
 KINDS = ("first", "second", "disagreement", "appeal", "known")
 """A first decision, a blind second one, two that differ, an appeal, an item whose answer is known."""
@@ -103,7 +104,7 @@ def held_task(connection: Connection, task: int, staff: Staff) -> Row[Any]:
 
 
 def leave(connection: Connection, task: int, staff: Staff, *, skip: bool, now: datetime) -> None:
-    """Return a task to the queue; one that is skipped does not come to the same person again."""
+    """Return a task to the queue; one that is skipped comes to the same person again by `take_up` only."""
     row = held_task(connection, task, staff)
     connection.execute(
         update(tasks).where(tasks.c.number == task).values(lease_by=None, lease_from=None, lease_until=None)
@@ -122,6 +123,47 @@ def escalate(connection: Connection, task: int, staff: Staff, *, now: datetime) 
         .values(for_lead=True, lease_by=None, lease_from=None, lease_until=None)
     )
     record(connection, "escalated", staff.actor, now=now, item=row.item, task=task)
+
+
+def release(connection: Connection, staff: Staff) -> None:
+    """Return to the queue whatever a person has in hand."""
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.open.is_(True), tasks.c.lease_by == staff.number)
+        .values(lease_by=None, lease_from=None, lease_until=None)
+    )
+
+
+def count_skipped(connection: Connection, staff: Staff) -> int:
+    """Count what a person has skipped and what is open still."""
+    return connection.execute(
+        select(func.count())
+        .select_from(bars)
+        .join(tasks, tasks.c.number == bars.c.task)
+        .where(bars.c.staff == staff.number, bars.c.reason == "skipped", tasks.c.open.is_(True))
+    ).scalar_one()
+
+
+def take_up(connection: Connection, staff: Staff) -> None:
+    """Let what a person has skipped come to them again."""
+    is_open = exists().where(tasks.c.number == bars.c.task, tasks.c.open.is_(True))
+    connection.execute(delete(bars).where(bars.c.staff == staff.number, bars.c.reason == "skipped", is_open))
+
+
+def count_stuck(connection: Connection) -> int:
+    """Count what nobody who works here may take, since all had a hand in it; up to `MOST_COUNTED`."""
+    barred = exists().where(
+        bars.c.task == tasks.c.number, bars.c.staff == people.c.number, bars.c.reason == "decided"
+    )
+    able = exists().where(
+        people.c.disabled.is_(None), or_(~tasks.c.for_lead, people.c.role != "moderator"), ~barred
+    )
+    some = (
+        select(tasks.c.number)
+        .where(tasks.c.open.is_(True), tasks.c.kind.in_(("second", "disagreement", "appeal")), ~able)
+        .limit(MOST_COUNTED)
+    )
+    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
 
 
 def bar(connection: Connection, task: int, staff: int, reason: str) -> None:
@@ -215,10 +257,19 @@ def _offer_known(connection: Connection, staff: Staff, now: datetime) -> None:
     """Put an item in front of a person whose right answer is known, and which they have never decided."""
     seen = exists().where(decisions.c.item == known.c.item, decisions.c.staff == staff.number)
     offered = exists().where(tasks.c.item == known.c.item, tasks.c.only == staff.number)
+    # Edited since, it is another text; purged, it is none.
+    same_text = exists().where(
+        decisions.c.item == items.c.number,
+        decisions.c.version == items.c.version,
+        decisions.c.outcome == known.c.outcome,
+        versions.c.item == items.c.number,
+        versions.c.version == items.c.version,
+        versions.c.text.is_not(None),
+    )
     row = connection.execute(
         select(items, known.c.staff.label("knower"))
         .join(known, known.c.item == items.c.number)
-        .where(~seen, ~offered, known.c.staff != staff.number)
+        .where(~seen, ~offered, same_text, known.c.staff != staff.number)
         .order_by(known.c.created)
         .limit(1)
     ).one_or_none()

@@ -39,6 +39,9 @@ KEYWORDS = (
 
 MOST_RULES = 50
 
+IN_THE_NOTE = "to be named in the note"
+"""The provision of a rule that stands for many laws: whoever decides by it names the one that was broken."""
+
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -119,7 +122,7 @@ DEFAULT = (
         "Nothing illegal",
         "Content that is against the law is removed.",
         ground="law",
-        legal="to be named in the note",
+        legal=IN_THE_NOTE,
         category="ILLEGAL_OR_HARMFUL_SPEECH",
     ),
 )

@@ -1,14 +1,15 @@
 """What a lead puts before others: somebody's decision for a second look, and items whose outcome is known."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from giantkiller.desk.decisions import find, look_again
 from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError
 from giantkiller.desk.events import lock, record
+from giantkiller.desk.queue import take
 from giantkiller.desk.staff import Staff
-from giantkiller.desk.tables import items, known, tasks
+from giantkiller.desk.tables import items, known
 
 
 def mark_known(connection: Connection, decision_id: str, staff: Staff, *, now: datetime) -> None:
@@ -38,11 +39,6 @@ def sample(connection: Connection, decision_id: str, lead: Staff, *, now: dateti
         raise ConflictError("this decision was changed meanwhile")
     item = connection.execute(select(items).where(items.c.number == row.item)).one()
     people = (row.staff,) if row.staff is not None else ()
-    task = look_again(connection, row.number, item, "second", people, now=now)
-    until = now + timedelta(minutes=10)
-    connection.execute(
-        update(tasks)
-        .where(tasks.c.number == task)
-        .values(lease_by=lead.number, lease_from=now, lease_until=until)
-    )
+    task = look_again(connection, row.number, item, "second", people, now=now, actor=lead.actor)
+    take(connection, task, lead, now=now)
     return task

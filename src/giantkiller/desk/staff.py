@@ -1,4 +1,4 @@
-"""Who works at the desk: people, their roles and invitations, passwords, second factors, sessions."""
+"""Who works at the desk: people, their roles, passwords, second factors, sessions."""
 
 import base64
 import hashlib
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from giantkiller.desk.config import read_settings
-from giantkiller.desk.errors import ConflictError, DeskError, NotAllowedError, NotFoundError
+from giantkiller.desk.errors import ConflictError, DeskError, NotFoundError
 from giantkiller.desk.events import lock, record
-from giantkiller.desk.tables import attempts, invitations, sessions, staff
+from giantkiller.desk.tables import attempts, sessions, staff
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 ROLES = ("moderator", "lead", "admin")
 """Each may do what those before it may."""
 
-INVITATION_DAYS = 7
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 200
 FREE_FAILURES = 5
@@ -69,71 +68,6 @@ class Staff:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def invite(
-    connection: Connection, role: str, by: Staff | None, *, now: datetime, days: int = INVITATION_DAYS
-) -> str:
-    """Make an invitation.
-
-    Returns:
-        The token of its link, which works once and for a week.
-
-    Raises:
-        NotAllowedError: If the inviter may not give this role: leads invite moderators, admins anybody.
-    """
-    if role not in ROLES:
-        raise DeskError(f"{role!r} is no role; the roles are {', '.join(ROLES)}")
-    if by is not None and not (by.role == "admin" or (by.is_lead and role == "moderator")):
-        raise NotAllowedError("leads invite moderators; only an admin gives other roles")
-    token = secrets.token_urlsafe(32)
-    connection.execute(
-        insert(invitations).values(
-            hash=hash_token(token), role=role, staff=by.number if by else None, created=now,
-            expires=now + timedelta(days=days),
-        )
-    )  # fmt: skip
-    record(connection, "invited", by.actor if by else "command", now=now, role=role)
-    return token
-
-
-def find_invitation(connection: Connection, token: str, *, now: datetime) -> Row[Any]:
-    """Return an invitation that can be used.
-
-    Raises:
-        NotFoundError: If there is none.
-    """
-    row = connection.execute(
-        select(invitations).where(
-            invitations.c.hash == hash_token(token), invitations.c.used.is_(None), invitations.c.expires > now
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError("this invitation was used, has run out, or never was; ask for a new one")
-    return row
-
-
-def join(connection: Connection, token: str, name: str, hashed: str, *, now: datetime) -> Staff:
-    """Accept an invitation.
-
-    Args:
-        connection: In a writing transaction.
-        token: Of the invitation.
-        name: To sign in with: lower-case letters, digits, dots, hyphens.
-        hashed: The password, as `hash_password` gives it.
-        now: The moment.
-    """
-    lock(connection)
-    invitation = find_invitation(connection, token, now=now)
-    member = add_staff(connection, name, hashed, invitation.role, now=now)
-    used = connection.execute(
-        update(invitations)
-        .where(invitations.c.hash == invitation.hash, invitations.c.used.is_(None))
-        .values(used=now)
-    )
-    if not used.rowcount:
-        raise ConflictError("this invitation was used meanwhile; ask for a new one")
-    return member
-
-
 def add_staff(connection: Connection, name: str, hashed: str, role: str, *, now: datetime) -> Staff:
     """Add a member of the staff.
 
@@ -156,6 +90,20 @@ def add_staff(connection: Connection, name: str, hashed: str, role: str, *, now:
 def list_staff(connection: Connection) -> list[Staff]:
     """Return everybody, those disabled included."""
     return [_staff(row) for row in connection.execute(select(staff).order_by(staff.c.number))]
+
+
+def find_staff(connection: Connection, number: int) -> Staff:
+    """Return somebody who works here.
+
+    Raises:
+        NotFoundError: If there is no such person, or no longer.
+    """
+    row = connection.execute(
+        select(staff).where(staff.c.number == number, staff.c.disabled.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such person")
+    return _staff(row)
 
 
 def names(connection: Connection) -> dict[int, str]:

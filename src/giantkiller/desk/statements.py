@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from giantkiller.desk.config import DeskSettings
 from giantkiller.desk.errors import NotFoundError
+from giantkiller.desk.events import Event, lock, record_all
 from giantkiller.desk.rules import read_rulebook
 from giantkiller.desk.tables import appeals, communities, decisions, items, statements, versions
 
@@ -146,13 +147,24 @@ def rows_of(connection: Connection, decision: int) -> Sequence[Row[Any]]:
     return connection.execute(select(statements).where(statements.c.decision == decision)).all()
 
 
-def mark_told(connection: Connection, statement: int, now: datetime) -> None:
-    """Note that somebody was told: the first time counts, from which on the time to appeal runs."""
-    connection.execute(
+def mark_told(connection: Connection, numbers: Sequence[int], now: datetime) -> None:
+    """Note, with an event, that somebody was told: from the first time on, the time to appeal runs."""
+    untold = (statements.c.number.in_(numbers), statements.c.told.is_(None))
+    if connection.execute(select(statements.c.number).where(*untold).limit(1)).first() is None:
+        return
+    lock(connection)
+    told = connection.execute(
         update(statements)
-        .where(statements.c.number == statement, statements.c.told.is_(None))
+        .where(*untold)
         .values(told=now)
-    )
+        .returning(statements.c.item, statements.c.decision, statements.c.audience)
+    ).all()
+    if told:
+        happened = [
+            Event("told", "machine", row.item, {"decision": row.decision, "audience": row.audience})
+            for row in sorted(told, key=lambda row: row.decision)
+        ]
+        record_all(connection, happened, now=now)
 
 
 def void(connection: Connection, decision: int) -> None:

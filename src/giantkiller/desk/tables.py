@@ -81,10 +81,11 @@ invitations = _table(
     "invitation",
     Column("hash", String(64), primary_key=True),
     Column("role", String(16), nullable=False),
-    _to("staff", "staff", nullable=True),
+    _to("staff", "staff", nullable=True),  # whose it is: who invites
     _moment("created"),
     _moment("expires"),
     _moment("used", nullable=True),
+    Column("member", Integer, nullable=True),  # who gets a new password by it; nobody new then
 )
 
 attempts = _table(
@@ -182,6 +183,19 @@ decisions = _table(
     _moment("release"),
     _moment("undone", nullable=True),
     Index("ix_desk_decision_staff", "staff", "created"),
+    Index("ix_desk_decision_overturned", "overturned", "created"),
+    # All that the overview asks of decisions, so that it reads the index alone.
+    Index(
+        "ix_desk_decision_kind",
+        "kind",
+        "created",
+        "staff",
+        "undone",
+        "outcome",
+        "item",
+        "version",
+        "seconds",
+    ),
 )
 
 tasks = _table(
@@ -232,7 +246,8 @@ bars = _table(
     "bar",
     Column("task", Integer, ForeignKey("desk_task.number"), primary_key=True),
     Column("staff", Integer, ForeignKey("desk_staff.number"), primary_key=True),
-    Column("reason", String(16), nullable=False),  # "decided": never; "skipped": not again
+    Column("reason", String(16), nullable=False),  # "decided": never; "skipped": until they ask for it
+    Index("ix_desk_bar_staff", "staff", "reason"),
 )
 
 reports = _table(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from giantkiller.desk import outbox, statements
-from giantkiller.desk.config import BOUNDS
+from giantkiller.desk.config import BOUNDS, read_settings
 from giantkiller.desk.decisions import find
 from giantkiller.desk.errors import ConflictError, NotAllowedError
 from giantkiller.desk.events import lock, record
@@ -41,7 +41,7 @@ def undo(connection: Connection, decision_id: str, staff: Staff, *, now: datetim
         raise ConflictError("this decision has left the house; only an appeal or a second look changes it")
     for row in batch:
         _undo_one(connection, row, staff, now)
-    again = timedelta(minutes=10)
+    again = timedelta(minutes=read_settings(connection).lease_minutes)
     connection.execute(
         update(tasks)
         .where(tasks.c.number == first.task)
@@ -78,12 +78,11 @@ def _undo_one(connection: Connection, row: Row[Any], staff: Staff, now: datetime
             .where(decisions.c.number == row.supersedes)
             .values(effective=True, overturned=False)
         )
-    numbers = [s.number for s in statements.rows_of(connection, row.number)]
-    outbox.cancel(connection, numbers)
+    made = statements.rows_of(connection, row.number)
+    outbox.cancel(connection, [statement.number for statement in made])
     statements.void(connection, row.number)
-    connection.execute(
-        update(reports).where(reports.c.item == row.item, reports.c.told == row.created).values(told=None)
-    )
+    answered = [statement.report for statement in made if statement.report is not None]
+    connection.execute(update(reports).where(reports.c.number.in_(answered)).values(told=None))
     state = item.state
     edited = item.version != row.version
     if not edited:

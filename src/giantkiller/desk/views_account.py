@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from giantkiller.desk import invitations, queue
 from giantkiller.desk import staff as people
 from giantkiller.desk.errors import DeskError
 from giantkiller.desk.staff import Staff
@@ -58,36 +59,35 @@ def sign_in(visit: Visit) -> Response:
 
 
 def sign_out(visit: Visit) -> Response:
-    """End this session."""
+    """End this session; what is in hand goes back to the queue."""
     with visit.service.store.write() as connection:
         people.end_session(connection, visit.me, people.hash_token(visit.session or ""))
+        queue.release(connection, visit.me)
     visit.cookies.append(("", 0))
     return visit.go("/desk/sign-in")
 
 
 def join_page(visit: Visit) -> Response:
-    """Show the form by which somebody invited chooses a name and a password."""
-    with visit.service.store.read() as connection:
-        invitation = people.find_invitation(connection, visit.param("token"), now=visit.now)
-    return visit.render("join.html", role=invitation.role, error="", name="")
+    """Show the form by which somebody invited chooses a name and a password, or a new password."""
+    return _join_form(visit)
 
 
 def join(visit: Visit) -> Response:
-    """Make the account and begin a session."""
+    """Make the account, or set the new password, and begin a session."""
     token, name = visit.param("token"), visit.form.text("name")[:200]
     store = visit.service.store
     with store.read() as connection:
-        invitation = people.find_invitation(connection, token, now=visit.now)
+        invitations.find_invitation(connection, token, now=visit.now)
     try:
         if visit.form.get("password", "") != visit.form.get("again", ""):
             raise DeskError("The two passwords differ.")
         hashed = people.hash_password(visit.form.get("password", ""))
         with store.write() as connection:
-            member = people.join(connection, token, name, hashed, now=visit.now)
+            member = invitations.join(connection, token, name, hashed, now=visit.now)
             _begin(visit, connection, member)
     except DeskError as error:
         visit.cookies.clear()
-        return visit.render("join.html", 400, role=invitation.role, error=str(error), name=name)
+        return _join_form(visit, 400, str(error), name)
     return visit.go("/desk")
 
 
@@ -196,6 +196,15 @@ def _begin(visit: Visit, connection: Connection, member: Staff) -> None:
 def _sign_in_form(visit: Visit, status: int = 200, error: str = "") -> Response:
     wanted = visit.form.text("next") or visit.query("next")
     return visit.render("sign-in.html", status, next=local_path(wanted), error=error)
+
+
+def _join_form(visit: Visit, status: int = 200, error: str = "", name: str = "") -> Response:
+    with visit.service.store.read() as connection:
+        invitation = invitations.find_invitation(connection, visit.param("token"), now=visit.now)
+        member = None
+        if invitation.member is not None:
+            member = people.find_staff(connection, invitation.member).name
+    return visit.render("join.html", status, role=invitation.role, error=error, name=name, member=member)
 
 
 def _me(

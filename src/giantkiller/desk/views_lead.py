@@ -12,16 +12,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.desk import figures, outbox, policies, previewing, quality, rules
+from giantkiller.desk import figures, invitations, items, outbox, policies, previewing, quality, rules
 from giantkiller.desk import staff as people
-from giantkiller.desk.config import BOUNDS, change_settings, read_settings
+from giantkiller.desk.config import BOUNDS, OF_PRIORITY, change_settings, read_settings
 from giantkiller.desk.current import heed_changes
+from giantkiller.desk.daily import DAYS
 from giantkiller.desk.errors import DeskError, NotFoundError
 from giantkiller.desk.tables import rulebooks
 from giantkiller.desk.web import Visit, page
 from giantkiller.policy import ACTIONS
-
-DAYS = 30
 
 Rows = list[dict[str, Any]]
 
@@ -52,19 +51,23 @@ def _agreement(connection: Connection, since: datetime, now: datetime) -> Rows:
     return [asdict(row) for row in quality.agreement(connection, since, people.names(connection))]
 
 
-def _person(count: Callable[[Connection, datetime, dict[int, str]], Rows]) -> "Table":
-    return lambda connection, since, now: count(connection, since, people.names(connection))
+def _people(connection: Connection, since: datetime, now: datetime) -> Rows:
+    return quality.by_person(connection, since, people.names(connection), now=now)
+
+
+def _known(connection: Connection, since: datetime, now: datetime) -> Rows:
+    return quality.known_answers(connection, since, people.names(connection))
 
 
 Table = Callable[[Connection, datetime, datetime], Rows]
 TABLES: dict[str, Table] = {
     "backlog": lambda connection, since, now: figures.backlog(connection, now=now),
     "hours": lambda connection, since, now: figures.per_hour(connection, 72, now=now),
-    "machine": lambda connection, since, now: quality.overturned_machine(connection, since),
+    "machine": lambda connection, since, now: quality.overturned_machine(connection, since, now=now),
     "appeals": lambda connection, since, now: quality.appeals_by_rule(connection, since),
     "agreement": _agreement,
-    "people": _person(quality.by_person),
-    "known": _person(quality.known_answers),
+    "people": _people,
+    "known": _known,
     "drift": lambda connection, since, now: figures.drift(connection, now=now),
 }
 """The tables of the overview, each also as CSV and JSON."""
@@ -89,12 +92,14 @@ def lead_page(visit: Visit) -> Response:
     hours, backlog = tables["hours"], tables["backlog"]
     charts = {
         "hours": figures.line_chart(
-            TITLES["hours"],
-            [("came", [row["came"] for row in hours]), ("decided", [row["decided"] for row in hours])],
+            visit.say(TITLES["hours"]),
+            [(visit.say(name), [row[name] for row in hours]) for name in ("came", "decided")],
             [row["hour"] for row in hours],
         ),
         "backlog": figures.bar_chart(
-            TITLES["backlog"], [row["age"] for row in backlog], [row["waiting"] for row in backlog]
+            visit.say(TITLES["backlog"]),
+            [visit.say(row["age"]) for row in backlog],
+            [row["waiting"] for row in backlog],
         ),
     }
     shown = {name: rows for name, rows in tables.items() if name != "hours"}
@@ -200,23 +205,27 @@ def staff_page(visit: Visit) -> Response:
 def invite(visit: Visit) -> Response:
     """Make an invitation and show its link, once."""
     with visit.service.store.write() as connection:
-        token = people.invite(connection, visit.form.text("role"), visit.me, now=visit.now)
+        token = invitations.invite(connection, visit.form.text("role"), visit.me, now=visit.now)
     return _staff(visit, f"/desk/join/{token}")
 
 
 def change_staff(visit: Visit) -> Response:
-    """Change somebody's role, end their sessions, or end their work here."""
+    """Change somebody's role, give them a new password, end their sessions, or end their work here."""
     number, what = visit.request.path_params["number"], visit.form.text("do")
+    token = lost = ""
     with visit.service.store.write() as connection:
         if what == "role":
             people.change_role(connection, number, visit.form.text("role"), visit.me, now=visit.now)
+        elif what == "password":
+            token = invitations.offer_password(connection, number, visit.me, now=visit.now)
+            lost = people.find_staff(connection, number).name
         elif what == "sessions":
             people.end_sessions(connection, number, visit.me, now=visit.now)
         elif what == "disable":
             people.disable(connection, number, visit.me, now=visit.now)
         else:
             raise DeskError("this form has no such button")
-    return visit.go("/desk/staff")
+    return _staff(visit, f"/desk/join/{token}", lost) if token else visit.go("/desk/staff")
 
 
 def webhooks_page(visit: Visit) -> Response:
@@ -261,11 +270,15 @@ def change(visit: Visit) -> Response:
     severity = {a: visit.form.text(f"severity-{a}") for a in ATTRIBUTES if f"severity-{a}" in visit.form}
     if severity:
         changes["severity"] = severity
+    store = visit.service.store
     try:
-        with visit.service.store.write() as connection:
-            change_settings(connection, changes, visit.me.actor, now=visit.now)
+        with store.write() as connection:
+            before = read_settings(connection)
+            after = change_settings(connection, changes, visit.me.actor, now=visit.now)
     except DeskError as error:
         return _settings(visit, 400, str(error))
+    if any(getattr(before, name) != getattr(after, name) for name in OF_PRIORITY):
+        items.rank_anew(store)
     return visit.go("/desk/settings")
 
 
@@ -346,12 +359,13 @@ def _rules(visit: Visit, status: int = 200, error: str = "", given: Rows | None 
     )  # fmt: skip
 
 
-def _staff(visit: Visit, link: str = "") -> Response:
+def _staff(visit: Visit, link: str = "", lost: str = "") -> Response:
     with visit.service.store.read() as connection:
         members = people.list_staff(connection)
     return visit.render(
-        "staff.html", members=members, link=f"{visit.address}{link}" if link else "", roles=people.ROLES
-    )
+        "staff.html", members=members, link=f"{visit.address}{link}" if link else "", lost=lost,
+        roles=people.ROLES,
+    )  # fmt: skip
 
 
 def _webhooks(visit: Visit, status: int = 200, error: str = "", secret: str = "") -> Response:

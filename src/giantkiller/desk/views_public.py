@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from giantkiller.desk import appeals, statements
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.errors import ConflictError, DeskError, NotFoundError
+from giantkiller.desk.rules import IN_THE_NOTE
 from giantkiller.desk.texts import LANGUAGES
 from giantkiller.desk.web import Visit, page
 
@@ -70,7 +71,7 @@ def _statement(visit: Visit, status: int = 200, error: str = "", filed: bool = F
         answerable = appeals.somebody_can_answer(connection, found.row.item)
     if found.row.told is None:
         with store.write() as connection:
-            statements.mark_told(connection, found.number, visit.now)
+            statements.mark_told(connection, [found.number], visit.now)
             found = statements.find(connection, token, settings, now=visit.now)
     if visit.query("format") == "json":
         return JSONResponse(_as_json(found))
@@ -78,7 +79,7 @@ def _statement(visit: Visit, status: int = 200, error: str = "", filed: bool = F
     language = wanted if wanted in LANGUAGES else found.row.language
     return visit.render(
         "statement.html", status, language=language if language in LANGUAGES else visit.language,
-        s=found, token=token, error=error, filed=filed, answerable=answerable,
+        s=found, token=token, error=error, filed=filed, answerable=answerable, in_the_note=IN_THE_NOTE,
         text=visit.form.get("text", ""),
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ def routes() -> list[BaseRoute]:
     return [
         page("/desk", queue_page),
         page("/desk/next", take_next, post=True),
+        page("/desk/skipped", take_up, post=True),
         page("/desk/tasks/{task:int}", task_page),
         page("/desk/tasks/{task:int}", act, post=True),
         page("/desk/decisions/{decision}/undo", undo, post=True),
@@ -44,16 +45,26 @@ def queue_page(visit: Visit) -> Response:
         choices = queue.choices(connection)
         mine = dossier.decisions_of(connection, staff=visit.me.number, most=10)
         last = undoing.last_undoable(connection, visit.me, now=visit.now)
+        skipped = queue.count_skipped(connection, visit.me)
+        stuck = queue.count_stuck(connection) if visit.me.is_lead else 0
         empty = not items.any_item(connection)
     return visit.render(
         "queue.html", address=visit.address if empty and visit.me.is_lead else "", waiting=waiting,
         most=queue.MOST_COUNTED, choices=choices, filters=filters, mine=mine, last=last,
-        done=bool(visit.query("done")), pause=bool(visit.query("pause")), query=_query(filters),
+        skipped=skipped, stuck=stuck, done=bool(visit.query("done")), pause=bool(visit.query("pause")),
+        query=_query(filters),
     )  # fmt: skip
 
 
 def take_next(visit: Visit) -> Response:
     """Lease the next item and go there."""
+    return _next(visit, _filters(visit))
+
+
+def take_up(visit: Visit) -> Response:
+    """Let what was skipped come again, and lease the first of it."""
+    with visit.service.store.write() as connection:
+        queue.take_up(connection, visit.me)
     return _next(visit, _filters(visit))
 
 

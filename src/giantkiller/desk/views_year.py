@@ -23,7 +23,7 @@ def year_page(visit: Visit) -> Response:
     """Show a year's counts and charts."""
     counts = _counts(visit)
     return visit.render(
-        "year.html", counts=counts, charts=yearly.charts_of(counts), sections=yearly.SECTIONS,
+        "year.html", counts=counts, charts=yearly.charts_of(counts, visit.say), sections=yearly.SECTIONS,
         labels=yearly.LABELS, by_hand=yearly.BY_HAND, this_year=visit.now.year,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import calendar
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -130,24 +130,24 @@ def rows_of(counts: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def charts_of(counts: dict[str, Any]) -> dict[str, Markup]:
-    """Draw the year's months and its removals by rule."""
+def charts_of(counts: dict[str, Any], say: Callable[[str], str]) -> dict[str, Markup]:
+    """Draw the year's months and its removals by rule; `say` translates."""
     months = list(counts["removals_by_month"])
     rules = counts["removals_by_rule"] or {"–": 0}
     lines = [
-        ("removals", list(counts["removals_by_month"].values())),
-        ("appeals", list(counts["appeals_by_month"].values())),
+        (say("removals"), list(counts["removals_by_month"].values())),
+        (say("appeals"), list(counts["appeals_by_month"].values())),
     ]
     return {
-        "months": line_chart("Removals and appeals by month", lines, months),
-        "rules": bar_chart("Removals by rule", list(rules), list(rules.values())),
+        "months": line_chart(say("Removals and appeals by month"), lines, months),
+        "rules": bar_chart(say("Removals by rule"), list(rules), list(rules.values())),
     }
 
 
 def report_page(environment: Environment, counts: dict[str, Any], translate: Any, language: str) -> str:
     """Make a report as one HTML file, without scripts and without anything from elsewhere."""
     return environment.get_template("year_file.html").render(
-        counts=counts, charts=charts_of(counts), sections=SECTIONS, labels=LABELS, by_hand=BY_HAND,
+        counts=counts, charts=charts_of(counts, translate), sections=SECTIONS, labels=LABELS, by_hand=BY_HAND,
         _=translate, lang=language,
     )  # fmt: skip
 
