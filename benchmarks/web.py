@@ -42,16 +42,19 @@ SCORE = """const [texts, done] = arguments;
   await screener.scores(texts);
   done(performance.now() - began);
 })().catch((error) => done(String(error)));"""
-ONE_BY_ONE = """const [texts, done] = arguments;
+ONE_BY_ONE = """const [texts, explained, done] = arguments;
 (async () => {
   const taken = [];
   for (const text of texts) {
     const began = performance.now();
-    await screener.judge(text);
+    const { attribute } = await screener.judge(text);
+    if (explained) await screener.explain(text, attribute); // as the nudge does before it speaks
     taken.push(performance.now() - began);
   }
   done(taken);
 })().catch((error) => done(String(error)));"""
+
+LONG = "The new bus line stops too far from the school, and nobody asked us, you idiots. " * 6
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -172,12 +175,17 @@ def main():
                 browser.get(address)
                 loading = run(browser, LOAD, threads)
                 taken = [run(browser, SCORE, texts) for _ in range(arguments.rounds)]
-                single = run(browser, ONE_BY_ONE, texts[:300])
+                single = run(browser, ONE_BY_ONE, texts[:300], False)
+                explained = run(browser, ONE_BY_ONE, texts[:300], True)
+                long = run(browser, ONE_BY_ONE, [LONG] * 10, True)
             result[f"threads {threads}"] = {
                 "load_and_first_score_s": round(loading / 1000, 2),
                 "comments_per_s": round(1000 * len(texts) / statistics.median(taken)),
                 "one_comment_ms_median": round(statistics.median(single), 1),
                 "one_comment_ms_95th": round(statistics.quantiles(single, n=20)[-1], 1),
+                "and_words_ms_median": round(statistics.median(explained), 1),
+                "and_words_ms_95th": round(statistics.quantiles(explained, n=20)[-1], 1),
+                "and_words_of_96_ms": round(statistics.median(long), 1),
             }
     if not arguments.json:
         show(result)

@@ -1,10 +1,15 @@
 """Debian's chromium, driven by Selenium without any download; skips where there is none."""
 
+import json
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+AXE = Path(__file__).parents[1] / "web/node_modules/axe-core/axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @contextmanager
@@ -41,3 +46,18 @@ def complaints(driver):
     return [
         entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
     ]
+
+
+def violations(driver):
+    """What axe finds against WCAG 2.2 AA on the page that is open."""
+    # By the devtools: the page's own policy would let no script of ours in.
+    driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text("utf-8")})
+    result = driver.execute_cdp_cmd(
+        "Runtime.evaluate",
+        {
+            "expression": f"axe.run({{runOnly: {RULES}}}).then(r => JSON.stringify(r.violations.map("
+            "v => [v.id, v.nodes.slice(0, 3).map(n => n.html)])))",
+            "awaitPromise": True,
+        },
+    )
+    return json.loads(result["result"]["value"])

@@ -1,54 +1,14 @@
-"""An object store that speaks S3."""
+"""What is said of an object store that speaks S3; test_ray.py has a run from and to one."""
 
 import pytest
 
-from giantkiller import Screener
 from giantkiller.errors import UserError
-from giantkiller.files import judge_with, screen_file
 
 pytest.importorskip("ray")
-pytest.importorskip("s3fs")
-pytest.importorskip("moto")
-pytest.importorskip("flask")
 
-import fsspec
-
-from giantkiller.cluster import screen
 from giantkiller.cluster.places import find_shards, output_place, put
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def store(monkeypatch):
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "nobody")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fsspec.filesystem("s3").clear_instance_cache()
-    yield fsspec.filesystem("s3")
-    server.stop()
-
-
-def test_shards_come_from_a_bucket_and_go_to_one(store, shards, tmp_path, tiny_bundle):
-    store.mkdir("inbox")
-    store.mkdir("screened")
-    for name in ("a.csv", "below/a.csv", "c.parquet"):
-        store.pipe(f"inbox/comments/{name}", (shards / name).read_bytes())
-    found = screen("s3://inbox/comments", "s3://screened/out", tiny_bundle, workers=1)
-    assert (found.done, found.failed) == (3, {})
-    judge = judge_with(Screener(tiny_bundle))
-    for name in ("a.csv", "below/a.csv", "c.parquet"):
-        screen_file(shards / name, tmp_path / "local" / name, judge)
-        assert store.cat(f"screened/out/{name}") == (tmp_path / "local" / name).read_bytes()
-    again = screen("s3://inbox/comments", "s3://screened/out", tiny_bundle)
-    assert (again.kept, again.done, again.rows) == (3, 0, found.rows)
-    with pytest.raises(UserError, match="is where the input is"):
-        screen("s3://inbox/comments/", "s3://inbox/comments", tiny_bundle)
 
 
 def test_a_bucket_that_is_missing_is_not_made(store, tmp_path):

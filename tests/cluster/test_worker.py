@@ -1,6 +1,9 @@
 """What a worker says, in a sentence, about what it can't screen; and that it goes on."""
 
 import gzip
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,6 +14,7 @@ from giantkiller import Screener
 from giantkiller.cluster.manifest import ShardRecord
 from giantkiller.cluster.places import Place, Shard, find_shards, output_place
 from giantkiller.cluster.worker import Job, Worker, versions
+from giantkiller.policy import Policy
 
 
 def contents(screener):
@@ -110,6 +114,53 @@ def test_shards_without_rows(job, sent, tmp_path):
         assert found[name] == f"{folder / name} is empty"
     assert "has no rows" in found["g.jsonl.gz"]
     assert pq.read_table(tmp_path / "out" / "b.parquet").num_rows == 0
+
+
+def test_policy_column_and_prefix_are_those_of_the_run(job, sent, tmp_path):
+    policy = Policy({"obscene": {"monitor": 0.5}})
+    job = replace(job, policy=policy, text_column="note", prefix="gk_")
+    (tmp_path / "in" / "a.csv").write_text("text,note\nyou idiot,damn\nyou idiot,thanks\n")
+    found = screened(prepared(job, sent), job)["a.csv"]
+    assert (found.text_column, found.actions["monitor"], found.actions["allow"]) == ("note", 1, 1)
+    header, first, _ = (tmp_path / "out" / "a.csv").read_text().splitlines()
+    assert header.startswith("text,note,gk_toxicity,")
+    assert first.endswith(",monitor,obscene,")
+
+
+STARVED = """
+import pickle, resource, sys
+from giantkiller.cluster.places import find_shards
+from giantkiller.cluster.worker import Worker
+
+job, bundle = pickle.load(sys.stdin.buffer)
+big, small = find_shards(job.source.url)[1]
+worker = Worker()
+assert worker.prepare(job, bundle) is None
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+most = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), most[1]))
+said = worker.screen(big)
+resource.setrlimit(resource.RLIMIT_AS, most)
+print(said)
+print(worker.screen(small).rows)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit on a process's memory but on Linux")
+def test_a_worker_without_memory_says_so_and_goes_on(job, sent, tmp_path):
+    """Where Python runs out of it; test_ray.py has workers that the system ends."""
+    big = tmp_path / "in" / "big.csv"
+    big.write_text("text\n" + "you idiot, and so on " * 600_000 + "\n")
+    (tmp_path / "in" / "small.csv").write_text("text\nhi\n")
+    given = pickle.dumps((job, sent[1]))
+    done = subprocess.run([sys.executable, "-c", STARVED], input=given, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    said, rows = done.stdout.decode().splitlines()
+    assert said == f"{big} takes more memory than the worker has; split it into smaller files"
+    assert rows == "1"
+    assert not list((tmp_path / "out").glob("big*"))
 
 
 def test_a_store_that_one_machine_cannot_reach(job, sent):

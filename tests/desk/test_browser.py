@@ -1,12 +1,10 @@
 """A whole life in a real browser: by keyboard, with the author's appeal and a real receiver of webhooks."""
 
-import json
 import secrets
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from browser import browser, complaints
+from browser import AXE, browser, complaints, violations
 from people import PASSWORD, PAYLOADS, Person
 from receivers import Receiver, wait_for
 
@@ -336,25 +334,6 @@ def test_pages_fit_a_phone(site, driver):
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         tab.go("/desk")
         tab.sign_out()
-
-
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
-
-
-def violations(driver):
-    """What axe finds against WCAG 2.2 AA on the page that is open."""
-    # By the devtools: the page's own policy would let no script of ours in.
-    driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text("utf-8")})
-    result = driver.execute_cdp_cmd(
-        "Runtime.evaluate",
-        {
-            "expression": f"axe.run({{runOnly: {RULES}}}).then(r => JSON.stringify(r.violations.map("
-            "v => [v.id, v.nodes.slice(0, 3).map(n => n.html)])))",
-            "awaitPromise": True,
-        },
-    )
-    return json.loads(result["result"]["value"])
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core here (`npm ci` in web/)")

@@ -24,6 +24,12 @@ def estimator(tiny_bundle):
     return ToxicityTransformer(str(tiny_bundle), attributes=("toxicity", "insult"))
 
 
+@pytest.fixture(scope="module")
+def theirs(toxic_bert):
+    transformers = pytest.importorskip("transformers")
+    return transformers.pipeline("text-classification", model=str(toxic_bert))
+
+
 def shape_of(value):
     """A value with its labels and scores left out."""
     if isinstance(value, list):
@@ -33,9 +39,7 @@ def shape_of(value):
 
 @pytest.mark.parametrize("options", [{}, {"top_k": 1}, {"top_k": 2}, {"top_k": None}], ids=str)
 @pytest.mark.parametrize("inputs", ["you idiot", ["you idiot"], ["you idiot", "thanks"]], ids=str)
-def test_the_shapes_of_transformers(screener, toxic_bert, inputs, options):
-    transformers = pytest.importorskip("transformers")
-    theirs = transformers.pipeline("text-classification", model=str(toxic_bert))
+def test_the_shapes_of_transformers(screener, theirs, inputs, options):
     ours = pipeline(screener)
     found, wanted = ours(inputs, **options), theirs(inputs, **options)
     if options == {"top_k": None}:  # theirs has another number of labels

@@ -51,6 +51,16 @@ def test_polars_lazy(screener, expected, engine):
     assert scored.drop("text").rename(lambda n: n[2:]).to_dict(as_series=False) == columns(expected)
 
 
+def test_polars_streams_a_file_in_order(screener, expected, tmp_path):
+    pl = pytest.importorskip("polars")
+    path, times = tmp_path / "many.parquet", 60_000
+    pl.DataFrame({"text": TEXTS * times}).write_parquet(path, row_group_size=50_000)
+    lazy = score(pl.scan_parquet(path), attributes=["insult"], model=screener)
+    scored = lazy.collect(engine="streaming")
+    assert scored["text"].to_list() == TEXTS * times
+    assert scored["insult"].to_list() == columns(expected)["insult"] * times
+
+
 def test_pyarrow(screener, expected):
     pa = pytest.importorskip("pyarrow")
     table = pa.table({"text": pa.chunked_array([TEXTS[:2], TEXTS[2:]])})

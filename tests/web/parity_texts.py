@@ -3,11 +3,8 @@
 import csv
 import random
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from giantkiller.cleaning import lexicon
 from giantkiller.data.augment import attacks, templates
@@ -19,42 +16,33 @@ _ODD = (
     "\u200b\u00ad\u202e\u0301\u0338\u20dd\ud800\udfff\ufeff\x00\x1c\x7f\x85\U000e0041\ue000\u3164\u00a0\u2003"
     "авеοсѕԁɑɩᴀ…™½´¨ﬁﷺＡ🅰Ⓐ𝒶²ªßſİıΣςσǅK가ᄀ\u1161\u11a8が\u3099漢𠀀🙂👨\u200d👩🏽🇺🇸ʼ’'\"“«»—"
 )
-_PIECES = st.one_of(
-    st.text(st.sampled_from(_LETTERS), max_size=8),
-    st.text(st.sampled_from(_ODD), max_size=4),
-    st.text(st.characters(), max_size=6),
-    st.sampled_from(sorted(lexicon.disguised_words())),
-    st.sampled_from(sorted(lexicon.disguised_words())).map(" ".join),
-    st.sampled_from(sorted(lexicon.common())),
-    st.sampled_from(
-        ["f**k", "sh!t", "1d10t", "a$$", "www.sh1t.com", "f.u.c.k", "i  d  i  o  t", "stuuupid", "!!!!!!!!",
-         "XIII", "$h1t", "401k", "[SEP]", "[UNK]", "##ing", "ΟΔΟΣ", "y o u a r e", "p3dο", "аss",
-         "KKK", "x" * 120]
-    ),
-)  # fmt: skip
-_HOSTILE = st.lists(st.tuples(_PIECES, st.sampled_from(["", "", " ", "  ", ".", "\n"])), max_size=8).map(
-    lambda pairs: "".join(a + b for a, b in pairs)
-)
+_WORDS = ["f**k", "sh!t", "1d10t", "a$$", "www.sh1t.com", "f.u.c.k", "i  d  i  o  t", "stuuupid", "!!!!!!!!",
+          "XIII", "$h1t", "401k", "[SEP]", "[UNK]", "##ing", "ΟΔΟΣ", "y o u a r e", "p3dο", "аss",
+          "KKK", "x" * 120]  # fmt: skip
 
 
-def hostile(count: int) -> list[str]:
+def hostile(count: int, seed: int = 0) -> list[str]:
     """Make texts out of what cleaning and tokenizing trip over."""
-    found: list[str] = []
+    dice = random.Random(seed)
+    disguised, common = sorted(lexicon.disguised_words()), sorted(lexicon.common())
 
-    @settings(
-        max_examples=count,
-        phases=[Phase.generate],
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(_HOSTILE)
-    def collect(text: str) -> None:
-        found.append(text)
+    def any_character() -> str:
+        return chr(dice.randrange(dice.choice((0x80, 0x800, 0x10000, 0x110000))))
 
-    collect()
-    return found
+    pieces: list[Callable[[], str]] = [
+        lambda: "".join(dice.choices(_LETTERS, k=dice.randint(0, 8))),
+        lambda: "".join(dice.choices(_ODD, k=dice.randint(0, 4))),
+        lambda: "".join(any_character() for _ in range(dice.randint(0, 6))),
+        lambda: dice.choice(disguised),
+        lambda: " ".join(dice.choice(disguised)),
+        lambda: dice.choice(common),
+        lambda: dice.choice(_WORDS),
+    ]
+    ends = ("", "", " ", "  ", ".", "\n")
+    return [
+        "".join(dice.choice(pieces)() + dice.choice(ends) for _ in range(dice.randint(0, 8)))
+        for _ in range(count)
+    ]
 
 
 def scripts(each: int) -> Iterator[str]:

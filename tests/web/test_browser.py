@@ -5,23 +5,26 @@ import contextlib
 import functools
 import gzip
 import html
-import http.server
 import importlib.util
 import json
 import re
 import shutil
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from test_parity import LOGITS, WEB, needs_model
+from browser import violations
+from click.testing import CliRunner
+from nudge_server import SAID, serving
+from test_parity import LOGITS, needs_model
 
-from giantkiller.bundle import DEFAULT, read_bundle
+from giantkiller.bundle import read_bundle
+from giantkiller.cli.export import command
 from giantkiller.export import web
 from giantkiller.screener import Screener
 
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
@@ -70,7 +73,13 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    return web.export_web(None, tmp_path_factory.mktemp("page") / "page.html")
+    """The page that the README's line makes."""
+    (line,) = re.findall(r"^giantkiller export (.*?--format web)", README, re.MULTILINE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("page"))
+        done = CliRunner().invoke(command, line.split())
+        assert done.exit_code == 0, done.output
+        return Path("page.html").absolute()
 
 
 def cut_network(browser, offline=True):
@@ -100,6 +109,11 @@ def said(browser, name, part):
 
 
 def loaded(browser, page):
+    """Open a page, unless it is the one that another test has left open."""
+    if browser.current_url == page.as_uri():
+        type_comment(browser, "")
+        wait(lambda: not text_of(browser, "verdict"))
+        return
     browser.get(page.as_uri())
     wait(lambda: browser.execute_script("return !document.getElementById('comment').disabled"))
 
@@ -112,10 +126,12 @@ def type_comment(browser, text):
     )
 
 
-@functools.cache
+screener = functools.cache(lambda: Screener(threads=1))
+
+
 def expected(text):
     """The verdict of Python; what model there is doesn't matter."""
-    return Screener(threads=1).judge(text)
+    return screener().judge(text)
 
 
 def screen(browser, path):
@@ -156,6 +172,28 @@ def test_a_comment_in_a_page_from_a_file_without_a_network(browser, page):
     wait(lambda: not text_of(browser, "verdict"))
     assert all(url.startswith(("file:", "blob:", "data:")) for url in requests(browser))
     assert browser.get_log("browser") == []
+
+
+def test_the_page_for_those_who_dont_see_it(browser, page):
+    loaded(browser, page)
+    type_comment(browser, "You are an idiot")
+    said(browser, "verdict", f"({expected('You are an idiot').action})")
+    unnamed = browser.execute_script(
+        """return [...document.querySelectorAll('input, textarea, select, progress, meter, button')]
+             .filter((e) => !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
+             .map((e) => e.outerHTML)"""
+    )
+    assert unnamed == []
+    assert browser.execute_script("return document.documentElement.lang") == "en"
+    assert browser.execute_script(
+        "return [...document.querySelectorAll('[role=status]')].map((e) => e.id)"
+    ) == ["loading", "cut", "verdict", "outcome"]
+    headings = browser.execute_script("return [...document.querySelectorAll('h1, h2')].map((h) => h.tagName)")
+    assert headings == ["H1", "H2", "H2"]
+    for scheme in ("light", "dark"):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        assert violations(browser) == []
 
 
 def test_a_file_in_the_background(browser, page, tmp_path):
@@ -260,24 +298,6 @@ def test_a_browser_without_simd(page):
         said(browser, "loading", "This browser lacks WebAssembly SIMD")
 
 
-def test_the_page_for_those_who_dont_see_it(browser, page):
-    loaded(browser, page)
-    type_comment(browser, "You are an idiot")
-    said(browser, "verdict", f"({expected('You are an idiot').action})")
-    unnamed = browser.execute_script(
-        """return [...document.querySelectorAll('input, textarea, select, progress, meter, button')]
-             .filter((e) => !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
-             .map((e) => e.outerHTML)"""
-    )
-    assert unnamed == []
-    assert browser.execute_script("return document.documentElement.lang") == "en"
-    assert browser.execute_script(
-        "return [...document.querySelectorAll('[role=status]')].map((e) => e.id)"
-    ) == ["loading", "cut", "verdict", "outcome"]
-    headings = browser.execute_script("return [...document.querySelectorAll('h1, h2')].map((h) => h.tagName)")
-    assert headings == ["H1", "H2", "H2"]
-
-
 def test_the_policy_that_a_site_chose(browser, tmp_path):
     from giantkiller.policy import Policy
 
@@ -296,83 +316,27 @@ def test_the_policy_that_a_site_chose(browser, tmp_path):
 
 # The nudge, from a server.
 
-STRICT = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
-)
-NUDGE = """<!doctype html><html lang="en"><link rel="icon" href="/favicon">
-<textarea id="comment"></textarea>
-<giantkiller-nudge for="comment" bundle="{bundle}"></giantkiller-nudge>
-<script type="module" src="/dist/nudge.js"></script><script src="/events.js"></script>"""
-EVENTS = """window.seen = [];
-for (const what of ["verdict", "unavailable"]) addEventListener("giantkiller-" + what, (e) => {
-  const { verdict, words, error } = e.detail;
-  window.seen.push(verdict ? [what, verdict.action, words] : [what, error.message]);
-});"""
-THREADS = """import { WorkerScreener } from "/dist/giantkiller.js";
-const screener = await WorkerScreener.load("/bundle/", { worker: "/dist/worker.js", threads: 4 });
-window.scores = await screener.predict("You are an idiot");
-window.isolated = self.crossOriginIsolated;"""
-
-
-PAGES = {
-    "/": ("text/html", NUDGE.format(bundle="/bundle/")),
-    "/nowhere": ("text/html", NUDGE.format(bundle="/nowhere/bundle/")),
-    "/events.js": ("text/javascript", EVENTS),
-    "/threads": ("text/html", '<!doctype html><script type="module" src="/threads.js"></script>'),
-    "/threads.js": ("text/javascript", THREADS),
-    "/favicon": ("image/x-icon", ""),
-}
-TYPES = {".js": "text/javascript", ".wasm": "application/wasm", "": "application/octet-stream"}
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    extensions_map = TYPES
-
-    def translate_path(self, path):
-        for prefix, folder in (("/dist/", WEB / "dist"), ("/bundle/", DEFAULT)):
-            if path.startswith(prefix) and "/" not in path[len(prefix) :]:
-                return str(folder / path[len(prefix) :])
-        return str(WEB / "nowhere")
-
-    def do_GET(self):
-        if self.path not in PAGES:
-            return super().do_GET()
-        kind, content = PAGES[self.path]
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(content.encode())
-
-    def end_headers(self):
-        self.send_header("Content-Security-Policy", STRICT)
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        super().end_headers()
-
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture(scope="module")
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler)) as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    with serving() as address:
+        yield address
 
 
 def visit(browser, address):
+    """Open a page of the server, unless it is the one that another test has left open."""
     cut_network(browser, offline=False)
-    browser.get(address)
+    if browser.current_url.rstrip("/") != address:
+        browser.get(address)
+        return
+    browser.execute_script(
+        """const c = document.getElementById('comment'); c.value = '';
+           c.dispatchEvent(new Event('input', {bubbles: true})); window.seen = []; window.times = []"""
+    )
 
 
 def nudge_says(browser):
-    return browser.execute_script(
-        "return document.querySelector('giantkiller-nudge').shadowRoot.querySelector('p').textContent"
-    )
+    return browser.execute_script(f"return {SAID}")
 
 
 def seen(browser, count):
@@ -389,8 +353,7 @@ def test_the_nudge_under_a_strict_policy(browser, server):
     field = browser.find_element("id", "comment")
     assert not requests(browser)  # nothing is loaded before the writer comes
     field.send_keys("You are an 1d10t, but thanks")
-    message = wait(lambda: nudge_says(browser))
-    assert "1d10t" in message
+    wait(lambda: "1d10t" in nudge_says(browser))
     assert seen(browser, 1)[-1][:2] == ["verdict", expected("You are an 1d10t, but thanks").action]
     assert all(url.startswith(server) for url in requests(browser))
     live = browser.execute_script(
@@ -408,14 +371,34 @@ def test_the_nudge_under_a_strict_policy(browser, server):
     assert browser.get_log("browser") == []
 
 
-def test_the_nudge_is_silent_when_it_cant_load(browser, server):
-    visit(browser, server + "/nowhere")
-    field = browser.find_element("id", "comment")
-    field.send_keys("You idiot")
-    assert "404" in seen(browser, 1)[0][1]
-    field.send_keys("s")
-    assert nudge_says(browser) == ""
-    assert browser.switch_to.active_element.get_attribute("value") == "You idiots"
+def test_the_nudge_waits_for_a_pause(browser, server):
+    visit(browser, server)
+    typed = browser.execute_script(
+        """const c = document.getElementById('comment');
+           for (const letter of 'You are an idiot') {
+             c.value += letter; c.dispatchEvent(new Event('input', {bubbles: true}));
+           }
+           return performance.now()"""
+    )
+    assert [it[:2] for it in seen(browser, 1)] == [["verdict", expected("You are an idiot").action]]
+    assert browser.execute_script("return window.times[0]") > typed + 290
+
+
+def test_the_nudge_names_the_words_of_a_long_comment_later(browser, server):
+    visit(browser, server)
+    browser.execute_script(
+        """const nudge = document.querySelector('giantkiller-nudge');
+           window.said = [];
+           nudge.message = (verdict, words) => { window.said.push(words); return words.join() || 'Well.'; };
+           const c = document.getElementById('comment');
+           c.value = 'You stupid idiots, go to hell! '
+             + 'The new bus line stops too far from the school. '.repeat(6);
+           c.dispatchEvent(new Event('input', {bubbles: true}))"""
+    )
+    assert "idiots" in seen(browser, 1)[0][2]
+    said = browser.execute_script("return window.said")
+    assert len(said) == 1 or said[0] == []  # a quick machine finds them at once
+    assert "idiots" in nudge_says(browser)
 
 
 def test_the_nudge_and_a_hundred_megabytes(browser, server):
@@ -426,6 +409,16 @@ def test_the_nudge_and_a_hundred_megabytes(browser, server):
            c.dispatchEvent(new Event('input', {bubbles: true}))"""
     )
     assert seen(browser, 1)[0][1] == expected("idiot " * 4_000).action
+
+
+def test_the_nudge_is_silent_when_it_cant_load(browser, server):
+    visit(browser, server + "/nowhere")
+    field = browser.find_element("id", "comment")
+    field.send_keys("You idiot")
+    assert "404" in seen(browser, 1)[0][1]
+    field.send_keys("s")
+    assert nudge_says(browser) == ""
+    assert browser.switch_to.active_element.get_attribute("value") == "You idiots"
 
 
 def test_four_threads_in_an_isolated_page(browser, server):

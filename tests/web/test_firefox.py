@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from nudge_server import SAID, serving
 from test_parity import LOGITS, needs_model
 
 from giantkiller.export import web
@@ -95,34 +96,49 @@ def firefox(folder):
             process.terminate()
 
 
-def test_the_page_in_firefox(tmp_path):
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with firefox(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+def test_the_page_in_firefox(tab, tmp_path):
     page = web.export_web(None, tmp_path / "page.html")
-    profile = tmp_path / "profile"
-    profile.mkdir()
-    with firefox(profile) as tab:
-        tab.open(page.as_uri())
-        loading = "document.getElementById('loading').textContent"
-        tab.wait(f"!document.getElementById('comment').disabled || !{loading}.startsWith('Loading')")
-        assert tab.run(loading) == ""
-        text = "You are an 1d10t, but thanks 🙂"
-        tab.run(f"document.getElementById('comment').value = {json.dumps(text)}")
-        tab.run("document.getElementById('comment').dispatchEvent(new Event('input'))")
-        marked = (
-            "[...document.querySelectorAll('#marked mark.strong')].map((mark) => mark.textContent).join()"
-        )
-        assert "1d10t" in tab.wait(marked).split(",")
-        expected = Screener(threads=1).judge(text)
-        assert f"({expected.action})" in tab.run("document.getElementById('verdict').textContent")
-        shown = tab.run(
-            "[...document.querySelectorAll('#scores tbody tr')].map((r) => +r.cells[1].textContent)"
-        )
-        assert shown == pytest.approx(list(expected.scores.values()), abs=LOGITS / 4)
-        tab.run(
-            """(() => { const dataTransfer = new DataTransfer();
-                 dataTransfer.items.add(new File(['text\\nyou idiot\\nthanks\\n'], 'c.csv'));
-                 document.dispatchEvent(new DragEvent('drop', {dataTransfer})); })()"""
-        )
-        tab.wait("!document.getElementById('column-choice').hidden")
-        tab.run("document.getElementById('start').click() ?? null")
-        tab.wait("document.getElementById('download').hasAttribute('href')")
-        assert "2 rows: allow 1" in tab.run("document.getElementById('outcome').textContent")
+    tab.open(page.as_uri())
+    loading = "document.getElementById('loading').textContent"
+    tab.wait(f"!document.getElementById('comment').disabled || !{loading}.startsWith('Loading')")
+    assert tab.run(loading) == ""
+    text = "You are an 1d10t, but thanks 🙂"
+    tab.run(f"document.getElementById('comment').value = {json.dumps(text)}")
+    tab.run("document.getElementById('comment').dispatchEvent(new Event('input'))")
+    marked = "[...document.querySelectorAll('#marked mark.strong')].map((mark) => mark.textContent).join()"
+    assert "1d10t" in tab.wait(marked).split(",")
+    expected = Screener(threads=1).judge(text)
+    assert f"({expected.action})" in tab.run("document.getElementById('verdict').textContent")
+    shown = tab.run("[...document.querySelectorAll('#scores tbody tr')].map((r) => +r.cells[1].textContent)")
+    assert shown == pytest.approx(list(expected.scores.values()), abs=LOGITS / 4)
+    tab.run(
+        """(() => { const dataTransfer = new DataTransfer();
+             dataTransfer.items.add(new File(['text\\nyou idiot\\nthanks\\n'], 'c.csv'));
+             document.dispatchEvent(new DragEvent('drop', {dataTransfer})); })()"""
+    )
+    tab.wait("!document.getElementById('column-choice').hidden")
+    tab.run("document.getElementById('start').click() ?? null")
+    tab.wait("document.getElementById('download').hasAttribute('href')")
+    assert "2 rows: allow 1" in tab.run("document.getElementById('outcome').textContent")
+
+
+def test_the_nudge_in_firefox_under_a_strict_policy(tab):
+    text = "You are an 1d10t"
+    writes = f"""(() => {{ const c = document.getElementById('comment'); c.focus(); c.value = '{text}';
+                   c.dispatchEvent(new Event('input', {{bubbles: true}})); }})() ?? null"""
+    with serving() as address:
+        tab.open(f"{address}/")
+        tab.run(writes)
+        tab.wait(f"{SAID}.includes('1d10t')")
+        action = Screener(threads=1).judge(text).action
+        assert tab.run("window.seen[0].slice(0, 2)") == ["verdict", action]
+        tab.open(f"{address}/nowhere")
+        tab.run(writes)
+        assert "404" in tab.wait("window.seen")[0][1]
+        assert tab.run(SAID) == ""

@@ -3,6 +3,7 @@ import { WorkerScreener } from "./client.js";
 import { ACTIONS, MAX_CHARS } from "./tables.js";
 
 const DELAY = 300; // milliseconds without a keystroke
+const PATIENCE = 50; // milliseconds that a message waits for the words that carried the verdict
 const WORDS = 3; // named at most
 const TELLING = 0.05; // what a word must add to the score to be named
 
@@ -99,13 +100,21 @@ export class GiantkillerNudge extends HTMLElement {
       if (signal.aborted) return;
       const verdict = await screener.judge(text, { signal });
       const told = ACTIONS.indexOf(verdict.action) >= (ACTIONS.indexOf(this.getAttribute("from") ?? "review") || 1);
-      const words = told ? await this.#words(screener, text, verdict, signal) : [];
+      const words = told ? await this.#explained(screener, text, verdict, signal) : [];
       if (signal.aborted) return;
       this.#show(told ? this.message(verdict, words) : "");
       this.#tell("verdict", { verdict, words });
     } catch (error) {
       if (!signal.aborted) this.#giveUp(error);
     }
+  }
+
+  /** Return the words; where they take their time, as in a long comment, tell the verdict without them first. */
+  async #explained(screener, text, verdict, signal) {
+    const words = this.#words(screener, text, verdict, signal);
+    const soon = await Promise.race([words, new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+    if (!soon && !signal.aborted) this.#show(this.message(verdict, []));
+    return soon ?? words;
   }
 
   async #words(screener, text, verdict, signal) {

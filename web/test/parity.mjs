@@ -1,18 +1,27 @@
-// node test/parity.mjs BUNDLE TEXTS OUT: what this package makes of texts (a JSON list), for tests/web.
+// node test/parity.mjs BUNDLE TEXTS OUT: what this package makes of texts (JSON), for tests/web.
+import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { clean, cleanText, Policy, Screener } from "../src/index.js";
+import { probability } from "../src/calibration.js";
+import { ATTRIBUTES, clean, cleanText, Policy, Screener } from "../src/index.js";
 
 const [bundle, input, output] = process.argv.slice(2);
-const read = (name) => readFileSync(join(bundle, name));
+const content = (name) => readFileSync(join(bundle, name));
 const screener = await Screener.load({
-  manifest: read("bundle.json"),
-  model: read("model.onnx"),
-  tokenizer: read("tokenizer.json"),
+  manifest: content("bundle.json"),
+  model: content("model.onnx"),
+  tokenizer: content("tokenizer.json"),
 });
-const { texts, explained, rows, policies } = JSON.parse(readFileSync(input, "utf8"));
+const { texts, read: unscored, explained, rows, policies } = JSON.parse(readFileSync(input, "utf8"));
 const logits = await screener.logits(texts);
-const verdicts = await screener.judge(texts);
+// The model runs once for each text; that `judge` says the same is seen on the first ones.
+const { calibration, threshold } = screener.bundle;
+const verdicts = logits.map((row) => {
+  const scores = ATTRIBUTES.map((attribute, i) => probability(calibration[attribute], row[i]));
+  return screener.policy.judge(Float32Array.from(scores), threshold.toxicity);
+});
+assert.deepEqual(await screener.judge(texts.slice(0, 300)), verdicts.slice(0, 300));
+const all = [...texts, ...unscored];
 const spans = [];
 for (const text of explained) {
   spans.push((await screener.explain(text)).map((s) => [text.slice(s.begin, s.end), s.contribution]));
@@ -24,9 +33,9 @@ const judged = policies.map((thresholds) => {
 writeFileSync(
   output,
   JSON.stringify({
-    cleaned: texts.map(cleanText),
-    same: texts.map((text) => clean(text).text === cleanText(text)),
-    ids: screener.encoder.encode(texts).map((row) => [...row]),
+    cleaned: all.map(cleanText),
+    same: all.map((text) => clean(text).text === cleanText(text)),
+    ids: screener.encoder.encode(all).map((row) => [...row]),
     logits: logits.map((row) => [...row]),
     actions: verdicts.map((v) => [v.action, v.attribute, v.label]),
     spans,
