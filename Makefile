@@ -9,8 +9,9 @@ PYTHON ?= python3
 # each program that a test starts would read everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
-QUIET := --quiet --disable-pip-version-check
-PIP := $(BIN)/pip install $(QUIET)
+# Python compiles what is imported; all of torch, transformers and the rest would take pip two minutes.
+INSTALL := install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/pip $(INSTALL)
 # A file's tests stay with one of the two workers, so that what they share is made once; tests/conftest.py says which
 # files come first.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -67,7 +68,7 @@ HOUSE := tests/cleaning tests/cli/test_main.py tests/cli/test_score.py tests/cli
 	python=$$(ls -d $$HOME/.pyenv/versions/$*.*/bin/python 2>/dev/null | tail -n 1); \
 	python=$${python:-$$(command -v python$* || true)}; \
 	if ! "$$python" -c '' 2>/dev/null; then echo "Python $*: not here, skipped"; exit 0; fi; \
-	"$$python" -m venv .venv/$* && .venv/$*/bin/pip install $(QUIET) \
+	"$$python" -m venv .venv/$* && .venv/$*/bin/pip $(INSTALL) \
 		-e '.[parquet]' 'hypothesis>=6.100' onnx pytest pytest-xdist && touch $@
 
 test-versions: $(OTHERS)

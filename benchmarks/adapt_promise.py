@@ -32,6 +32,7 @@ from giantkiller.adapt.decisions import decisions_of, words_key
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.holdout import is_held_out
 from giantkiller.data.labelled import read_labelled
+from giantkiller.evaluation.figures import to_json
 
 SITES = ("gab_hate", "cad", "stormfront")
 TUNING = ("implicit_hate", "hatexplain")
@@ -106,17 +107,16 @@ def cell(ground: Ground, source: str, seed: int, guards: str, options: dict[str,
         "guards": guards,
         "options": options,
         "better": found.better,
-        "share": found.about["learned"]["share"],
+        "share": found.report.learned.share,
         "before": round(site[0], 4),
         "gain": round(site[1] - site[0], 4),
         "civil before": round(civil[0], 4),
         "civil": round(civil[1] - civil[0], 4),
         "judged": {
-            name: part["average_precision"]["difference"]["value"]
-            for name, part in found.about["judged"].items()
+            name: part.average_precision.difference.value for name, part in found.report.judged.items()
         },
-        "tried": found.about["learned"]["tried"],
-        "seconds": found.about["seconds"],
+        "tried": to_json(found.report.learned.tried),
+        "seconds": found.report.seconds,
     }
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/serve.py                     # about two minutes
     python benchmarks/serve.py --requests 100000   # with memory over so many requests
+    python benchmarks/serve.py --windows 1 2       # with windows of so many milliseconds, too
 
 Starts `giantkiller serve --open` and the other servers (serve_apps.py) on loopback, and one process that
 sends requests (serve_load.py): IT SHARES THE MACHINE WITH THE SERVERS. They take turns, in rounds, so the
@@ -20,13 +21,14 @@ import time
 from pathlib import Path
 
 from about import command_line, machine
-from serve_processes import HERE, Load, Server
+from serve_processes import HERE, Load, Server, streamed
 
 from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.speed import made_up
 
-SCORE, ANALYZE, NOOP = "/v1/score", "/v1alpha1/comments:analyze", "/noop"
+SCORE, ANALYZE, SCREEN, NOOP = "/v1/score", "/v1alpha1/comments:analyze", "/v1/screen", "/noop"
+SERVE = ["-m", "giantkiller", "serve", "--open", "--port", 0, "--state"]
 
 
 def analyze_body(text):
@@ -56,9 +58,13 @@ class Bench:
         self.load = Load(folder)
         stack.callback(self.load.stop)
         self.log = stack.enter_context((folder / "log").open("ab"))
-        self.ours = self.start(
-            ["-m", "giantkiller", "serve", "--open", "--port", 0, "--state", folder / "state"], SCORE
-        )
+        self.ours = self.start([*SERVE, folder / "state"], SCORE)
+        self.windows = {
+            f"/v1/score, window of {ms:g} ms": self.start(
+                [*SERVE, folder / f"window-{ms}", "--window-ms", ms], SCORE
+            )
+            for ms in options.windows
+        }
         self.noop = self.start([HERE / "serve_apps.py", "noop"], NOOP)
         self.bare = self.start([HERE / "serve_apps.py", "bare"], NOOP)
         self.make_requests()
@@ -96,6 +102,7 @@ class Bench:
             "/v1/score": (self.ours, "score", options.connections),
             ":analyze": (self.ours, "analyze", options.connections),
             "/v1/score, 100 comments": (self.ours, "score100", 8),
+            **{name: (server, "score", options.connections) for name, server in self.windows.items()},
         }
         if options.opponents:
             turns["our bundle, unbatched"] = (
@@ -121,16 +128,17 @@ class Bench:
         return {name: together(each) for name, each in runs.items()}, screened
 
     def half_load(self, rates):
-        """Latency at half of what was reached."""
+        """Latency at half of what was reached; with a window at the rate of the one without."""
+        turns = {
+            ":analyze": (self.ours, "analyze", rates[":analyze"]),
+            "/v1/score": (self.ours, "score", rates["/v1/score"]),
+            **{name: (server, "score", rates["/v1/score"]) for name, server in self.windows.items()},
+        }
         return {
             name: self.load.run(
-                self.ours,
-                self.files[file],
-                rate=rates[name] / 2,
-                seconds=2 * self.options.seconds,
-                connections=256,
+                server, self.files[file], rate=rate / 2, seconds=2 * self.options.seconds, connections=256
             )
-            for name, file in ((":analyze", "analyze"), ("/v1/score", "score"))
+            for name, (server, file, rate) in turns.items()
         }
 
     def overload(self, rates):
@@ -152,16 +160,30 @@ class Bench:
             seen.append(self.ours.resident_mb)
         return {"requests": count, "resident_mb": seen}
 
+    def stream(self):
+        """Comments a second and memory of one long request to `/v1/screen`, all sent before any is read."""
+        before, peak = self.ours.resident_mb, self.ours.peak_mb
+        began = time.perf_counter()
+        count, first = streamed(self.ours, SCREEN, self.texts, times=20)
+        seconds = time.perf_counter() - began
+        rows = self.screener.scores(self.texts).astype(float).round(6).tolist()
+        assert [[row[attribute] for attribute in ATTRIBUTES] for row in first] == rows
+        return {
+            "comments": count,
+            "per_second": round(count / seconds),
+            "resident_mb": [before, self.ours.resident_mb],
+            "peak_mb": [peak, self.ours.peak_mb],
+        }
+
     def start_up(self):
         """Seconds from nothing to the first answer; and of ours again after kill -9 under load."""
-        ours = ["-m", "giantkiller", "serve", "--open", "--port", 0, "--state"]
         taken = {"giantkiller serve": [], "bare uvicorn": [], "after kill -9 under load": []}
         for number in range(self.options.rounds):
             state = self.folder / f"started-{number}"
             for name, command, path in (
-                ("giantkiller serve", [*ours, state], SCORE),
+                ("giantkiller serve", [*SERVE, state], SCORE),
                 ("bare uvicorn", [HERE / "serve_apps.py", "bare"], NOOP),
-                ("after kill -9 under load", [*ours, state], SCORE),
+                ("after kill -9 under load", [*SERVE, state], SCORE),
             ):
                 server = Server(command, self.log, path)
                 server.ask('{"text": "You idiot"}')
@@ -220,6 +242,7 @@ def measure(options, stack, folder):
         "half_load": bench.half_load(rates),
         "twice_saturation": bench.overload(rates),
         "memory": bench.memory(),
+        "stream": bench.stream(),
         "start_up_seconds": bench.start_up(),
     }
     return result | {
@@ -250,6 +273,9 @@ def show(result):
               f"  refused {run['refused']}, p50 {run['refused_p50_ms']} ms, p99 {run['refused_p99_ms']} ms; "
               f"{run['refused_without_retry_after']} without Retry-After; {run['wrong']} wrong")  # fmt: skip
     print(f"\nresident MB over {result['memory']['requests']:,} requests: {result['memory']['resident_mb']}")
+    stream = result["stream"]
+    print(f"/v1/screen, {stream['comments']:,} comments in one request: {stream['per_second']:,}/s; "
+          f"resident MB {stream['resident_mb']}, at the most {stream['peak_mb']}")  # fmt: skip
     for name, times in result["start_up_seconds"].items():
         print(f"first answer, {name}: {times['median']:.2f} s")
     others = result["others_share_of_machine"]
@@ -266,6 +292,7 @@ def main():
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--most-connections", type=int, default=256, help="at twice saturation")
     parser.add_argument("--requests", type=int, default=10_000, help="over which memory is looked at")
+    parser.add_argument("--windows", type=float, nargs="*", default=[], help="milliseconds, up to 2")
     parser.add_argument("--opponents", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--bert", type=Path, help="a folder that keeps BERT-Base's graph for the next time")
     options = parser.parse_args()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -54,8 +55,28 @@ class Server:
 
     @property
     def resident_mb(self):
+        return self._memory("VmRSS")
+
+    @property
+    def peak_mb(self):
+        return self._memory("VmHWM")
+
+    def _memory(self, which):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return round(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024, 1)
+        return round(int(re.search(rf"{which}:\s+(\d+)", status)[1]) / 1024, 1)
+
+
+def streamed(server, path, texts, times):
+    """Send texts as JSON Lines, again and again in one request; return how many came back, and the first."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=600)
+    with contextlib.closing(connection):
+        connection.request(
+            "POST", path, (lines for _ in range(times)), {"Transfer-Encoding": "chunked"}, encode_chunked=True
+        )
+        answer = connection.getresponse()
+        first = [json.loads(answer.readline()) for _ in texts]
+        return len(first) + sum(1 for _ in answer), first
 
 
 def cpu_of(pid):

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -69,32 +70,42 @@ DOCUMENTED = {
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
 def room_of(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 @cache
-def tree_of(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes_of(path):
+    """Every node of a file's tree; the file's own first."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-def imports(tree):
-    """The names in the imports of a tree, wherever they stand, but for those that only type checkers see."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+def is_for_checkers(node):
+    """Whether a node stands under `if TYPE_CHECKING`."""
+    test = node.test if isinstance(node, ast.If) else None
+    return getattr(test, "attr", getattr(test, "id", None)) == "TYPE_CHECKING"
+
+
+@cache
+def imports_of(path):
+    """The names in the imports of a file, wherever they stand, but for those that only type checkers see."""
+    hidden = {id(inner) for node in nodes_of(path) if is_for_checkers(node) for inner in ast.walk(node)}
+    names = []
+    for node in nodes_of(path):
+        if id(node) in hidden:
             continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "an import says where from"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        else:
-            yield from imports(node)
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
 
 
 def rooms_of(path):
     """The rooms that a file imports."""
-    for name in imports(tree_of(path)):
+    for name in imports_of(path):
         top, _, rest = name.partition(".")
         if top == "giantkiller" and rest and not rest.startswith("__version__"):
             yield rest.partition(".")[0]
@@ -119,17 +130,19 @@ def test_no_room_leads_back_to_itself():
     TopologicalSorter(arrows).prepare()  # raises with the cycle
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
-def test_packages_stay_where_they_belong(path):
-    packages = {name.partition(".")[0] for name in imports(tree_of(path))}
-    packages -= {"giantkiller", *sys.stdlib_module_names}
-    room = room_of(path)
-    if room in HOUSE:
-        assert packages <= CORE | OPTIONAL
-    elif room not in WORKSHOP:
-        # It needs a base class of scikit-learn; `giantkiller.frames` itself leaves the module out.
-        allowed = {"sklearn"} if path.relative_to(PACKAGE).as_posix() == "frames/estimator.py" else set()
-        assert not packages & (HEAVY - allowed)
+@pytest.mark.parametrize("room", sorted(ALLOWED.keys() - WORKSHOP.keys()))
+def test_packages_stay_where_they_belong(room):
+    for path in FILES:
+        if room_of(path) != room:
+            continue
+        packages = {name.partition(".")[0] for name in imports_of(path)}
+        packages -= {"giantkiller", *sys.stdlib_module_names}
+        if room in HOUSE:
+            assert packages <= CORE | OPTIONAL, path
+        else:
+            # It needs a base class of scikit-learn; `giantkiller.frames` itself leaves the module out.
+            allowed = {"sklearn"} if path.relative_to(PACKAGE).as_posix() == "frames/estimator.py" else set()
+            assert not packages & (HEAVY - allowed), path
 
 
 def is_private(name):
@@ -138,9 +151,9 @@ def is_private(name):
 
 def private_names(path):
     """The private names that a file imports, or asks an object for that is not `self`."""
-    for name in imports(tree_of(path)):
+    for name in imports_of(path):
         yield from filter(is_private, name.split(".")[1:])
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Attribute) and is_private(node.attr):
             owner = ast.unparse(node.value)
             if owner not in ("self", "cls") and owner not in sys.stdlib_module_names:
@@ -152,7 +165,7 @@ def own_names(room):
     for path in FILES:
         if room_of(path) == room:
             yield from path.relative_to(PACKAGE).with_suffix("").parts
-            for node in ast.walk(tree_of(path)):
+            for node in nodes_of(path):
                 if isinstance(node, ast.FunctionDef | ast.ClassDef):
                     yield node.name
                 elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -163,6 +176,24 @@ def own_names(room):
 def test_private_names_stay_in_their_room(room):
     used = {name for path in FILES if room_of(path) == room for name in private_names(path)}
     assert used - DOCUMENTED <= set(own_names(room))
+
+
+COMMAND_LINE = re.compile(r"`giantkiller [a-z]|(?<![\w-])--[a-z]")
+
+
+@pytest.mark.parametrize("room", sorted(ALLOWED.keys() - {"cli"}))
+def test_messages_name_no_command_and_no_flag(room):
+    """Who calls a library may have neither; the command line puts its own names for parameters."""
+    for path in FILES:
+        if room_of(path) == room:
+            nodes = nodes_of(path)
+            docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+            said = [
+                node.value
+                for node in nodes
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+            ]
+            assert [text for text in said if COMMAND_LINE.search(text)] == [], path
 
 
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400  # lines; docstrings don't count in a function
@@ -182,7 +213,7 @@ def test_functions_and_files_are_short():
     long = {
         node.name
         for path in paths
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and own_lines(node) > LONGEST_FUNCTION
     }
     assert long == set()

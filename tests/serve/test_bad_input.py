@@ -1,7 +1,9 @@
 """Hostile requests: an error in the contract's shape, no 5xx, and no comment in the log."""
 
+import gzip
 import json
 import logging
+import select
 import socket
 import time
 
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import error_of
+
+from giantkiller.serve.perspective import MAX_BYTES
 
 SECRET = "zebra-crossing"
 CALL = {"comment": {"text": SECRET}, "requestedAttributes": {"TOXICITY": {}}}
@@ -33,6 +37,15 @@ def with_changed(value, at, new):
     return copy
 
 
+def without(value, at):
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    if len(at) > 1:
+        copy[at[0]] = without(copy[at[0]], at[1:])
+    else:
+        del copy[at[0]]
+    return copy
+
+
 FULL = {
     "comment": {"text": SECRET, "type": "PLAIN_TEXT"},
     "context": {"entries": [{"text": "a", "type": "PLAIN_TEXT"}]},
@@ -47,13 +60,54 @@ FULL = {
 WRONG = [None, 5, -1.5, "", "x", [], {}, [[]], {"a": {"b": []}}, True, "9" * 5000, 10**400, ["\ud800"]]
 
 
-@pytest.mark.parametrize("at", list(fields(FULL)), ids=str)
-def test_every_field_wrong(server, at):
-    for wrong in WRONG:
-        response = server.analyze_raw(json.dumps(with_changed(FULL, at, wrong)))
+CALLS = {
+    "/v1alpha1/comments:analyze": FULL,
+    "/v1alpha1/comments:suggestscore": {
+        "comment": {"text": SECRET, "type": "PLAIN_TEXT"},
+        "attributeScores": {
+            "TOXICITY": {
+                "summaryScore": {"value": 1, "type": "PROBABILITY"},
+                "spanScores": [{"begin": 0, "end": 5, "score": {"value": 0.5}}],
+            }
+        },
+        "context": {"articleAndParentComment": {"article": {"text": "a"}, "parentComment": {"text": "b"}}},
+        "languages": ["en"],
+        "clientToken": "x",
+        "communityId": "c",
+    },
+    "/v1/score": {"text": SECRET, "attributes": ["toxicity"], "explain": "insult"},
+    "/v1/judge": {"texts": [SECRET], "policy": {"toxicity": {"review": 0.5, "remove": None}}},
+    "/v1/hooks/matrix/check_event_for_spam": {
+        "event": {
+            "type": "m.room.message",
+            "sender": "@ada:example.org",
+            "room_id": "!r:example.org",
+            "event_id": "$e",
+            "content": {"body": SECRET, "m.new_content": {"body": SECRET}, "m.relates_to": {"a": 1}},
+        }
+    },
+    "/v1/hooks/matrix/ping": {"id": "a"},
+    "/api/v1/classify": {"model": "unbiased", "content": SECRET},
+}
+GONE = object()
+PLACES = [(path, at) for path, body in CALLS.items() for at in fields(body)]
+
+
+@pytest.mark.parametrize(("path", "at"), PLACES, ids=str)
+def test_every_field_wrong_or_missing(server, path, at):
+    deep = "x"
+    for _ in range(400):
+        deep = {"a": [deep]}
+    for wrong in [*WRONG, deep, *([GONE] if at else [])]:
+        body = without(CALLS[path], at) if wrong is GONE else with_changed(CALLS[path], at, wrong)
+        response = server.client.post(path, content=json.dumps(body), headers=server.bearer)
+        if "/matrix/" in path:
+            assert response.status_code in (200, 400)
+        elif response.status_code != 200:
+            error_of(response, 400)
         if response.status_code != 200:
-            error = error_of(response, 400)
-            assert SECRET not in error["message"]
+            assert SECRET not in response.text
+            assert "9" * 50 not in response.text
 
 
 JSON = st.recursive(
@@ -105,10 +159,37 @@ def test_bodies_that_are_no_json(server, path, body):
     assert response.status_code in (400, 415)
 
 
-@pytest.mark.parametrize("path", ["/v1alpha1/comments:analyze", "/v1/score", "/v1/screen", "/batch"])
-def test_compressed_bodies_are_refused_unread(server, path):
-    headers = {**server.bearer, "Content-Encoding": "gzip"}
-    error_of(server.client.post(path, content=b"\x1f\x8b", headers=headers), 415)
+POSTS = [*CALLS, "/v1/screen", "/batch"]
+BOMB = gzip.compress(b"[" * (32 << 20))
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "GZIP", "x"])
+def test_compressed_bodies_are_refused_unread(server, path, encoding):
+    headers = {**server.bearer, "Content-Encoding": encoding}
+    response = server.client.post(path, content=BOMB, headers=headers)
+    assert response.status_code == 415
+    if "/matrix/" not in path:
+        error_of(response, 415)
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_compressed_body_that_says_nothing_of_it_is_no_json(server, path):
+    response = server.client.post(path, content=BOMB[:50_000], headers=server.bearer)
+    if path == "/v1/screen":  # which has an answer for each line
+        assert all("error" in json.loads(line) for line in response.text.splitlines())
+    else:
+        assert response.status_code in (400, 415)
+
+
+@pytest.mark.parametrize("path", list(CALLS))
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "a\xff", "x" * 5000, ""])
+def test_what_a_content_type_says_of_json_makes_no_difference(server, path, kind):
+    headers = {**server.bearer, "Content-Type": kind.encode("latin-1")}
+    assert server.client.post(path, content=json.dumps(CALLS[path]), headers=headers).status_code == 200
+    response = server.client.post(path, content=b"text=" + SECRET.encode(), headers=headers)
+    assert response.status_code in (400, 415)
+    assert SECRET not in response.text
 
 
 def test_bodies_beyond_the_limit(server):
@@ -116,6 +197,11 @@ def test_bodies_beyond_the_limit(server):
     error_of(server.analyze_raw(b" " * (limit + 1)), 413)
     chunks = (b" " * 65536 for _ in range(limit // 65536 + 2))
     error_of(server.client.post("/v1/score", content=chunks, headers=server.bearer), 413)
+    # Perspective's calls have one comment each.
+    error_of(server.analyze_raw(b" " * (MAX_BYTES + 1)), 413)
+    many = [{"begin": 0, "end": 1, "score": {"value": 1}}] * 100_000
+    body = {"comment": {"text": "a"}, "attributeScores": {"TOXICITY": {"spanScores": many}}}
+    error_of(server.post("/v1alpha1/comments:suggestscore", body), 413)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +267,79 @@ def test_a_body_that_never_comes(serve):
         assert server.post("/v1/score", {"text": "a"}).status_code == 200
 
 
+def ask_again_and_again(connection, request):
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        connection.sendall(request)
+        time.sleep(0.01)
+
+
+def test_a_client_that_never_reads_its_answers_is_given_up(serve, monkeypatch):
+    from giantkiller.serve import protocol
+
+    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.2)
+    body = json.dumps({"texts": ["a"] * 1000}).encode()
+    with serve(open=True) as server:
+        ask = b"POST /v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%b" % (
+            len(body),
+            body,
+        )
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(10)
+            connection.connect(("127.0.0.1", server.port))
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                ask_again_and_again(connection, ask)
+        assert server.client.get("/healthz").status_code == 200
+
+
+def test_a_client_that_reads_slowly_gets_everything(serve, monkeypatch):
+    from giantkiller.serve import protocol
+
+    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.2)
+    token = "x" * 900_000
+    call = {**CALL, "clientToken": token}
+    body = json.dumps(call).encode()
+    with serve(open=True) as server, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", server.port))
+        head = "POST /v1alpha1/comments:analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        got = b""
+        while part := connection.recv(40_000):
+            got += part
+            time.sleep(0.03)
+        assert json.loads(got.partition(b"\r\n\r\n")[2])["clientToken"] == token
+
+
+def test_bodies_that_arrive_at_once_take_no_more_than_so_much_memory(serve, monkeypatch):
+    from giantkiller.serve import http
+
+    monkeypatch.setattr(http, "MOST_ARRIVING", 1_000_000)
+    head = b"POST /batch HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n"
+    with serve(timeout=5) as server:
+        connections = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(3)]
+        try:
+            for connection in connections:
+                connection.sendall(head + b"x" * 600_000)
+            until = time.monotonic() + 10
+            ready = []
+            while not ready:
+                assert time.monotonic() < until
+                ready = select.select(connections, [], [], 0.1)[0]
+            for connection in ready:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 503")
+            assert len(ready) < 3
+        finally:
+            for connection in connections:
+                connection.close()
+        while server.service.arriving:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        error_of(server.analyze_raw(b" " * 1_040_000), 400)  # larger than that, but alone
+
+
 def test_pipelined_requests_are_answered_in_order(server):
     get = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     got = server.raw(get * 5 + b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -209,6 +368,9 @@ def test_no_comment_and_no_key_in_the_log(server, caplog):
     server.client.get(f"/{SECRET}?key={server.key}&text={SECRET}")
     server.post("/v1/judge", {"text": SECRET, "explain": True})
     server.post("/v1/score", {"text": {"a": SECRET}})
+    server.post("/v1alpha1/comments:suggestscore", CALLS["/v1alpha1/comments:suggestscore"])
+    server.client.post("/v1/screen", content=f'{{"text": "{SECRET}"}}\n{SECRET}', headers=server.bearer)
+    server.post("/v1/hooks/matrix/check_event_for_spam", CALLS["/v1/hooks/matrix/check_event_for_spam"])
 
     def records():
         return [vars(record) for record in caplog.records if record.name == "giantkiller.serve"]
@@ -218,7 +380,8 @@ def test_no_comment_and_no_key_in_the_log(server, caplog):
 
     # A line is written after its answer, and the line of an earlier test's request may come late.
     until = time.monotonic() + 5
-    while not {"analyze", "judge", "score"} <= routes() or len(records()) < 4:
+    told = {"analyze", "judge", "score", "suggestscore", "screen", "matrix_event"}
+    while not told <= routes() or len(records()) < 7:
         assert time.monotonic() < until, routes()
         time.sleep(0.01)
     log = str(records())

@@ -3,6 +3,7 @@ import json
 from servers import error_of
 
 from giantkiller.serve.batch import read_parts
+from giantkiller.serve.perspective import MAX_BYTES
 
 CALL = {"comment": {"text": "You idiot"}, "requestedAttributes": {"TOXICITY": {}}}
 
@@ -58,6 +59,20 @@ def test_a_thousand_parts_and_one_more(server):
     parts = [part(i, json.dumps(CALL)) for i in range(1001)]
     assert len(list(answers(send(server, parts[:1000])))) == 1000
     error_of(send(server, parts), 400)
+
+
+def test_no_part_is_refused_for_the_others(serve):
+    """All of them at once are more than may wait where each is a request of its own."""
+    with serve(max_wait_ms=2) as server:
+        call = {**CALL, "comment": {"text": "You idiot " * 100}}
+        response = send(server, [part(i, json.dumps(call)) for i in range(300)])
+        assert {status for _, status, _ in answers(response)} == {200}
+
+
+def test_a_part_that_is_too_large(server):
+    call = {**CALL, "clientToken": "x" * MAX_BYTES}
+    response = send(server, [part(0, json.dumps(call)), part(1, json.dumps(CALL))])
+    assert [status for _, status, _ in answers(response)] == [413, 200]
 
 
 def test_what_is_no_batch(server):

@@ -17,12 +17,12 @@ class Slow:
         self.calls = []
         self.go = threading.Event()
         self.go.set()
-        self.seconds = 0.0
+        self.seconds = self.for_each = 0.0
 
     def scores(self, texts):
         self.calls.append(list(texts))
         assert self.go.wait(10)
-        time.sleep(self.seconds)
+        time.sleep(self.seconds + self.for_each * len(texts))
         if "fail" in texts:
             raise RuntimeError("no")
         return np.array([[len(text)] * 7 for text in texts], np.float32).reshape(-1, 7)
@@ -146,6 +146,39 @@ def test_large_requests_may_wait_longer_and_small_ones_do_not_wait_for_them():
         assert [len(await one) for one in large] == [64] * 8
 
     play(scene, max_wait=0.2, max_batch=64)
+
+
+def test_small_requests_are_not_refused_however_many_large_ones_there_are():
+    async def scene(batcher, slow):
+        slow.for_each = 0.002
+        batcher._rate = 80_000.0  # what it would have measured by now
+        large = [asyncio.create_task(batcher.scores(["a" * 10] * 100)) for _ in range(6)]
+        await asyncio.sleep(0.02)
+        for _ in range(10):
+            assert lengths(await batcher.scores(["bb"])) == [2]
+        assert not large[-1].done()
+        assert [len(await one) for one in large] == [100] * 6
+
+    play(scene, runners=2, max_wait=0.05)
+
+
+@pytest.mark.parametrize(("runners", "refused"), [(1, True), (2, False)])
+def test_an_explanation_keeps_nobody_out_while_another_runner_is_free(runners, refused):
+    async def scene(batcher, slow):
+        done = threading.Event()
+        explained = asyncio.create_task(batcher.run(lambda: done.wait(10), 1000))
+        await asyncio.sleep(0.02)
+        assert batcher.busy
+        assert batcher.expected_wait > batcher.max_wait
+        assert batcher.refuses() is refused
+        if not refused:
+            assert lengths(await batcher.scores(["bb"])) == [2]
+        done.set()
+        assert await explained
+        assert not batcher.busy
+        assert not batcher.refuses()
+
+    play(scene, runners=runners, max_wait=0.05)
 
 
 def test_an_idle_queue_takes_a_request_of_any_size():

@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import logging
+import re
 import sys
 
 import httpx
@@ -141,6 +142,16 @@ def test_a_reference_that_a_bundle_was_given_tells_its_own_comments_from_others(
     for _ in range(5):
         drift.add(scores(rng, 3, 3, WINDOW))
     assert min(drift.index().values()) > 0.5
+
+
+def test_drift_is_a_metric():
+    shares = np.histogram(np.random.default_rng(0).beta(1, 10, 10_000), BINS, (0, 1))[0] / 10_000
+    metrics = Metrics(Policy({}), Drift({"score_distribution": {a: shares.tolist() for a in ATTRIBUTES}}))
+    metrics.model_call(np.ones((300, 7), np.float32), 0.01)
+    text = metrics.text(None).decode()
+    for attribute in ATTRIBUTES:
+        found = re.search(rf'giantkiller_score_drift{{attribute="{attribute}"}} (\S+)', text)
+        assert float(found[1]) > 1
 
 
 def test_scores_are_counted_together_and_none_is_left_out():

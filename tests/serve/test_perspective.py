@@ -210,6 +210,17 @@ def test_lone_surrogates_are_no_way_around(server):
     assert answer["clientToken"] == "\ufffd"
 
 
+@pytest.mark.parametrize(
+    "path", ["comments%3Aanalyze?key=K", "comments:analyze?alt=json&key=K&prettyPrint=0"]
+)
+def test_addresses_as_other_clients_write_them(server, path):
+    body = json.dumps({"comment": {"text": "a"}, "requestedAttributes": {"TOXICITY": {}}})
+    path = path.replace("=K", f"={server.key}")
+    head = f"POST /v1alpha1/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    got = server.raw(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    assert got.startswith(b"HTTP/1.1 200")
+
+
 def test_context_is_accepted(server):
     context = {"entries": [{"text": "idiot", "type": "PLAIN_TEXT"}]}
     plain = server.analyze("Thanks").json()
@@ -269,7 +280,8 @@ def test_suggestions_are_kept(server):
         {"TOXICITY": {"summaryScore": {"value": "NaN"}}},
         {"TOXICITY": {"spanScores": [{"score": {"value": -1}}]}},
         {"X": {"summaryScore": {"value": 1}}},
-        {"TOXICITY": {"spanScores": [{"begin": 0, "end": 1, "score": {"value": 1}}] * 100_000}},
+        {"TOXICITY": {"spanScores": [{"begin": 0, "end": 1, "score": {"value": 1}}] * 1001}},
+        {"TOXICITY": {"spanScores": [{}] * 100_000}},
     ],
 )
 def test_suggestions_that_make_no_sense(server, scores):

@@ -11,11 +11,13 @@ import threading
 import time
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
-from servers import PROGRAM, serving
+from servers import PROGRAM, error_of, serving
+from sqlalchemy.exc import OperationalError
 
 from giantkiller.cli.main import giantkiller
 from giantkiller.errors import UserError
@@ -161,6 +163,22 @@ def test_the_pages_lines_work(server, tmp_path):
         assert "error" not in json.loads(done.stdout.splitlines()[0])
 
 
+def test_readiness_is_the_databases_too_and_health_is_not(server, monkeypatch):
+    assert server.client.get("/readyz").json()["status"] == "ready"
+
+    def gone():
+        raise OperationalError("SELECT 1", {}, Exception("no more"))
+
+    monkeypatch.setattr(server.service.store, "read", gone)
+    refused = server.client.get("/readyz")
+    assert error_of(refused, 503)["details"][0]["reason"] == "NOT_READY"
+    assert int(refused.headers["retry-after"]) >= 1
+    assert server.client.get("/healthz").json() == {"status": "ok"}
+    monkeypatch.undo()
+    monkeypatch.setattr(server.service, "started", False)
+    error_of(server.client.get("/readyz"), 503)
+
+
 def test_metrics_beyond_loopback_need_an_admin(serve):
     with serve(host="0.0.0.0") as server:
         assert server.client.get("/metrics").status_code == 401
@@ -234,6 +252,38 @@ def test_a_database_that_is_locked(tmp_path, monkeypatch):
         result = CliRunner().invoke(giantkiller, ["keys", "create", "a", "--state", str(tmp_path)])
         assert isinstance(result.exception, UserError)
         assert "locked" in str(result.exception)
+
+
+def test_a_database_that_is_locked_keeps_the_service_from_starting(tiny_bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("giantkiller.store.database.BUSY_SECONDS", 0.1)
+    open_store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "giantkiller.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        flags = ["--port", "0", "--state", str(tmp_path), "--model", str(tiny_bundle)]
+        result = CliRunner().invoke(giantkiller, ["serve", *flags])
+        assert isinstance(result.exception, UserError)
+        assert "locked by another program; " in str(result.exception)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_state_folder_that_may_not_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(UserError, match="can't write in the state folder"):
+            open_store(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_state_folder_in_which_nothing_can_be_made(tmp_path, monkeypatch):
+    def refused(self, *_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(
+        UserError, match=r"can't write in the state folder .*: Permission denied; give this user"
+    ):
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"garbage" * 1000, b"SQLite format 3\0" + b"x" * 5000])

@@ -49,7 +49,7 @@ def test_what_is_wrong_is_named(flags, said):
 def test_where_it_is_wrong_is_named(toml, monkeypatch):
     with pytest.raises(UserError, match=r"giantkiller.toml: port"):
         read_settings({}, toml("port = 'x'"))
-    with pytest.raises(UserError, match="'prot' is no setting"):
+    with pytest.raises(UserError, match="'prot' is no setting; the nearest is 'port'"):
         read_settings({}, toml("prot = 1"))
     with pytest.raises(UserError, match="not valid TOML"):
         read_settings({}, toml("port = "))

@@ -6,6 +6,7 @@ import pytest
 from servers import error_of
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.serve import streaming
 
 
 def screen(server, content, **more):
@@ -41,6 +42,21 @@ def test_each_line_comes_back_in_its_place(server):
     assert rows[2]["id"] == 2
     assert rows[4]["text"] == "Thanks"
     assert rows[-1]["id"] == 4
+
+
+def test_what_is_read_into_objects_at_once_is_bounded_in_bytes(server, monkeypatch):
+    seen = []
+    screened = streaming._screened
+
+    async def watched(lines, *rest):
+        seen.append(sum(map(len, lines)))
+        return await screened(lines, *rest)
+
+    monkeypatch.setattr(streaming, "_screened", watched)
+    rows = screen(server, b'{"text": "idiot", "more": "%b"}\n' % (b"x" * 400_000) * 12)
+    assert [row["insult"] > 0.9 for row in rows] == [True] * 12
+    assert len(seen) >= 4
+    assert max(seen) < streaming.TOGETHER_BYTES + streaming.MAX_LINE
 
 
 def test_another_column(server):

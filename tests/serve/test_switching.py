@@ -196,6 +196,7 @@ def test_the_commands(site, tiny_bundle, tmp_path):
     key = added.stdout.strip()
     assert key == read_bundle(site).digest[:12]
     assert f"{key}  candidate" in models("list").stdout
+    assert str(models("promote", "1f2e3d4c").exception).endswith(f"on the shelf; it holds {key}")
     assert models("shadow").stdout.startswith("0 comments")
     assert models("promote").exit_code == 0
     assert f"{key}  active" in models("list").stdout

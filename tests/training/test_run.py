@@ -28,13 +28,15 @@ def test_a_run_leaves_a_hugging_face_folder(finished):
     assert list(model.config.id2label.values()) == list(ATTRIBUTES)
     logits = model(**tokenizer(["You are such a clown."], return_tensors="pt")).logits
     assert logits.shape == (1, 7)
-    assert record["parameters"] == sum(p.numel() for p in model.parameters())
-    assert json.loads((folder / "training" / "record.json").read_text()) == json.loads(json.dumps(record))
+    assert record.parameters == sum(p.numel() for p in model.parameters())
+    assert json.loads((folder / "training" / "record.json").read_text()) == json.loads(
+        json.dumps(record.to_dict())
+    )
 
 
 def test_it_learns(finished):
     _, record = finished
-    assert record["validation"]["ap_toxicity"] > 0.9
+    assert record.validation["ap_toxicity"] > 0.9
 
 
 def test_growth_leaves_a_ledger_and_living_dendrites(finished):
@@ -110,6 +112,6 @@ def test_data_with_one_class_cannot_choose(tiny, tmp_path):
 
 def test_the_record_names_each_file_with_its_digest(finished):
     _, record = finished
-    assert set(record["data"]) == {"labelled.csv"}
-    assert len(record["data"]["labelled.csv"]) == 64
-    assert record["soft_labelled"] == 0
+    assert set(record.data) == {"labelled.csv"}
+    assert len(record.data["labelled.csv"]) == 64
+    assert record.soft_labelled == 0

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from giantkiller.adapt.dial import dial
 from giantkiller.adapt.guards import Guards, guard
 from giantkiller.adapt.judging import Judgement, judge
 from giantkiller.adapt.learning import Learned, chosen_of, learn
+from giantkiller.adapt.report import AdaptationReport, DecisionCounts, LearnedSummary
 from giantkiller.adapt.resume import learned_before
 from giantkiller.adapt.settings import Settings
 from giantkiller.bundle import Bundle, read_bundle
@@ -31,13 +32,13 @@ class Adaptation:
         judgement: Whether it is better, and where it changed.
         delta: What it learned.
         composed: The bundle with it, not written yet.
-        about: All of this for a report, in JSON types.
+        report: All of this, for people and programs.
     """
 
     judgement: Judgement
     delta: Delta
     composed: Composed
-    about: dict[str, Any]
+    report: AdaptationReport
 
     @property
     def better(self) -> bool:
@@ -114,12 +115,15 @@ class Adapter:
                 guards.judging,
                 self.settings,
             )
-        about = self._about(decisions, (len(site), len(held_out)), learned, judgement)
-        about["decisions"]["unlabelled"] = guards.own
-        about["learned"] |= {"share": kept.share, "tried": to_json(kept.tried)}
-        told = {key: about[key] for key in ("method", "decisions", "learned", "judged")}
-        about |= {"seconds": round(time.perf_counter() - began, 1), "parameters": delta.parameters}
-        return Adaptation(judgement, Delta(delta.tensors, delta.base, told), composed, about)
+        report = self._report(
+            _counted(decisions, (len(site), len(held_out)), guards),
+            LearnedSummary(learned.passes, learned.best, kept.share, kept.tried),
+            judgement,
+            delta.parameters,
+            time.perf_counter() - began,
+        )
+        told = {key: to_json(getattr(report, key)) for key in ("method", "decisions", "learned", "judged")}
+        return Adaptation(judgement, Delta(delta.tensors, delta.base, told), composed, report)
 
     def _learn(self, base: Any, site: Decisions, guards: Guards, progress: Path | None) -> Learned:
         return learned_before(
@@ -130,29 +134,39 @@ class Adapter:
             lambda: learn(copy.deepcopy(base), self.bundle, site, guards.rehearsed, self.settings),
         )
 
-    def _about(
-        self, decisions: Decisions, sides: tuple[int, int], learned: Learned, judgement: Judgement
-    ) -> dict[str, Any]:
-        """Say in JSON types what was learned from what, and how it was judged."""
-        found = to_json(judgement)
-        return {
-            "base": f"{self.bundle.name} {self.bundle.version}",
-            "method": self.settings.method,
-            "better": judgement.better,
-            "reasons": judgement.reasons,
-            "decisions": {
-                "read": decisions.read,
-                "different": len(decisions),
-                "toxic": int(decisions.positive.sum()),
-                "contradicted": decisions.contradicted,
-                "learned from": sides[0],
-                "judged by": sides[1],
-                "split by": "time" if decisions.times is not None else "text",
-            },
-            "learned": {"passes": learned.passes, "kept": learned.best},
-            "judged": {"site": found["site"], **found["elsewhere"]},
-            "flagged": found["flagged"],
-            "passed": found["passed"],
-            "groups": found["groups"],
-            "settings": asdict(self.settings),
-        }
+    def _report(
+        self,
+        counts: DecisionCounts,
+        learned: LearnedSummary,
+        judgement: Judgement,
+        parameters: int,
+        seconds: float,
+    ) -> AdaptationReport:
+        return AdaptationReport(
+            base=f"{self.bundle.name} {self.bundle.version}",
+            method=self.settings.method,
+            better=judgement.better,
+            reasons=judgement.reasons,
+            decisions=counts,
+            learned=learned,
+            judged={"site": judgement.site, **judgement.elsewhere},
+            flagged=judgement.flagged,
+            passed=judgement.passed,
+            groups=judgement.groups,
+            settings=self.settings,
+            seconds=round(seconds, 1),
+            parameters=parameters,
+        )
+
+
+def _counted(decisions: Decisions, sides: tuple[int, int], guards: Guards) -> DecisionCounts:
+    return DecisionCounts(
+        read=decisions.read,
+        different=len(decisions),
+        toxic=int(decisions.positive.sum()),
+        contradicted=decisions.contradicted,
+        learned_from=sides[0],
+        judged_by=sides[1],
+        split_by="time" if decisions.times is not None else "text",
+        unlabelled=guards.own,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,8 @@ def decisions_of(rows: Labelled, *, name: str = "the decisions") -> Decisions:
     members: dict[str, list[int]] = {}
     for row, text in enumerate(rows.texts):
         members.setdefault(same_key(text), []).append(row)
-    merged = _merge(rows, list(members.values()), times, _weights(rows))
+    groups = list(members.values())
+    merged = _merge(rows, groups, times, _weights(rows))
     several = [group for group in members.values() if len(group) > 1]
     contradicted = sum(len({bool(y) for y in rows.targets[g, TOXICITY] >= POSITIVE}) > 1 for g in several)
     if len(several) >= 10 and contradicted > len(several) / 2:
@@ -173,8 +174,8 @@ def decisions_of(rows: Labelled, *, name: str = "the decisions") -> Decisions:
             "decided both ways; agree on the rules first"
         )
     decisions = Decisions(
-        **merged,
-        units=_units(merged["texts"], [[authors[row] for row in group] for group in members.values()]),
+        **merged._asdict(),
+        units=_units(merged.texts, [[authors[row] for row in group] for group in groups]),
         read=len(rows),
         contradicted=contradicted,
         name=name,
@@ -233,12 +234,21 @@ def _weights(rows: Labelled) -> NDArray[np.float64]:
     return weights
 
 
+class _Merged(NamedTuple):
+    """Decisions of the same comment made one; see `Decisions`."""
+
+    texts: list[str]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    times: NDArray[np.float64] | None
+
+
 def _merge(
     rows: Labelled,
     groups: Sequence[Sequence[int]],
     times: NDArray[np.float64] | None,
     weights: NDArray[np.float64],
-) -> dict[str, Any]:
+) -> _Merged:
     """Make one row of each group: the weighted share of yes, the weight of those who answered."""
     texts, targets, sums = [], np.full((len(groups), len(ATTRIBUTES)), np.nan, np.float32), []
     for place, group in enumerate(groups):
@@ -252,7 +262,7 @@ def _merge(
         targets[place] = np.divide(yes, total, out=np.full(len(total), np.nan), where=total > 0)
         sums.append(min(float(total[TOXICITY]), CORRECTED))
     latest_times = None if times is None else np.array([times[np.array(group)].max() for group in groups])
-    return {"texts": texts, "targets": targets, "weights": np.array(sums), "times": latest_times}
+    return _Merged(texts, targets, np.array(sums), latest_times)
 
 
 def _times(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64] | None:

@@ -1,20 +1,107 @@
 """The report of an adaptation: a page for people, JSON for programs."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+
+from giantkiller.adapt.dial import Tried
+from giantkiller.adapt.judging import Flips, Group, Judged, signed
+from giantkiller.adapt.settings import Settings
 from giantkiller.atomic import replace_file
 from giantkiller.errors import MissingExtraError
+from giantkiller.evaluation.figures import Figure, to_json
 
 TEMPLATES = Path(__file__).parent
 
 
-def write_report(about: dict[str, Any], folder: str | Path) -> list[Path]:
+@dataclass(frozen=True)
+class DecisionCounts:
+    """How many decisions there were, and what became of them.
+
+    Attributes:
+        read: Rows of their file.
+        different: Comments among them.
+        toxic: Comments that were called so.
+        contradicted: Comments that were decided both ways.
+        learned_from: Comments that taught.
+        judged_by: Comments that judged.
+        split_by: "time" or "text": how those were told apart.
+        unlabelled: The site's own comments that were guarded without a decision.
+    """
+
+    read: int
+    different: int
+    toxic: int
+    contradicted: int
+    learned_from: int
+    judged_by: int
+    split_by: str
+    unlabelled: int
+
+
+@dataclass(frozen=True)
+class LearnedSummary:
+    """How much was learned, and how much of it is kept.
+
+    Attributes:
+        passes: Over the decisions.
+        kept: The pass that was kept; 0 is the old model.
+        share: Of the change, that is kept.
+        tried: What other shares would do.
+    """
+
+    passes: int
+    kept: int
+    share: float
+    tried: list[Tried]
+
+
+@dataclass(frozen=True)
+class AdaptationReport:
+    """What was learned from what, and how it was judged.
+
+    Attributes:
+        base: Name and version of the bundle that was adapted.
+        method: What learned.
+        better: Whether the new bundle may take the old one's place.
+        reasons: Why not; empty if it may.
+        decisions: What there was to learn from.
+        learned: How much of it was.
+        judged: The two models on held-out decisions ("site"), and on what is guarded, by name.
+        flagged: Comments that go to review or removal now and did not before.
+        passed: The other way.
+        groups: Whose harmless mentions are flagged how often.
+        settings: How it was done.
+        seconds: It took.
+        parameters: Numbers that the update holds.
+    """
+
+    base: str
+    method: str
+    better: bool
+    reasons: list[str]
+    decisions: DecisionCounts
+    learned: LearnedSummary
+    judged: dict[str, Judged]
+    flagged: Flips
+    passed: Flips
+    groups: dict[str, Group]
+    settings: Settings
+    seconds: float
+    parameters: int
+
+    def to_json(self) -> str:
+        """Return the report as one line of JSON."""
+        return json.dumps(to_json(self), allow_nan=False)
+
+
+def write_report(report: AdaptationReport, folder: str | Path) -> list[Path]:
     """Write report.html and report.json into a folder, which is made if it is missing.
 
     Args:
-        about: `Adaptation.about`.
+        report: The report.
         folder: The folder.
 
     Returns:
@@ -25,8 +112,8 @@ def write_report(about: dict[str, Any], folder: str | Path) -> list[Path]:
     """
     root = Path(folder)
     contents = {
-        "report.json": json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.html": html(about),
+        "report.json": json.dumps(to_json(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "report.html": html(report),
     }
     for name, content in contents.items():
         with replace_file(root / name) as file:
@@ -34,7 +121,7 @@ def write_report(about: dict[str, Any], folder: str | Path) -> list[Path]:
     return [root / name for name in contents]
 
 
-def html(about: dict[str, Any]) -> str:
+def html(report: AdaptationReport) -> str:
     """Return the page: one file that loads nothing, comments escaped."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -48,19 +135,16 @@ def html(about: dict[str, Any]) -> str:
         autoescape=True,
     )
     environment.filters |= {"figure": _figure, "change": _change, "percent": _percent}
-    return str(environment.get_template("report.html.j2").render(about=about))
+    return str(environment.get_template("report.html.j2").render(about=report))
 
 
-def _figure(cell: dict[str, float | None]) -> str:
-    return "–" if cell["value"] is None else f"{cell['value']:.3f}"
+def _figure(figure: Figure) -> str:
+    return "–" if np.isnan(figure.value) else f"{figure.value:.3f}"
 
 
-def _percent(cell: dict[str, float]) -> str:
-    return f"{cell['value']:.1%} ({cell['low']:.1%} to {cell['high']:.1%})"
+def _percent(figure: Figure) -> str:
+    return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
 
 
-def _change(cell: dict[str, float | None]) -> str:
-    if cell["value"] is None:
-        return "–"
-    text = f"{cell['value']:+.3f}"
-    return text if cell["low"] is None else f"{text} ({cell['low']:+.3f} to {cell['high']:+.3f})"
+def _change(figure: Figure) -> str:
+    return "–" if np.isnan(figure.value) else signed(figure)

@@ -32,14 +32,16 @@ def bin_counts(scores: "NDArray[np.floating]") -> "NDArray[np.float64]":
     return counts.astype(np.float64)
 
 
-def score_distribution(scores: "NDArray[np.floating]") -> dict[str, list[float]]:
+def score_distribution(file: str, scores: "NDArray[np.floating]") -> dict[str, str | int | list[float]]:
     """Return the share of scores in each bin, by attribute, for a bundle's figures.
 
     Args:
+        file: Where the scored comments, as they come, are from.
         scores: (n, 7), n at least 1.
+
+    Returns:
+        `file`, `rows`, and the shares of each attribute.
     """
-    shares = bin_counts(scores) / len(scores)
-    return {
-        attribute: [round(share, 6) for share in row]
-        for attribute, row in zip(ATTRIBUTES, shares.tolist(), strict=True)
-    }
+    shares = (bin_counts(scores) / len(scores)).tolist()
+    rounded = ([round(share, 6) for share in row] for row in shares)
+    return {"file": file, "rows": len(scores), **dict(zip(ATTRIBUTES, rounded, strict=True))}

@@ -1,7 +1,6 @@
 """`giantkiller adapt`: a site's decisions become a better bundle, or none."""
 
 import contextlib
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -104,14 +103,14 @@ def command(
         progress=progress,
     )
     if report is not None:
-        write_report(found.about, report)
+        write_report(found.report, report)
     if found.better:
         with contextlib.ExitStack() as stack:  # the delta appears once the bundle is there
             if delta is not None:
                 stack.enter_context(replace_file(delta)).write_bytes(found.delta.content())
             found.write(output)
     progress.unlink(missing_ok=True)
-    click.echo(json.dumps(found.about) if as_json else _shown(found, output))
+    click.echo(found.report.to_json() if as_json else _shown(found, output))
     if not found.better:
         click.echo(f"giantkiller: not better: {printable('; '.join(found.judgement.reasons))}", err=True)
         raise click.exceptions.Exit(NOT_BETTER)
@@ -140,7 +139,7 @@ def _shown(found: "Adaptation", output: Path) -> str:
     lines = [table(rows, ("toxicity on", "comments", "AP before", "after", "change, 95 % interval"))]
     for what, flips in (("flagged", found.judgement.flagged), ("passed", found.judgement.passed)):
         lines.append(f"{what} now and not before: {flips.right} rightly, {flips.wrong} wrongly")
-    lines.append(f"{found.about['learned']['share']:.0%} of the change is kept")
+    lines.append(f"{found.report.learned.share:.0%} of the change is kept")
     if found.better:
-        lines.append(f"wrote {output} in {found.about['seconds']:.0f} s")
+        lines.append(f"wrote {output} in {found.report.seconds:.0f} s")
     return "\n".join(lines)

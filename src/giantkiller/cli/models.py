@@ -121,7 +121,7 @@ def try_(start: str, state: Path | None, config: Path | None) -> None:
 def shadow(
     start: str | None, day: str | None, state: Path | None, config: Path | None, as_json: bool
 ) -> None:
-    """Tell what a bundle that is or was tried would have done otherwise than the active one.
+    """Show what a bundle that is or was tried would have done otherwise than the active one.
 
     Example: giantkiller models shadow
     """

@@ -48,4 +48,4 @@ def command(recipe: Path, data: Path, output: Path, resume: bool, as_json: bool)
     except KeyboardInterrupt:
         raise UserError("training interrupted; continue it with the same command and --resume") from None
     if as_json:
-        click.echo(json.dumps(record))
+        click.echo(json.dumps(record.to_dict()))

@@ -158,7 +158,7 @@ def read_policy(connection: Connection, community: str, bundle: Policy) -> Commu
     if row is not None:
         return _from_dict(row.config, row.version)
     if connection.execute(select(communities.c.id).where(communities.c.id == community)).scalar() is None:
-        raise NotFoundError(f"there is no community {community!r}; a lead or `giantkiller desk` can add it")
+        raise NotFoundError(f"there is no community {community!r}; a lead or an operator can add it")
     return default_policy(bundle)
 
 

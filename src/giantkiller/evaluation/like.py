@@ -239,7 +239,7 @@ def with_curves(bundle: Bundle, likeness: Likeness, scores: NDArray[np.float32],
     methods = dict.fromkeys(curves, f"like {likeness.file}, by quantiles")
     figures = {key: value for key, value in bundle.figures.items() if key != "test"}
     figures["calibration"] = {**figures.get("calibration", {}), **methods}
-    figures[DISTRIBUTION] = _distribution(likeness.file, after)
+    figures[DISTRIBUTION] = score_distribution(likeness.file, after)
     return replace(
         bundle,
         name=name,
@@ -268,11 +268,7 @@ def with_distribution(bundle: Bundle, scores: NDArray[np.float32], file: str) ->
     """
     if len(scores) < LEAST_ROWS:
         raise UserError(f"{file} has {len(scores):,} comments; a reference takes at least {LEAST_ROWS}")
-    return replace(bundle, figures={**bundle.figures, DISTRIBUTION: _distribution(file, scores)})
-
-
-def _distribution(file: str, scores: NDArray[Any]) -> dict[str, Any]:
-    return {"file": file, "rows": len(scores), **score_distribution(scores)}
+    return replace(bundle, figures={**bundle.figures, DISTRIBUTION: score_distribution(file, scores)})
 
 
 def _unfit(theirs: Floats, held_out: NDArray[np.bool_]) -> str | None:

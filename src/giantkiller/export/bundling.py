@@ -229,6 +229,9 @@ def fit(draft: Draft, aims: PolicyAims) -> None:
     exported = logits_of(draft.model, draft.rows)
     reference = logits_of(build(draft.source.weights, Float(), **draft.shape), draft.rows)
     draft.settings = fit_settings(exported, targets, aims=aims, enriched=enriched)
+    # Comments as they come, a service's reference.
+    file, part = next(iter(draft.parts.items()))
+    first = calibrate(exported[: len(part)], draft.settings.calibration)
     ranks = _ranking(exported, reference, targets, origin)
     draft.figures = {
         "validation": {name: asdict(row) for name, row in ranks.items()},
@@ -236,16 +239,8 @@ def fit(draft: Draft, aims: PolicyAims) -> None:
         "policy": draft.settings.notes,
         "policy aims": asdict(aims),
         "largest logit change": round(float(np.abs(exported - reference).max()), 4),
-        DISTRIBUTION: _distribution(draft, exported),
+        DISTRIBUTION: score_distribution(file, first),
     }
-
-
-def _distribution(draft: Draft, logits: NDArray[np.float32]) -> dict[str, Any]:
-    """Return how the scores of the first file, comments as they come, are spread: a service's reference."""
-    assert draft.settings is not None
-    file, part = next(iter(draft.parts.items()))
-    scores = calibrate(logits[: len(part)], draft.settings.calibration)
-    return {"file": file, "rows": len(part), **score_distribution(scores)}
 
 
 def fit_presets(draft: Draft) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +13,8 @@ from starlette.responses import Response
 
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.http import as_api_error, read_body
-from giantkiller.serve.perspective import analyze_comment, caller, suggest_score
+from giantkiller.serve.keys import Key
+from giantkiller.serve.perspective import Answer, analyze_comment, caller, suggest_score
 from giantkiller.serve.service import Service, service_of
 
 MOST_PARTS = 1000
@@ -19,7 +22,15 @@ MOST_PARTS = 1000
 _BOUNDARY = re.compile(r'boundary="?([A-Za-z0-9\'()+_,./:=? -]{1,70})"?')
 _TOKEN = re.compile(r"[\x21-\x7e]{1,200}")
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
-_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Content Too Large",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 _TOGETHER = 64  # calls of a batch under way at a time
 
 
@@ -122,8 +133,8 @@ def _response_id(content_id: str) -> bytes:
 
 async def _answer(service: Service, part: Part) -> bytes:
     """Return the answer to one call as it would stand on the wire."""
-    calls = {
-        "/v1alpha1/comments:analyze": ("score", analyze_comment),
+    calls: dict[str, tuple[str, Callable[[Service, Key, bytes], Awaitable[Answer]]]] = {
+        "/v1alpha1/comments:analyze": ("score", partial(analyze_comment, patient=True)),
         "/v1alpha1/comments:suggestscore": ("submit", suggest_score),
     }
     headers: dict[str, str] = {}

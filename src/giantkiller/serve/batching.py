@@ -36,6 +36,9 @@ _BASE_WORK = 150  # characters' worth of work in a comment, whatever its length
 _TYPICAL_WORK = _BASE_WORK + 250  # of a comment of which nothing is known
 _MOST_WORK = 1200  # characters after which a comment makes no more work
 _SHORT_WORK = 32 * _TYPICAL_WORK  # a call of so little ends soon
+_LARGE_CALL = (
+    0.5  # of the longest wait of a small request: what of large ones goes into a call takes no longer
+)
 
 
 class OverloadedError(Exception):
@@ -114,7 +117,10 @@ class Batcher:
         self._small_work = 0.0
         self._large_work = 0.0
         self._running_work = 0.0
+        self._aside_work = 0.0  # of functions that call the model by themselves
+        self._asides = 0
         self._rate = 200_000.0  # characters' worth a second and runner, until it is measured
+        self._measured = 0
         self.waiting = 0
         """Comments that no runner has taken yet."""
 
@@ -192,11 +198,13 @@ class Batcher:
         """
         self._admit(work, work <= SMALL)
         load = float(work * (_BASE_WORK + 100))
-        self._running_work += load
+        self._aside_work += load
+        self._asides += 1
         try:
             return await self._loop.run_in_executor(self._pool, function)
         finally:
-            self._running_work -= load
+            self._asides -= 1
+            self._aside_work = self._aside_work - load if self._asides else 0.0
             self._dispatch()
 
     def successor(self, screener: Screener) -> "Batcher":
@@ -212,7 +220,7 @@ class Batcher:
             observe=self._observe,
             offer=self._offer,
         )
-        after._rate = self._rate
+        after._rate, after._measured = self._rate, self._measured
         return after
 
     async def close(self) -> None:
@@ -224,17 +232,22 @@ class Batcher:
     @property
     def busy(self) -> bool:
         """Whether a runner works, or a comment waits for one."""
-        return self._running_work >= 1 or self.waiting > 0  # not 0: sums of fractions leave a rest
+        # Not 0: sums of fractions leave a rest.
+        return self._running_work >= 1 or self._asides > 0 or self.waiting > 0
 
     @property
     def expected_wait(self) -> float:
         """Seconds until all that is here now will be done, by the speed of late."""
-        return (self._small_work + self._large_work + self._running_work) / (self._rate * self.runners)
+        work = self._small_work + self._large_work + self._running_work + self._aside_work
+        return work / (self._rate * self.runners)
 
     @property
     def expected_small_wait(self) -> float:
-        """The same for a small request, which goes ahead of the large ones."""
-        return (self._small_work + self._running_work) / (self._rate * self.runners)
+        """The same for a small request, which goes ahead of the large ones and past an explanation."""
+        work = self._small_work + self._running_work
+        if free := max(0, self.runners - self._asides):
+            return work / (self._rate * free)
+        return (work + self._aside_work) / (self._rate * self.runners)
 
     def _refuses(self, count: int, small: bool) -> bool:
         if small:
@@ -289,9 +302,11 @@ class Batcher:
             size = min(size, max(_SMALLEST_PIECE, -(-self.waiting // self._idle)))
         pieces: list[_Piece] = []
         room = size - (max(1, size // _LARGE_SHARE) if self._large else 0)
+        # Small requests count on a runner within `max_wait`, however much of the large ones there is.
+        large = self._rate * self.max_wait * _LARGE_CALL
         for lane, limit in ((self._small, room), (self._large, size), (self._small, size)):
             taken = sum(end - begin for _, begin, end in pieces)
-            while lane and taken < limit:
+            while lane and taken < limit and (large > 0 or lane is self._small):
                 job = lane[0]
                 if not job.taken and (now > job.deadline or job.future.done()):
                     lane.popleft()
@@ -301,6 +316,10 @@ class Batcher:
                         job.future.set_exception(OverloadedError(self.expected_wait))
                     continue
                 end = min(len(job.texts), job.taken + limit - taken)
+                if not job.small:
+                    each = job.work / len(job.texts)
+                    end = min(end, job.taken + max(_SMALLEST_PIECE, int(large / each)))
+                    large -= (end - job.taken) * each
                 pieces.append((job, job.taken, end))
                 taken += end - job.taken
                 self.waiting -= end - job.taken
@@ -330,7 +349,8 @@ class Batcher:
                 if not job.future.done():
                     job.future.set_exception(rows)
         else:
-            self._rate += (work / max(seconds, 1e-6) - self._rate) * 0.1
+            self._measured += 1
+            self._rate += (work / max(seconds, 1e-6) - self._rate) * max(0.1, 1 / (1 + self._measured))
             at = 0
             for job, begin, end in pieces:
                 part = rows[at : at + end - begin]

@@ -1,5 +1,7 @@
 """The bodies of the Perspective API's calls. In Google's JSON null is the same as absence."""
 
+import re
+
 import msgspec
 
 
@@ -77,3 +79,20 @@ class Suggest(msgspec.Struct, rename="camel"):
     client_token: str | None = None
     session_id: str | None = None
     community_id: str | None = None
+
+
+_FIELDS = (Article, Context, Wanted, Analyze, Suggested, Suggest)
+_CAMEL = {
+    field.name.encode(): b'"%b"' % field.encode_name.encode()
+    for struct in _FIELDS
+    for field in msgspec.structs.fields(struct)
+    if field.name != field.encode_name
+}
+# In JSON a quotation mark without a backslash before it begins or ends a text, and a text with a colon after
+# it is a name: so this finds names of fields, and nothing within a comment.
+_SNAKE = re.compile(rb'(?<!\\)"(' + b"|".join(_CAMEL) + rb')"(?=\s*:)')
+
+
+def in_camel_case(body: bytes) -> bytes:
+    """Return a body with its fields' names in camelCase: Google's JSON takes those in snake_case, too."""
+    return _SNAKE.sub(lambda found: _CAMEL[found[1]], body) if b"_" in body else body

@@ -1,8 +1,5 @@
 """What every request passes first and last: its id, limits, the log line, and whatever went wrong."""
 
-import itertools
-import re
-import secrets
 import time
 from typing import Any
 
@@ -11,11 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from giantkiller.serve.door import ADMITTED
 from giantkiller.serve.errors import ApiError, overloaded
 from giantkiller.serve.http import as_api_error, error_response
+from giantkiller.serve.ids import REQUEST_ID
 from giantkiller.serve.logs import log, tell, where
 from giantkiller.serve.service import Service
 from giantkiller.serve.settings import is_loopback
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID_HEADER = REQUEST_ID.encode()
 _INFO = 20
 
 
@@ -26,8 +24,6 @@ class Front:
         self.app = app
         self.service = service
         self.under_way = 0
-        self._prefix = secrets.token_hex(4)
-        self._numbers = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -41,10 +37,8 @@ class Front:
             self.service.door.begun()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope["giantkiller.headers"] = headers
-        given = headers.get("x-request-id", "")
-        request_id = given if _ID.fullmatch(given) else f"{self._prefix}{next(self._numbers):08x}"
-        scope["giantkiller.request_id"] = request_id
-        id_header = (b"x-request-id", request_id.encode())
+        request_id = self.service.ids.name(headers.get(REQUEST_ID, ""))
+        id_header = (_ID_HEADER, request_id.encode())
         status = 0
 
         async def tell(message: Message) -> None:

@@ -1,8 +1,9 @@
 """Requests in, replies out: bodies with a limit, JSON, keys."""
 
 import asyncio
-import json
+import codecs
 import math
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _LONGEST_KEY = 200
 _ALWAYS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+MOST_ARRIVING = 256 << 20
+"""Bytes of bodies that may be on their way in at a time, in each process; one alone may always come."""
 
 MODEL = "X-Giantkiller-Model"
 """The response header that tells which bundle scored: the first twelve digits of its digest."""
@@ -103,7 +107,7 @@ async def read_body(request: Request, service: Service, limit: int | None = None
     """Read a request's body.
 
     Raises:
-        ApiError: If it is too large, compressed, too slow, or breaks off.
+        ApiError: If it is too large, compressed, too slow, or breaks off, or too much else arrives meanwhile.
     """
     limit = service.settings.max_body if limit is None else limit
     headers = headers_of(request)
@@ -113,35 +117,42 @@ async def read_body(request: Request, service: Service, limit: int | None = None
         )
     length = headers.get("content-length")
     if length is not None and length.isdecimal() and int(length) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     if request.scope.get(WHOLE):  # nothing to wait for, so no clock, which costs as much as all the rest here
-        return await _read(request, limit)
+        return await _read(request, service, limit)
     try:
         async with _within(service.settings.timeout):
-            return await _read(request, limit)
+            return await _read(request, service, limit)
     except TimeoutError:
         raise ApiError(
             408, "The body came too slowly.", "TOO_SLOW", headers={"Connection": "close"}
         ) from None
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, service: Service, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            raise ApiError(400, "The request broke off.", "BROKEN_OFF")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+    try:
+        while True:
+            message = await request.receive()
+            if message["type"] != "http.request":
+                raise ApiError(400, "The request broke off.", "BROKEN_OFF")
+            part = message.get("body", b"")
+            size += len(part)
+            service.arriving += len(part)
+            if size > limit:
+                raise too_large(limit)
+            if size < service.arriving > MOST_ARRIVING:
+                raise overloaded(1, "Too much is arriving at once; try again.")
+            parts.append(part)
+            if not message.get("more_body"):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        service.arriving -= size
 
 
-def _too_large(limit: int) -> ApiError:
+def too_large(limit: int) -> ApiError:
+    """Make a 413 that says how large a body may be."""
     return ApiError(
         413, f"The body is larger than {limit:,} bytes.", "BODY_TOO_LARGE", headers={"Connection": "close"}
     )
@@ -158,44 +169,45 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         BadJsonError: If it is no JSON, too deeply nested, or of another form.
     """
     try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise BadJsonError(_plain(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
-        return msgspec.convert(repaired(value), decoder.type, strict=decoder.strict)
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # Mended in the bytes: to read all of it into objects first would let a large body take much of
+            # the memory, and of the event loop's time.
+            return decoder.decode(_SURROGATES.sub(_mended, body.removeprefix(codecs.BOM_UTF8)))
     except msgspec.ValidationError as error:
         raise BadJsonError(_plain(error)) from None
     except RecursionError:
         raise BadJsonError("The JSON is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadJsonError(f"The body is not valid {'JSON' if _is_utf8(body) else 'UTF-8'}.") from None
+
+
+# An escaped surrogate, or two that belong together, behind an even number of backslashes.
+_SURROGATES = re.compile(
+    rb"(?<!\\)((?:\\\\)*)"
+    rb"\\u([dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_ALONE = 4  # hexadecimal digits
+
+
+def _mended(found: "re.Match[bytes]") -> bytes:
+    return found[0] if len(found[2]) > _ALONE else found[1] + rb"\ufffd"
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
     except UnicodeDecodeError:
-        raise BadJsonError("The body is not valid UTF-8.") from None
-    except (ValueError, OverflowError):
-        raise BadJsonError("The body is not valid JSON.") from None
+        return False
+    return True
 
 
 def _plain(error: msgspec.ValidationError) -> str:
     """Describe what is wrong and where; msgspec names types and our own fields, never a value."""
     return f"Invalid JSON payload: {error}.".replace("`", "")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
-
-
-def repaired(value: Any) -> Any:
-    """Replace lone surrogates, at any depth."""
-    if isinstance(value, str):
-        if value.isascii():
-            return value
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, list):
-        return [repaired(item) for item in value]
-    if isinstance(value, dict):
-        return {repaired(key): repaired(item) for key, item in value.items()}
-    return value
 
 
 def rounded(rows: NDArray[np.float32]) -> list[list[float]]:

@@ -40,7 +40,11 @@ class Metrics:
             "giantkiller_requests", "Requests answered.", ["route", "status"], registry=r
         )
         self._latency = Histogram(
-            "giantkiller_request_seconds", "Time to answer.", ["route"], buckets=LATENCIES, registry=r
+            "giantkiller_request_seconds",
+            "Time to answer what was not refused by its head.",
+            ["route"],
+            buckets=LATENCIES,
+            registry=r,
         )
         self._calls = Histogram(
             "giantkiller_batch_comments", "Comments in one call of the model.", buckets=SIZES, registry=r
@@ -83,14 +87,22 @@ class Metrics:
         self.settle()
         self._policy, self._drift = policy, drift
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+    def request(self, route: str, status: int, seconds: float | None) -> None:
+        """Count an answered request.
+
+        Args:
+            route: What answered.
+            status: The answer's HTTP status.
+            seconds: How long it took; None for a refusal by the head, whose wait, before anything of it was
+                read, nobody knows. As 0 it would hide how long the others wait.
+        """
         counter = self._by_status.get((route, status))
         if counter is None:
             counter = self._by_status[route, status] = self._requests.labels(route, str(status))
             self._by_route.setdefault(route, self._latency.labels(route))
         counter.inc()
-        self._by_route[route].observe(seconds)
+        if seconds is not None:
+            self._by_route[route].observe(seconds)
         self.answered += 1
 
     def refused(self, reason: str) -> None:

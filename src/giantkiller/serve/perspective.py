@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.serve.calls import Analyze, Context, Suggest, Suggested, Text, Wanted
+from giantkiller.serve.calls import Analyze, Context, Suggest, Suggested, Text, Wanted, in_camel_case
 from giantkiller.serve.errors import ApiError, analyzer_error
 from giantkiller.serve.feedback import Feedback, keep_feedback
 from giantkiller.serve.http import (
@@ -23,6 +23,7 @@ from giantkiller.serve.http import (
     read_body,
     rounded,
     said_by,
+    too_large,
 )
 from giantkiller.serve.keys import Key
 from giantkiller.serve.language import Detected, detect, is_english, is_tag
@@ -31,6 +32,9 @@ from giantkiller.serve.service import Service, service_of
 
 MAX_CHARS = 20_480
 """Characters of a comment that are accepted; clients cut there."""
+
+MAX_BYTES = 1 << 20
+"""Bytes of a call; the longest comment takes a quarter of it, however it is escaped."""
 
 OMITTED = "X-Giantkiller-Omitted-Attributes"
 """The response header that names the attributes which were asked for and that we lack."""
@@ -97,7 +101,7 @@ async def analyze(request: Request) -> Response:
     key = await caller(service, request.scope["query_string"], headers_of(request), "score")
     request.scope["giantkiller.key"] = key.id
     service.batcher.check()
-    return Json(*_reply(await analyze_comment(service, key, await read_body(request, service))))
+    return Json(*_reply(await analyze_comment(service, key, await _body(request, service))))
 
 
 async def suggestscore(request: Request) -> Response:
@@ -105,7 +109,11 @@ async def suggestscore(request: Request) -> Response:
     service = service_of(request.app)
     key = await caller(service, request.scope["query_string"], headers_of(request), "submit")
     request.scope["giantkiller.key"] = key.id
-    return Json(*_reply(await suggest_score(service, key, await read_body(request, service))))
+    return Json(*_reply(await suggest_score(service, key, await _body(request, service))))
+
+
+async def _body(request: Request, service: Service) -> bytes:
+    return await read_body(request, service, min(service.settings.max_body, MAX_BYTES))
 
 
 def _reply(answer: Answer) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -130,8 +138,14 @@ async def caller(service: Service, query: bytes, headers: Mapping[str, str], rol
     return key
 
 
-async def analyze_comment(service: Service, key: Key, body: bytes) -> Answer:
+async def analyze_comment(service: Service, key: Key, body: bytes, *, patient: bool = False) -> Answer:
     """Score one comment.
+
+    Args:
+        service: The service.
+        key: Who asks.
+        body: The call.
+        patient: Wait behind other requests instead of being refused: for one of many that came together.
 
     Raises:
         ApiError: As the comment analyzer did.
@@ -149,7 +163,7 @@ async def analyze_comment(service: Service, key: Key, body: bytes) -> Answer:
     spans = sentences(text) if call.span_annotations else [(0, len(text))]
     parts = [text[begin:end] for begin, end in spans] if len(spans) > 1 else []
     batcher = service.batcher
-    rows = rounded(await batcher.scores([text, *parts]))
+    rows = rounded(await batcher.scores([text, *parts], patient=patient))
     whole, each = rows[0], rows[1:] if parts else rows
     scores = {}
     for name, threshold in columns.items():
@@ -214,32 +228,12 @@ async def keep(service: Service, feedback: Feedback) -> int:
 
 
 def _decoded(body: bytes, decoder: "msgspec.json.Decoder[Any]") -> Any:
+    if len(body) > MAX_BYTES:
+        raise too_large(MAX_BYTES)
     try:
-        call = decode(body or b"{}", decoder)
+        return decode(in_camel_case(body) or b"{}", decoder)
     except BadJsonError as error:
         raise analyzer_error(str(error)) from None
-    if b"_" in body and (b'requested_attributes"' in body or b'attribute_scores"' in body):
-        # Google's JSON takes the names of the fields in snake_case, too.
-        try:
-            call = msgspec.convert(_camel(msgspec.json.decode(body)), decoder.type, strict=False)
-        except (msgspec.MsgspecError, RecursionError):
-            raise analyzer_error("Invalid JSON payload.") from None
-    return call
-
-
-def _camel(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_camel(item) for item in value]
-    if isinstance(value, dict):
-        return {_camel_name(key): _camel(item) for key, item in value.items()}
-    return value
-
-
-def _camel_name(name: str) -> str:
-    if not name.islower():  # attributes are in capitals
-        return name
-    first, *rest = name.split("_")
-    return first + "".join(part.title() for part in rest)
 
 
 def _comment_text(comment: Text | None) -> str:

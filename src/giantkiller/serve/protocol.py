@@ -6,8 +6,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from giantkiller.serve.door import ADMITTED, DOOR, REFUSAL, ROUTES, SMALL_BODY, Door
+from giantkiller.serve.door import ADMITTED, ANALYZE, DOOR, MANY, ROUTES, SMALL_BODY, Door
 from giantkiller.serve.errors import ApiError
+from giantkiller.serve.ids import REQUEST_ID
 
 MAX_HEAD = 64 << 10
 """Bytes of the request line and headers together."""
@@ -16,6 +17,12 @@ MAX_HEADERS = 128
 
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive."""
+
+UNREAD_SECONDS = 30.0
+"""How long a client may leave an answer unread that no longer fits the buffers."""
+
+LEAST_READ = 16 << 10
+"""Bytes that it must have read after that time, to go on."""
 
 WHOLE = "giantkiller.whole"
 """The key in a request's scope that is there once all of its body has arrived."""
@@ -70,8 +77,11 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
     _head_size = 0
     _reading_head = True
+    _arrived = b""
+    _looked = 0
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock of the first head."""
@@ -79,15 +89,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers."""
         self._stop_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count what arrives of a head before it is parsed."""
         if self._reading_head:
             self._head_size += len(data)
+        self._arrived, self._looked = data, 0
         super().data_received(data)
+        self._arrived = b""
         if self._reading_head and self._head_size:
             if self._head_size > MAX_HEAD:
                 self._refuse(431, "The request's headers are too large.", "HEADERS_TOO_LARGE")
@@ -120,32 +133,41 @@ class BoundedProtocol(HttpToolsProtocol):
             path = self.url.partition(b"?")[0]
             door = self.app_state.get(DOOR) if path in ROUTES else None
             paused = self.flow.write_paused  # who doesn't read answers gets no more of them from here
-            if door is not None and not paused and self._is_small() and door.refuses(path):
-                self._turn_away()
+            if door is not None and not paused and door.refuses() and self._is_one_comment(path):
+                self._turn_away(door, path)
                 return
         super().on_headers_complete()
         if door is not None:
             self.scope[ADMITTED] = door.enter()  # type: ignore[literal-required]
 
-    def _is_small(self) -> bool:
-        """Return whether a request's head says that a small body comes with it, or right after it."""
-        length = b""
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = value
-        return (
-            length.isdigit()
-            and len(length) <= len(str(SMALL_BODY))
-            and int(length) <= SMALL_BODY
-            and not self.expect_100_continue
-            and self.parser.get_method() == b"POST"
-        )
+    def _is_one_comment(self, path: bytes) -> bool:
+        """Return whether a small body comes with a request's head, or right after it, with one comment in it.
 
-    def _turn_away(self) -> None:
-        """Refuse a request of which only the head has come; its body, which is small, is dropped."""
+        Of our own routes' bodies only what came in one piece with the head is looked at, and they hold one
+        comment if they don't name several. Where this can't be seen the request comes in, and the queue
+        decides when it has been read.
+        """
+        length = self._header(b"content-length")
+        if not length.isdigit() or len(length) > len(str(SMALL_BODY)):
+            return False
+        size = int(length)
+        if size > SMALL_BODY or self.expect_100_continue or self.parser.get_method() != b"POST":
+            return False
+        begin = self._arrived.find(b"\r\n\r\n", self._looked) + 4
+        body = self._arrived[begin : begin + size]
+        self._looked = begin + size  # where the next request begins, if it has come along, too
+        return path == ANALYZE or (begin > 3 and len(body) == size and MANY not in body)
+
+    def _header(self, name: bytes) -> bytes:
+        """Return a header's value, the last one's if it came twice, or nothing."""
+        return next((value for found, value in reversed(self.headers) if found == name), b"")
+
+    def _turn_away(self, door: Door, path: bytes) -> None:
+        """Refuse a request of which the head has come; its body, which is small, is dropped."""
         self.cycle = _ANSWERED
         stays = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        self.transport.write(REFUSAL % (b"" if stays else b"connection: close\r\n"))
+        given = self._header(REQUEST_ID.encode()).decode("latin-1")
+        self.transport.write(door.refusal(path, given, b"" if stays else b"connection: close\r\n"))
         if not stays:
             self.transport.close()
         self.on_response_complete()
@@ -171,6 +193,34 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def pause_writing(self) -> None:
+        """Start the clock of a client that doesn't read its answer."""
+        super().pause_writing()
+        self._stop_unread_timer()
+        self._watch_unread()
+
+    def resume_writing(self) -> None:
+        """Stop it: most has been read."""
+        self._stop_unread_timer()
+        super().resume_writing()
+
+    def _watch_unread(self) -> None:
+        before = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self._check_unread, before)
+
+    def _check_unread(self, before: int) -> None:
+        """Give a client up that reads nothing: what it is owed takes memory, and the request its place."""
+        if before - self.transport.get_write_buffer_size() < LEAST_READ:
+            self._unread_timer = None
+            self.transport.abort()
+        else:
+            self._watch_unread()
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def on_response_complete(self) -> None:
         """End a response; one to HEAD has no body."""

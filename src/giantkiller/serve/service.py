@@ -14,6 +14,7 @@ from giantkiller.serve.batching import Batcher
 from giantkiller.serve.door import Door
 from giantkiller.serve.drift import Drift
 from giantkiller.serve.feedback import Listener
+from giantkiller.serve.ids import RequestIds
 from giantkiller.serve.incoming import Intake
 from giantkiller.serve.keys import Keyring
 from giantkiller.serve.limits import RateLimiter
@@ -38,7 +39,8 @@ class Service:
     Other rooms that live in the process find here the settings, the store, the keys and the model. Before
     the start they add to `feedback_listeners` what shall happen in the transaction that keeps feedback, and
     to `background` what shall run as long as the service does (in each process; cancelled at the end). The
-    desk sets `intake`, through which hooks hand it comments. `active` is the digest of the screener's bundle
+    desk sets `intake`, through which hooks hand it comments. `arriving` counts the bytes of bodies that have
+    come and are not whole yet. `active` is the digest of the screener's bundle
     if it is one from the shelf, None for the model that the settings name.
     """
 
@@ -54,15 +56,17 @@ class Service:
     intake: Intake | None = None
     active: str | None = None
     shadow: Shadow = field(init=False)
+    ids: RequestIds = field(default_factory=RequestIds)
     door: Door = field(init=False)
     streams: int = 0
+    arriving: int = 0
     started: bool = False
     _batcher: Batcher | None = None
     _retired: "weakref.WeakSet[Batcher]" = field(default_factory=weakref.WeakSet)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.door = Door(lambda: self._batcher, self.metrics)
+        self.door = Door(lambda: self._batcher, self.metrics, self.ids)
         self.shadow = Shadow(
             self.store, self.settings.shadow, lambda: self._batcher is not None and self._batcher.busy
         )

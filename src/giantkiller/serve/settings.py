@@ -1,5 +1,6 @@
 """Everything that can be set: by flags, by GIANTKILLER_* in the environment, or in a TOML file."""
 
+import difflib
 import ipaddress
 import sys
 from functools import lru_cache
@@ -212,9 +213,8 @@ def read_settings(flags: dict[str, Any], config: Path | None = None) -> Settings
         else:
             source = f"{config}: {field}"
         if first["type"] == "extra_forbidden":
-            raise UserError(
-                f"{config}: {field!r} is no setting; `giantkiller serve --help` names all"
-            ) from None
+            near = difflib.get_close_matches(field, Settings.model_fields, 1, 0.0)
+            raise UserError(f"{config}: {field!r} is no setting; the nearest is {near[0]!r}") from None
         given = "" if field in SECRET else f" {first['input']!r}"[:100]
         raise UserError(f"{source}{given}: {what}") from None
 

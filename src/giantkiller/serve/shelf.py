@@ -42,6 +42,7 @@ WARM_UP = "The first call of a model takes longer than the others."
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORTEST = 6  # digits of a digest that name a bundle
+_NAMED = 10  # bundles that a message names
 
 bundles = Table(
     "model_bundle",
@@ -184,14 +185,10 @@ def load_kept(state: Path, digest: str) -> Screener:
     """
     folder = folder_of(state, digest)
     if not folder.is_dir():
-        raise UserError(
-            f"the bundle {digest[:12]} is not in {folder.parent}; `giantkiller models add` puts it there"
-        )
+        raise UserError(f"the bundle {digest[:12]} is not in {folder.parent}; add it to the shelf again")
     screener = _try_out(Screener(folder, threads=1))
     if screener.bundle.digest != digest:
-        raise UserError(
-            f"{folder} holds another bundle than its name says; `giantkiller models add` it again"
-        )
+        raise UserError(f"{folder} holds another bundle than its name says; add it to the shelf again")
     return screener
 
 
@@ -231,12 +228,14 @@ def find_kept(connection: Connection, start: str) -> Kept:
     Raises:
         UserError: If none does, or several do.
     """
-    found = [kept for kept in list_kept(connection) if kept.digest.startswith(start.lower())]
+    there = list_kept(connection)
+    found = [kept for kept in there if kept.digest.startswith(start.lower())]
     if len(start) < _SHORTEST or len(found) != 1:
         what = (
             "there is no bundle" if not found else f"{_SHORTEST} digits or more name a bundle; there is none"
         )
-        raise UserError(f"{what} {start[:64]!r} on the shelf; `giantkiller models list` shows them")
+        some = ", ".join(kept.digest[:12] for kept in there[:_NAMED]) or "nothing"
+        raise UserError(f"{what} {start[:64]!r} on the shelf; it holds {some}")
     return found[0]
 
 

@@ -19,13 +19,16 @@ from starlette.types import Receive, Scope, Send
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.serve.batching import Batcher
 from giantkiller.serve.errors import ApiError, overloaded
-from giantkiller.serve.http import admit, repaired, said_by
+from giantkiller.serve.http import admit, said_by
 from giantkiller.serve.keys import Key
 from giantkiller.serve.native import MAX_CHARS
 from giantkiller.serve.service import Service, service_of
 
 TOGETHER = 128
 """Lines scored together."""
+
+TOGETHER_BYTES = 1 << 20
+"""Bytes of lines from which on no more are scored together: read into objects they take far more."""
 
 MAX_LINE = 1 << 20
 """Bytes of a line; a longer one is answered with an error in its place."""
@@ -152,12 +155,14 @@ async def _fill(
 ) -> None:
     """Read lines, score them, write results; ends the spool whatever happens."""
     lines: list[bytes | None] = []
+    size = 0
     try:
         async for line in _lines(request, service.settings.timeout):
             lines.append(line)
-            if len(lines) >= TOGETHER:
+            size += len(line or b"")
+            if len(lines) >= TOGETHER or size >= TOGETHER_BYTES:
                 await spool.write(await _screened(lines, service, batcher, key, column))
-                lines = []
+                lines, size = [], 0
         if lines:
             await spool.write(await _screened(lines, service, batcher, key, column))
     except _StoppedError as error:
@@ -241,7 +246,7 @@ def _row(line: bytes | None, column: str) -> dict[str, Any]:
         row = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            row = repaired(json.loads(line.decode("utf-8-sig")))
+            row = _repaired(json.loads(line.decode("utf-8-sig")))
             msgspec.json.encode(row)
         except (ValueError, RecursionError, TypeError, OverflowError):
             return {"error": "the line is not valid JSON"}
@@ -256,3 +261,16 @@ def _row(line: bytes | None, column: str) -> dict[str, Any]:
     if len(text) > MAX_CHARS:
         return {**row, "error": f"the text is longer than {MAX_CHARS:,} characters"}
     return row
+
+
+def _repaired(value: Any) -> Any:
+    """Replace lone surrogates, at any depth."""
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_repaired(item) for item in value]
+    if isinstance(value, dict):
+        return {_repaired(key): _repaired(item) for key, item in value.items()}
+    return value

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,42 @@ from giantkiller.training.validation import choose_by, validate
 log = logging.getLogger(__name__)
 
 
-def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RunRecord:
+    """What was trained, on what, and how good it is.
+
+    Attributes:
+        recipe: The recipe.
+        data: The SHA-256 of each file of its data.
+        texts: How many trained.
+        soft_labelled: How many of them have a teacher's logits or states.
+        tokens: Of the texts that trained.
+        validation: Average precision and ROC-AUC of each attribute, as `validate` names them.
+        parameters: Of the model.
+        versions: Of this package and of torch.
+        digest: Of recipe and data together.
+        seconds: It took.
+        device: Where it ran.
+    """
+
+    recipe: Recipe
+    data: dict[str, str]
+    texts: int
+    soft_labelled: int
+    tokens: int
+    validation: dict[str, float]
+    parameters: int
+    versions: dict[str, str]
+    digest: str
+    seconds: float
+    device: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON can hold it."""
+        return dataclasses.asdict(self)
+
+
+def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> RunRecord:
     """Train what a recipe describes and write a checkpoint.
 
     Args:
@@ -82,14 +118,23 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> dic
     except DivergedError:
         _forget(work)
         raise
-    record = _record(recipe, data, model, train_set, validation) | {
-        "digest": phase.digest,
-        "seconds": round(time.monotonic() - began, 1),
-        "device": str(device),
-    }
+    taught = train_set.corpus
+    record = RunRecord(
+        recipe=recipe,
+        data={name: _sha256(path) for name, path in _files(recipe, data).items()},
+        texts=len(taught),
+        soft_labelled=int((~np.isnan(taught.soft).all(axis=1) | has_states(taught)).sum()),
+        tokens=len(train_set.tokens.ids),
+        validation=validate(predict(model, validation.tokens), validation.corpus.targets),
+        parameters=_size(model),
+        versions={"giantkiller": __version__, "torch": torch.__version__},
+        digest=phase.digest,
+        seconds=round(time.monotonic() - began, 1),
+        device=str(device),
+    )
     _save(model, tokenizer, record, output, recipe.data.max_length)
     _forget(work)
-    log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(record["validation"]), output)
+    log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(record.validation), output)
     return record
 
 
@@ -103,24 +148,6 @@ def _examples(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples, Exa
         Examples(train, tokenize(encoder, train.texts, pad_id=pad_id)),
         Examples(validation, tokenize(encoder, validation.texts, pad_id=pad_id)),
     )
-
-
-def _record(
-    recipe: Recipe, data: Path, model: Any, train_set: Examples, validation: Examples
-) -> dict[str, Any]:
-    """Write down what was trained, on what, and how good it is."""
-    return {
-        "recipe": dataclasses.asdict(recipe),
-        "data": {name: _sha256(path) for name, path in _files(recipe, data).items()},
-        "texts": len(train_set.corpus),
-        "soft_labelled": int(
-            (~np.isnan(train_set.corpus.soft).all(axis=1) | has_states(train_set.corpus)).sum()
-        ),
-        "tokens": len(train_set.tokens.ids),
-        "validation": validate(predict(model, validation.tokens), validation.corpus.targets),
-        "parameters": _size(model),
-        "versions": {"giantkiller": __version__, "torch": torch.__version__},
-    }
 
 
 def _size(model: Any) -> int:
@@ -157,7 +184,7 @@ def _forget(work: Path) -> None:
         state.unlink()
 
 
-def _save(model: Any, tokenizer: Any, record: dict[str, Any], output: Path, max_length: int) -> None:
+def _save(model: Any, tokenizer: Any, record: RunRecord, output: Path, max_length: int) -> None:
     """Write the Hugging Face folder; config.json, which marks it as finished, comes last."""
     unfinished = output / "training" / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -166,8 +193,8 @@ def _save(model: Any, tokenizer: Any, record: dict[str, Any], output: Path, max_
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.save_pretrained(unfinished)
-    (unfinished / "recipe.json").write_text(json.dumps(record["recipe"], indent=2) + "\n")
-    (output / "training" / "record.json").write_text(json.dumps(record, indent=2) + "\n")
+    (unfinished / "recipe.json").write_text(json.dumps(dataclasses.asdict(record.recipe), indent=2) + "\n")
+    (output / "training" / "record.json").write_text(json.dumps(record.to_dict(), indent=2) + "\n")
     for path in sorted(unfinished.iterdir(), key=lambda path: path.name == "config.json"):
         path.replace(output / path.name)
     unfinished.rmdir()

@@ -21,7 +21,7 @@ CIVIL_FILES = (
     "civil_test.parquet", "test_public_expanded.csv", "all_data_with_identities.csv", "test.parquet",
 )  # fmt: skip
 CIVIL_HINT = (
-    "it is written by `giantkiller data civil-comments`, or comes from the Kaggle competition "
+    "it is made of google/civil_comments on the Hugging Face hub, or comes from the Kaggle competition "
     "jigsaw-unintended-bias-in-toxicity-classification, or from the WILDS benchmark"
 )
 WIKI_FILES = ("wiki_test.parquet", "test_labels.csv", "test_labels.csv.gz")
