@@ -89,12 +89,26 @@ def test_a_split_without_times_goes_by_the_text_alone(tmp_path):
         (numbered(40, of=1), "every comment .* was called toxic"),
         (numbered(40, of=41)[1:], "every comment .* was called harmless"),
         (numbered(40, of=20), "leaves 1 toxic comment to learn from once split"),
-        ([f"{r[:-1]}{y}" for r in numbered(30) for y in (0, 1)], "30 were decided both ways"),
+        (
+            [f"{r[:-1]}{y}" for r in numbered(30) for y in (0, 1)],
+            "30 were decided both ways and never settled",
+        ),
     ],
 )
 def test_what_can_teach_nothing_is_refused(tmp_path, rows, message):
     with pytest.raises(UserError, match=message):
         read_decisions(write(tmp_path / "d.csv", rows)).split(0.3)
+
+
+def test_contradictions_that_somebody_settled_are_no_reason_to_refuse(tmp_path):
+    lines = [f"{row},first" for row in numbered(40)]
+    for row in numbered(40)[:20]:
+        text, label = row[:-2], int(row[-1])
+        lines += [f"{text},{1 - label},second", f"{text},{label},final"]
+    found = read_decisions(write(tmp_path / "d.csv", lines, "text,toxicity,decided_by"))
+    assert (len(found), found.contradicted) == (40, 20)
+    firsts = read_decisions(write(tmp_path / "e.csv", numbered(40)))
+    assert (found.positive == firsts.positive).all()  # what settled it counts more than the two together
 
 
 def test_comments_that_nobody_decided_are_read_once(tmp_path):

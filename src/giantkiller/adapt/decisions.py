@@ -138,7 +138,7 @@ def read_decisions(path: str | Path, *, text_column: str | None = None) -> Decis
 
     Raises:
         UserError: It can't be read, holds too few decisions or only one class, or they contradict each other
-            half of the time.
+            half of the time and nobody settled it.
     """
     return decisions_of(read_labelled(path, text_column=text_column), name=str(path))
 
@@ -165,19 +165,22 @@ def decisions_of(rows: Labelled, *, name: str = "the decisions") -> Decisions:
     for row, text in enumerate(rows.texts):
         members.setdefault(same_key(text), []).append(row)
     groups = list(members.values())
-    merged = _merge(rows, groups, times, _weights(rows))
-    several = [group for group in members.values() if len(group) > 1]
-    contradicted = sum(len({bool(y) for y in rows.targets[g, TOXICITY] >= POSITIVE}) > 1 for g in several)
-    if len(several) >= 10 and contradicted > len(several) / 2:
+    weights = _weights(rows)
+    merged = _merge(rows, groups, times, weights)
+    several = [group for group in groups if len(group) > 1]
+    both = [group for group in several if len(set(rows.targets[group, TOXICITY] >= POSITIVE)) > 1]
+    # Second looks may be chosen for their doubt, so that most differ; then another person settles it.
+    unsettled = sum(weights[group].max() < CORRECTED for group in both)
+    if len(several) >= 10 and unsettled > len(several) / 2:
         raise UserError(
-            f"{name}: of {len(several)} comments that were decided more than once, {contradicted} were "
-            "decided both ways; agree on the rules first"
+            f"{name}: of {len(several)} comments that were decided more than once, {unsettled} were "
+            "decided both ways and never settled; agree on the rules first"
         )
     decisions = Decisions(
         **merged._asdict(),
         units=_units(merged.texts, [[authors[row] for row in group] for group in groups]),
         read=len(rows),
-        contradicted=contradicted,
+        contradicted=len(both),
         name=name,
     )
     _check(decisions)
