@@ -151,7 +151,7 @@ def test_large_requests_may_wait_longer_and_small_ones_do_not_wait_for_them():
 def test_small_requests_are_not_refused_however_many_large_ones_there_are():
     async def scene(batcher, slow):
         slow.for_each = 0.002
-        batcher._rate = 80_000.0  # what it would have measured by now
+        batcher._rate, batcher._measured = 80_000.0, 1000  # what it would have found by now
         large = [asyncio.create_task(batcher.scores(["a" * 10] * 100)) for _ in range(6)]
         await asyncio.sleep(0.02)
         for _ in range(10):
@@ -160,6 +160,21 @@ def test_small_requests_are_not_refused_however_many_large_ones_there_are():
         assert [len(await one) for one in large] == [100] * 6
 
     play(scene, runners=2, max_wait=0.05)
+
+
+def test_calls_of_large_requests_are_larger_while_no_small_ones_come():
+    async def scene(batcher, slow):
+        batcher._rate, batcher._measured = 80_000.0, 1000  # of 160 for each comment: 50 in a wait of 100 ms
+        slow.for_each = 0.002
+        alone = asyncio.create_task(batcher.scores(["a" * 10] * 100))
+        await asyncio.sleep(0.01)
+        await batcher.scores(["bb"])
+        assert len(await alone) == 100
+        assert len(slow.calls[0]) == 40
+        assert "bb" in slow.calls[1]
+        assert len(slow.calls[1]) <= 1 + 25 + 1  # and what a clock is off
+
+    play(scene, max_wait=0.1)
 
 
 @pytest.mark.parametrize(("runners", "refused"), [(1, True), (2, False)])

@@ -36,9 +36,11 @@ _BASE_WORK = 150  # characters' worth of work in a comment, whatever its length
 _TYPICAL_WORK = _BASE_WORK + 250  # of a comment of which nothing is known
 _MOST_WORK = 1200  # characters after which a comment makes no more work
 _SHORT_WORK = 32 * _TYPICAL_WORK  # a call of so little ends soon
-_LARGE_CALL = (
-    0.5  # of the longest wait of a small request: what of large ones goes into a call takes no longer
-)
+# What of large requests goes into one call takes no longer than this part of the longest wait of a small one:
+# larger calls are quicker for each comment, and make small requests wait.
+_LARGE_CALL = 0.8
+_LARGE_BESIDE_SMALL = 0.5  # as long as small requests come
+_LATELY = 1.0  # seconds
 
 
 class OverloadedError(Exception):
@@ -117,6 +119,7 @@ class Batcher:
         self._small_work = 0.0
         self._large_work = 0.0
         self._running_work = 0.0
+        self._small_came = float("-inf")
         self._aside_work = 0.0  # of functions that call the model by themselves
         self._asides = 0
         self._rate = 200_000.0  # characters' worth a second and runner, until it is measured
@@ -149,7 +152,10 @@ class Batcher:
             self._room.append(room)
             await room
         self._admit(len(texts), small)
-        deadline = float("inf") if patient else time.monotonic() + self.timeout
+        now = time.monotonic()
+        if small:
+            self._small_came = now
+        deadline = float("inf") if patient else now + self.timeout
         job = _Job(texts, self._loop.create_future(), deadline, work, small, left=len(texts))
         (self._small if small else self._large).append(job)
         self.waiting += len(texts)
@@ -303,10 +309,12 @@ class Batcher:
         pieces: list[_Piece] = []
         room = size - (max(1, size // _LARGE_SHARE) if self._large else 0)
         # Small requests count on a runner within `max_wait`, however much of the large ones there is.
-        large = self._rate * self.max_wait * _LARGE_CALL
+        lately = now - self._small_came < _LATELY
+        large = self._rate * self.max_wait * (_LARGE_BESIDE_SMALL if lately else _LARGE_CALL)
+        least = 1  # comment of them, however slow the machine
         for lane, limit in ((self._small, room), (self._large, size), (self._small, size)):
             taken = sum(end - begin for _, begin, end in pieces)
-            while lane and taken < limit and (large > 0 or lane is self._small):
+            while lane and taken < limit:
                 job = lane[0]
                 if not job.taken and (now > job.deadline or job.future.done()):
                     lane.popleft()
@@ -318,8 +326,11 @@ class Batcher:
                 end = min(len(job.texts), job.taken + limit - taken)
                 if not job.small:
                     each = job.work / len(job.texts)
-                    end = min(end, job.taken + max(_SMALLEST_PIECE, int(large / each)))
-                    large -= (end - job.taken) * each
+                    most = max(least, int(large / each))
+                    if not most:
+                        break
+                    end = min(end, job.taken + most)
+                    large, least = large - (end - job.taken) * each, 0
                 pieces.append((job, job.taken, end))
                 taken += end - job.taken
                 self.waiting -= end - job.taken
