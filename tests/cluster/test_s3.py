@@ -22,6 +22,7 @@ def test_a_bucket_that_is_missing_is_not_made(store, tmp_path):
 
 def test_a_store_that_is_gone(store, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     store.clear_instance_cache()
     with pytest.raises(UserError, match=r"s3://inbox/comments can't be reached: Could not connect"):
         find_shards("s3://inbox/comments")
