@@ -25,7 +25,6 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 RECIPE = """
 name = "tiny"
 seed = 3
-checkpoint_seconds = 0.0
 
 [data]
 sources = [{{ file = "labelled.csv" }}]

@@ -13,6 +13,7 @@ from giantkiller.training.run import train
 
 def test_dendrites_can_learn_alone(tiny, tmp_path):
     recipe = read_recipe(tiny / "growing.toml")
+    recipe = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, epochs=1))
     growth = dataclasses.replace(recipe.growth, freeze=True, min_gain=-1.0, max_dendrites=1)
     train(dataclasses.replace(recipe, growth=growth), tiny, tmp_path / "grown")
     plain = dataclasses.replace(recipe, growth=dataclasses.replace(growth, max_dendrites=0))
@@ -59,10 +60,9 @@ def test_growth_begins_on_given_weights(tiny, tmp_path):
 
 
 def test_growth_by_correlation(tiny, tmp_path):
-    text = (
-        tiny / "growing.toml"
-    ).read_text() + 'rule = "correlation"\ncandidates = 2\npasses = 2\nerror_batches = 3\n'
-    (tmp_path / "r.toml").write_text(text)
+    text = (tiny / "growing.toml").read_text().replace("epochs = 6", "epochs = 1")
+    rule = 'rule = "correlation"\ncandidates = 2\npasses = 2\nerror_batches = 3\n'
+    (tmp_path / "r.toml").write_text(text + rule)
     train(read_recipe(tmp_path / "r.toml"), tiny, tmp_path / "out")
     attempt = read_ledger(tmp_path / "out" / "training" / "growth").attempts[1]
     assert attempt.correlations

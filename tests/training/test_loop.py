@@ -63,7 +63,9 @@ def test_a_run_that_diverged_does_not_block_its_mended_recipe(tiny, tmp_path, mo
         with pytest.raises(UserError, match="lower optim"):
             train(read_recipe(tiny / "recipe.toml"), tiny, out)
     assert (out / "training" / "log.jsonl").exists()
-    (tmp_path / "mended.toml").write_text((tiny / "recipe.toml").read_text().replace("5e-3", "4e-3"))
+    (tmp_path / "mended.toml").write_text(
+        (tiny / "recipe.toml").read_text().replace("5e-3", "4e-3").replace("= 6", "= 3")
+    )
     for resume in (False, True):
         folder = out if not resume else tmp_path / "again"
         if resume:

@@ -73,8 +73,9 @@ COMMAND = "from giantkiller.cli.main import main; main()"
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_resumes_to_the_same_model(finished, tiny, tmp_path, stop):
     folder, _ = finished
-    out = tmp_path / "out"
-    command = [sys.executable, "-c", COMMAND, "train", tiny / "growing.toml", "-d", tiny, "-o", out]
+    out, recipe = tmp_path / "out", tmp_path / "growing.toml"
+    recipe.write_text("checkpoint_seconds = 0.0\n" + (tiny / "growing.toml").read_text())
+    command = [sys.executable, "-c", COMMAND, "train", recipe, "-d", tiny, "-o", out]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wanted = out / "training" / "growth" if stop == signal.SIGKILL else out / "training" / "base" / "state.pt"
     while process.poll() is None and not wanted.exists():
