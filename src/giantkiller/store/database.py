@@ -62,9 +62,8 @@ class Store:
     def read(self) -> Iterator[Connection]:
         """Yield a connection with one consistent view of the database."""
         with self.engine.connect() as connection:
-            if (
-                connection.dialect.name == "postgresql"
-            ):  # where each statement would see what was written since
+            if connection.dialect.name == "postgresql":
+                # There each statement would see what was written since the one before.
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
