@@ -3,7 +3,7 @@
     python benchmarks/language.py [--english FILE]
 
 Compares, among the detectors that are installed, each one's errors on `language_comments.tsv` (short comments
-in 21 languages, and English that is hard to tell), and on real English comments where a file of them is given
+in 22 languages, and English that is hard to tell), and on real English comments where a file of them is given
 (a Parquet, CSV or JSON Lines file with a column `text`, such as Civil Comments' validation split). An English
 comment taken for another language is the error that hurts: the service would refuse it. A comment in another
 language that is taken for English is merely scored.
