@@ -165,10 +165,14 @@ def test_small_requests_are_not_refused_however_many_large_ones_there_are():
 def test_calls_of_large_requests_are_larger_while_no_small_ones_come():
     async def scene(batcher, slow):
         batcher._rate, batcher._measured = 80_000.0, 1000  # of 160 for each comment: 50 in a wait of 100 ms
-        slow.for_each = 0.002
+        slow.go.clear()
         alone = asyncio.create_task(batcher.scores(["a" * 10] * 100))
-        await asyncio.sleep(0.01)
-        await batcher.scores(["bb"])
+        while not slow.calls:
+            await asyncio.sleep(0.001)
+        single = asyncio.create_task(batcher.scores(["bb"]))
+        await asyncio.sleep(0)
+        slow.go.set()
+        assert lengths(await single) == [2]
         assert len(await alone) == 100
         assert len(slow.calls[0]) == 40
         assert "bb" in slow.calls[1]
