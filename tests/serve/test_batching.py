@@ -165,6 +165,7 @@ def test_small_requests_are_not_refused_however_many_large_ones_there_are():
 def test_calls_of_large_requests_are_larger_while_no_small_ones_come():
     async def scene(batcher, slow):
         batcher._rate, batcher._measured = 80_000.0, 1000  # of 160 for each comment: 50 in a wait of 100 ms
+        slow.for_each = 0.002
         slow.go.clear()
         alone = asyncio.create_task(batcher.scores(["a" * 10] * 100))
         while not slow.calls:
