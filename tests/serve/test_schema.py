@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
-EACH = int(os.environ.get("GIANTKILLER_SCHEMA_CASES", "100"))
+EACH = int(os.environ.get("GIANTKILLER_SCHEMA_CASES", "70"))
 """Cases of each operation in each of two ways: right, and wrong."""
 
 FEWEST = 2000
-"""Cases in all, by default."""
+"""Cases in all, by default: fifteen of the operations take so many in each way."""
 
 
 @pytest.fixture
@@ -63,4 +63,4 @@ def test_answers_are_as_described(serve, subtests, schemathesis):
                     contextlib.suppress(Unsatisfiable),  # where nothing is asked for, nothing can be wrong
                 ):
                     limited(given(case=operation.as_strategy(generation_mode=mode))(asked))()
-    assert count >= min(FEWEST, 20 * EACH)
+    assert count >= min(FEWEST, 30 * EACH)
