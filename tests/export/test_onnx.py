@@ -29,7 +29,7 @@ WORDS, LONGEST = 50, 40
 SHAPE = {"max_length": LONGEST, "attributes": 7}
 
 
-def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="gelu"):
+def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="gelu", pairs=0):
     torch.manual_seed(3)
     config = tiny_config(
         dendrites={name: count for name, count in counts.items() if f"layer.{layers}" not in name},
@@ -41,6 +41,7 @@ def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="ge
         num_attention_heads=heads,
         intermediate_size=48,
         max_position_embeddings=LONGEST,
+        pairs=pairs,
     )
     model = DendriticBertForSequenceClassification(config).eval()
     with torch.no_grad():
@@ -104,6 +105,18 @@ def test_the_float_graph_equals_the_checkpoint(counts, layers):
     expected = torch_logits(model, texts)
     assert expected.std() > 0.1
     np.testing.assert_allclose(run(open_session(graph, 1), texts), expected, atol=3e-5)
+
+
+def test_embeddings_of_pairs_are_exported():
+    model = make({"pooler.dense": 1}, pairs=37)
+    texts = rows(30)
+    expected = torch_logits(model, texts)
+    graph = build(weights_of(model), Float(), **SHAPE)
+    onnx.checker.check_model(graph)
+    np.testing.assert_allclose(run(open_session(graph, 1), texts), expected, atol=3e-5)
+    with torch.no_grad():
+        model.bert.pairs.weight.zero_()
+    assert np.abs(expected - torch_logits(model, texts)).max() > 0.1
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "gelu"])

@@ -108,6 +108,19 @@ def test_a_pruned_model_comes_back_bit_for_bit(tmp_path):
         assert torch.equal(encoder(**batch()).pooler_output, model.bert(**batch()).pooler_output)
 
 
+def test_pairs_tell_the_order_of_two_tokens_and_come_back_bit_for_bit(tmp_path):
+    model = make({}, pairs=64)
+    with torch.no_grad():
+        model.bert.pairs.weight.normal_()
+    there, back = model.bert.pairs(torch.tensor([[5, 7, 9], [7, 5, 9]]))
+    assert not torch.equal(there[1], back[1])  # 7 after 5, 5 after 7
+    assert not torch.equal(there[2], back[2])  # 9 after 7, 9 after 5
+    model.save_pretrained(tmp_path)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(model(**batch()).logits, again(**batch()).logits)
+
+
 def test_the_bare_encoder_loads_from_the_same_folder(tmp_path):
     model = make(dict.fromkeys(NAMES, 1))
     model.save_pretrained(tmp_path)

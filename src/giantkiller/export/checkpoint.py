@@ -127,6 +127,7 @@ def provenance_of(source: Checkpoint, quantize: str) -> dict[str, Any]:
         "quantization": quantize,
         "parameters": int(sum(p.numel() for p in source.model.parameters())),
         "dendrites": counts,
+        "pairs": source.model.config.pairs,
         "dendrite_activation": source.model.config.dendrite_activation,
         "training": {key: source.record[key] for key in known if key in source.record},
     }

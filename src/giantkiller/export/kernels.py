@@ -47,9 +47,9 @@ class Float:
         y = graph.node("MatMul", [x, graph.constant(f"{name}_weight", weight)], f"{name}_product")
         return graph.node("Add", [y, graph.constant(f"{name}_bias", bias)], f"{name}_biased")
 
-    def table(self, graph: Graph, ids: str, table: Floats) -> str:
+    def table(self, graph: Graph, ids: str, table: Floats, name: str) -> str:
         """Add table[ids]."""
-        return graph.node("Gather", [graph.constant("words", table), ids], "words_read")
+        return graph.node("Gather", [graph.constant(f"{name}s", table), ids], f"{ids}_read")
 
 
 @dataclass
@@ -91,15 +91,14 @@ class Static:
             domain=MICROSOFT,
         )
 
-    def table(self, graph: Graph, ids: str, table: Floats) -> str:
+    def table(self, graph: Graph, ids: str, table: Floats, name: str) -> str:
         """Add table[ids]."""
         values, scale = by_row(table)
-        rows = graph.node("Gather", [graph.constant("words", values), ids], "words_read")
-        rows = graph.node("Cast", [rows], "words_float", to=TensorProto.FLOAT)
-        scales = graph.node(
-            "Gather", [graph.constant("word_scales", scale[:, None]), ids], "word_scales_read"
-        )
-        return graph.node("Mul", [rows, scales], "words_scaled")
+        rows = graph.node("Gather", [graph.constant(f"{name}s", values), ids], f"{ids}_read")
+        rows = graph.node("Cast", [rows], f"{ids}_float", to=TensorProto.FLOAT)
+        scales = graph.constant(f"{name}_scales", scale[:, None])
+        scales = graph.node("Gather", [scales, ids], f"{ids}_scales")
+        return graph.node("Mul", [rows, scales], f"{ids}_scaled")
 
 
 def make_kernel(kind: str, ranges: Ranges | None = None) -> Kernel:

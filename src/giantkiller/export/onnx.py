@@ -24,6 +24,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 WORDS = "bert.embeddings.word_embeddings.weight"
+PAIRS = "bert.pairs.weight"
+PAIR_PRIME = 2**31 - 1
+PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
+"""Of the hash functions of pairs, as in `giantkiller.models.bert`."""
 
 MICROSOFT = "com.microsoft"
 OPSET = 17
@@ -136,8 +140,8 @@ class Kernel(Protocol):
     def product(self, graph: "Graph", x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias, with weight (in, out), and return the output's name."""
 
-    def table(self, graph: "Graph", ids: str, table: Floats) -> str:
-        """Add table[ids], with table (words, hidden), and return the output's name."""
+    def table(self, graph: "Graph", ids: str, table: Floats, name: str) -> str:
+        """Add table[ids], with table (rows, hidden), and return the output's name."""
 
 
 class Graph:
@@ -204,9 +208,11 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
 
 
 def _embeddings(g: Graph, weights: Weights, kernel: Kernel, max_length: int) -> str:
-    """Word, position and type embeddings, summed and normalised: (B, T, H)."""
+    """Word, pair, position and type embeddings, summed and normalised: (B, T, H)."""
     prefix = "bert.embeddings"
-    words = kernel.table(g, _word_rows(g, weights), weights.tensors[WORDS])
+    words = kernel.table(g, _word_rows(g, weights), weights.tensors[WORDS], "word")
+    if PAIRS in weights.tensors:
+        words = g.node("Add", [words, _pairs(g, kernel, weights.tensors[PAIRS])], "words_and_pairs")
     places = weights.tensors[f"{prefix}.position_embeddings.weight"][:max_length]
     places = places + weights.tensors[f"{prefix}.token_type_embeddings.weight"][0]
     length = g.node("Shape", ["input_ids"], "length", start=1, end=2)
@@ -229,6 +235,25 @@ def _word_rows(g: Graph, weights: Weights) -> str:
     small = rows.astype(np.int16 if len(weights.tensors[WORDS]) <= 1 << 15 else np.int32)
     wide = g.node("Cast", [g.constant("word_rows", small)], "word_rows_wide", to=TensorProto.INT32)
     return g.node("Gather", [wide, "input_ids"], "word_row")
+
+
+def _pairs(g: Graph, kernel: Kernel, table: Floats) -> str:
+    """The embeddings of each token with the one before it, the sum of two hashed rows: (B, T, H)."""
+    shift = g.constant("pair_shift", np.asarray([0, 1, 0, -1], np.int64))
+    before = g.node("Pad", ["input_ids", shift], "pair_before")  # (B, T), 0 before the first
+    prime = g.constant("pair_prime", np.asarray(PAIR_PRIME, np.int64))
+    size = g.constant("pair_rows", np.asarray(len(table), np.int64))
+    both = []
+    for i, factors in enumerate(PAIR_FACTORS):
+        first, second = (
+            g.node(
+                "Mul", [ids, g.constant(f"pair_factor{i}{j}", np.asarray(factor, np.int64))], f"pair{i}{j}"
+            )
+            for j, (ids, factor) in enumerate(zip((before, "input_ids"), factors, strict=True))
+        )
+        mixed = g.node("Mod", [g.node("Add", [first, second], f"pair{i}_mixed"), prime], f"pair{i}_hash")
+        both.append(kernel.table(g, g.node("Mod", [mixed, size], f"pair{i}_row"), table, "pair"))
+    return g.node("Add", both, "pairs_summed")
 
 
 def _layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix: str, name: str) -> str:

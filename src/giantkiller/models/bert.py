@@ -30,6 +30,9 @@ PERFORABLE = r"encoder|pooler|classifier"
 """The layers that may carry dendrites, as a pattern on module names."""
 
 CODE = "modeling_dendritic_bert"
+PAIR_PRIME = 2**31 - 1
+PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
+"""Of the hash functions of pairs: (before * first + token * second) % prime, then modulo the rows."""
 LAYER_CODE = {"exceptions": DendriteError, "layers": DendriticLinear, "sparse": SparseDendritic}
 """Modules that a checkpoint carries as `dendritic_NAME.py`, by one of their classes."""
 
@@ -41,6 +44,7 @@ class DendriticBertConfig(BertConfig):
         "encoder.layer.0.output.dense"), plus "classifier"; modules not named are plain linear layers.
     sparse_dendrites: shape of each pruned layer by the same names, as `sparse_layout` tells.
     dendrite_activation: the dendrites' activation function, as `DendriticLinear` names it.
+    pairs: rows of `PairEmbeddings`; 0 for none.
     attributes: what the classifier's outputs are, in order; toxicity first.
     labels_view: "attributes" for one logit an attribute, or "two" for the logits [0, z_toxicity].
     """
@@ -54,6 +58,7 @@ class DendriticBertConfig(BertConfig):
         sparse_dendrites: dict[str, dict[str, Any]] | None = None,
         attributes: list[str] | tuple[str, ...] | None = None,
         labels_view: str = "attributes",
+        pairs: int = 0,
         **kwargs: Any,
     ) -> None:
         if labels_view not in ("attributes", "two"):
@@ -62,6 +67,7 @@ class DendriticBertConfig(BertConfig):
         self.dendrite_activation = dendrite_activation
         self.sparse_dendrites = dict(sparse_dendrites or {})
         self.labels_view = labels_view
+        self.pairs = int(pairs)
         if attributes is not None and "id2label" not in kwargs and labels_view == "attributes":
             kwargs["id2label"] = dict(enumerate(attributes))
             kwargs["label2id"] = {name: index for index, name in enumerate(attributes)}
@@ -146,6 +152,29 @@ def _write_code(folder: Path) -> None:
         (folder / f"{name}.py").write_text(code, encoding="utf-8")
 
 
+class PairEmbeddings(nn.Module):
+    """What a token and the one before it mean together, added to the token's own embedding.
+
+    Pairs share rows by hashing: each has two rows, whose sum is its embedding, so that two pairs seldom share
+    both (Svenstrup et al. 2017, "Hash embeddings for efficient word representations").
+
+    Args:
+        rows: Of the table.
+        width: Of an embedding.
+    """
+
+    def __init__(self, rows: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows, width))
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Return embeddings (batch, tokens, width) of ids (batch, tokens)."""
+        before = nn.functional.pad(input_ids[:, :-1], (1, 0))
+        hashes = [(before * first + input_ids * second) % PAIR_PRIME for first, second in PAIR_FACTORS]
+        rows = torch.stack(hashes) % len(self.weight)  # (2, batch, tokens)
+        return nn.functional.embedding(rows, self.weight).sum(dim=0)
+
+
 class _Dendritic(PreTrainedModel):
     """What the encoder and the classifier share: allocation, initial values, and saving."""
 
@@ -154,6 +183,8 @@ class _Dendritic(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Set starting values of weights that no checkpoint brought; dendrites start with strength zero."""
         super()._init_weights(module)
+        if isinstance(module, PairEmbeddings):
+            nn.init.zeros_(module.weight)
         if isinstance(module, DendriticLinear):
             bound = module.in_features**-0.5
             if module.dendrite_weight is not None:
@@ -182,8 +213,31 @@ class DendriticBertModel(_Dendritic, BertModel):
 
     def __init__(self, config: DendriticBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config, add_pooling_layer=add_pooling_layer)
+        self.pairs = PairEmbeddings(config.pairs, config.hidden_size) if config.pairs else None
         _allocate(self, self.base_model_prefix)
         self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Return what BERT does, with the embeddings of pairs added to those of tokens."""
+        if self.pairs is not None and input_ids is not None:
+            inputs_embeds = self.embeddings.word_embeddings(input_ids) + self.pairs(input_ids)
+            input_ids = None
+        return super().forward(
+            input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            **kwargs,
+        )
 
 
 class DendriticBertForSequenceClassification(_Dendritic, BertForSequenceClassification):

@@ -69,7 +69,10 @@ def _embeddings(stored: Mapping[str, Any]) -> dict[str, Floats]:
         words = words * stored["word_scales"]
     if "word_rows" in stored:
         words = words[stored["word_rows"].astype(np.int64)]
-    return {
+    pairs = {}
+    if "pairs" in stored:
+        pairs["bert.pairs.weight"] = stored["pairs"].astype(np.float32) * stored.get("pair_scales", 1)
+    return pairs | {
         "bert.embeddings.word_embeddings.weight": words,
         "bert.embeddings.position_embeddings.weight": stored["places"],
         "bert.embeddings.token_type_embeddings.weight": np.zeros((2, words.shape[1]), np.float32),
@@ -157,6 +160,7 @@ def rebuild_checkpoint(bundle: Bundle, folder: str | Path) -> Path:
         num_attention_heads=heads,
         intermediate_size=len(tensors["bert.encoder.layer.0.intermediate.dense.bias"]),
         max_position_embeddings=len(tensors["bert.embeddings.position_embeddings.weight"]),
+        pairs=len(tensors.get("bert.pairs.weight", ())),
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )

@@ -131,6 +131,8 @@ class ModelSettings:
     """Attention heads of a layer."""
     intermediate_size: Count = 512
     """Width inside the feed-forward part of a layer."""
+    pairs: Rows = 0
+    """Rows of hashed embeddings of each token with the one before it; 0 for none."""
     dropout: Part = 0.1
     """Share of activations dropped while training, in hidden layers and in attention."""
     frozen: str | None = None
