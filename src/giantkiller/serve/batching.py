@@ -36,11 +36,10 @@ _BASE_WORK = 150  # characters' worth of work in a comment, whatever its length
 _TYPICAL_WORK = _BASE_WORK + 250  # of a comment of which nothing is known
 _MOST_WORK = 1200  # characters after which a comment makes no more work
 _SHORT_WORK = 32 * _TYPICAL_WORK  # a call of so little ends soon
-# What of large requests goes into one call takes no longer than this part of the longest wait of a small one:
-# larger calls are quicker for each comment, and make small requests wait.
-_LARGE_CALL = 0.8
-_LARGE_BESIDE_SMALL = 0.5  # as long as small requests come
-_LATELY = 1.0  # seconds
+# While small requests come, what of large ones goes into one call takes no longer than this part of the
+# longest wait of a small one. Larger calls are quicker for each comment, but make small requests wait.
+_LARGE_BESIDE_SMALL = 0.5
+_LATELY = 0.5  # seconds after which no small requests come any more
 
 
 class OverloadedError(Exception):
@@ -119,6 +118,7 @@ class Batcher:
         self._small_work = 0.0
         self._large_work = 0.0
         self._running_work = 0.0
+        self._running_large = 0.0  # the part of it that large requests have
         self._small_came = float("-inf")
         self._aside_work = 0.0  # of functions that call the model by themselves
         self._asides = 0
@@ -152,10 +152,7 @@ class Batcher:
             self._room.append(room)
             await room
         self._admit(len(texts), small)
-        now = time.monotonic()
-        if small:
-            self._small_came = now
-        deadline = float("inf") if patient else now + self.timeout
+        deadline = float("inf") if patient else time.monotonic() + self.timeout
         job = _Job(texts, self._loop.create_future(), deadline, work, small, left=len(texts))
         (self._small if small else self._large).append(job)
         self.waiting += len(texts)
@@ -249,8 +246,13 @@ class Batcher:
 
     @property
     def expected_small_wait(self) -> float:
-        """The same for a small request, which goes ahead of the large ones and past an explanation."""
-        work = self._small_work + self._running_work
+        """The same for a small request, which goes ahead of the large ones and past an explanation.
+
+        Of a call of large requests that runs already only so much is counted as calls beside small ones have:
+        who comes first after a while waits for its end, and is not refused for it.
+        """
+        large = min(self._running_large, self._rate * self.runners * self.max_wait * _LARGE_BESIDE_SMALL)
+        work = self._small_work + self._running_work - self._running_large + large
         if free := max(0, self.runners - self._asides):
             return work / (self._rate * free)
         return (work + self._aside_work) / (self._rate * self.runners)
@@ -263,7 +265,13 @@ class Batcher:
         # With nothing in front of it, a request of any size is taken.
         return late or (self.waiting > 0 and self.waiting + count > self.max_queue)
 
+    def small_came(self) -> None:
+        """Take note of a small request, refused or not: what follows makes room for small ones."""
+        self._small_came = time.monotonic()
+
     def _admit(self, count: int, small: bool) -> None:
+        if small:
+            self.small_came()
         if self._refuses(count, small):
             raise OverloadedError(self.expected_wait)
 
@@ -288,13 +296,15 @@ class Batcher:
             if not pieces:
                 break
             self._idle -= 1
-            work = 0.0
+            work = large = 0.0
             for job, begin, end in pieces:
                 share = job.work * (end - begin) / len(job.texts)
                 self._add_work(job, -share)
                 work += share
+                large += 0.0 if job.small else share
             self._running_work += work
-            self._pool.submit(self._call, pieces, work)
+            self._running_large += large
+            self._pool.submit(self._call, pieces, (work, large))
         while self._room and not self._refuses(1, False):
             room = self._room.popleft()
             if not room.done():
@@ -309,8 +319,9 @@ class Batcher:
         pieces: list[_Piece] = []
         room = size - (max(1, size // _LARGE_SHARE) if self._large else 0)
         # Small requests count on a runner within `max_wait`, however much of the large ones there is.
-        lately = now - self._small_came < _LATELY
-        large = self._rate * self.max_wait * (_LARGE_BESIDE_SMALL if lately else _LARGE_CALL)
+        large = float("inf")
+        if now - self._small_came < _LATELY:
+            large = self._rate * self.max_wait * _LARGE_BESIDE_SMALL
         least = 1  # comment of them, however slow the machine
         for lane, limit in ((self._small, room), (self._large, size), (self._small, size)):
             taken = sum(end - begin for _, begin, end in pieces)
@@ -326,10 +337,10 @@ class Batcher:
                 end = min(len(job.texts), job.taken + limit - taken)
                 if not job.small:
                     each = job.work / len(job.texts)
-                    most = max(least, int(large / each))
-                    if not most:
+                    most = max(least, large / each)
+                    if most < 1:
                         break
-                    end = min(end, job.taken + most)
+                    end = int(min(end, job.taken + most))
                     large, least = large - (end - job.taken) * each, 0
                 pieces.append((job, job.taken, end))
                 taken += end - job.taken
@@ -339,7 +350,7 @@ class Batcher:
                     lane.popleft()
         return pieces
 
-    def _call(self, pieces: list[_Piece], work: float) -> None:
+    def _call(self, pieces: list[_Piece], work: tuple[float, float]) -> None:
         """Score the texts of some pieces; runs in a runner's thread."""
         began = time.perf_counter()
         rows: NDArray[np.float32] | BaseException
@@ -352,9 +363,11 @@ class Batcher:
         if self._observe is not None and not isinstance(rows, BaseException):
             self._observe(rows, seconds)
 
-    def _done(self, pieces: list[_Piece], work: float, rows: Any, seconds: float) -> None:
+    def _done(self, pieces: list[_Piece], works: tuple[float, float], rows: Any, seconds: float) -> None:
+        work, large = works
         self._idle += 1
         self._running_work -= work
+        self._running_large -= large
         if isinstance(rows, BaseException):
             for job, _, _ in pieces:
                 if not job.future.done():

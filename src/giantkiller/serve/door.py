@@ -87,6 +87,8 @@ class Door:
             more: Further header lines.
         """
         self._metrics.request(ROUTES[path], 503, None)
+        if queue := self._queue():
+            queue.small_came()
         self._metrics.refused("load")
         if not self._refused:
             asyncio.get_running_loop().call_later(_TELL_SECONDS, self._tell)
