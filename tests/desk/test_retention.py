@@ -14,7 +14,7 @@ from giantkiller.desk.tables import appeals as appeal_table
 from giantkiller.desk.tables import decisions, messages, reports, statements, versions
 from giantkiller.desk.tables import items as item_table
 from giantkiller.serve.feedback import Feedback, feedback_table, keep_feedback
-from giantkiller.store import utc_now
+from giantkiller.store import StoreBusyError, utc_now
 
 
 def texts(desk):
@@ -130,6 +130,28 @@ def test_the_service_purges_by_itself(desk, monkeypatch):
     desk.settings(retention_days=30)
     anyio.run(run, 20)
     assert texts(desk) == {None}
+
+
+def test_a_busy_database_puts_upkeep_off_and_the_log_says_so(desk, monkeypatch):
+    monkeypatch.setattr(upkeep, "FIRST", 0.01)
+    monkeypatch.setattr(upkeep, "EVERY", 0.01)
+    tried, logged = [], []
+
+    def tidy(store, *, now):
+        tried.append(now)
+        if len(tried) == 1:
+            raise StoreBusyError("private words")
+
+    monkeypatch.setattr(upkeep, "tidy", tidy)
+    monkeypatch.setattr(upkeep.log, "error", lambda event, extra: logged.append((event, extra["fields"])))
+
+    async def run():
+        async with upkeep.Upkeep(desk.store).running():
+            while len(tried) < 2:
+                await anyio.sleep(0.01)
+
+    anyio.run(run)
+    assert logged == [("upkeep put off", {"error": "StoreBusyError"})]
 
 
 def test_it_runs_with_the_service(site):

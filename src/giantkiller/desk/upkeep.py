@@ -12,6 +12,7 @@ from giantkiller.desk import quality
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.daily import DAYS
 from giantkiller.desk.retention import purge
+from giantkiller.serve.logs import log
 from giantkiller.store import Store, StoreBusyError, utc_now
 
 FIRST = 60.0
@@ -58,8 +59,10 @@ class Upkeep:
     def _work(self) -> None:
         pause = FIRST
         while not self._stop.wait(pause):
-            # Where the database is busy or away, what is due waits for the next time.
-            with contextlib.suppress(SQLAlchemyError, StoreBusyError):
+            try:
                 tidy(self._store, now=utc_now())
                 count_ahead(self._store, now=utc_now())
+            except (SQLAlchemyError, StoreBusyError) as error:
+                # What is due waits for the next time. Only the kind is logged: a message may quote a text.
+                log.error("upkeep put off", extra={"fields": {"error": type(error).__name__}})
             pause = EVERY
