@@ -29,6 +29,15 @@ def machine():
     }
 
 
+def installed(folder):
+    """The environment in which a program starts as one that pip installed: what Python compiles is kept.
+
+    Many containers tell Python to keep nothing, and each start would compile our sources anew.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder)}
+
+
 def command_line(program):
     """The command that runs, folders of this machine written as DIR and files without theirs."""
     return " ".join(["python", program, *map(_without_folder, sys.argv[1:])])

@@ -3,6 +3,7 @@
     python benchmarks/serve.py                     # about two minutes
     python benchmarks/serve.py --requests 100000   # with memory over so many requests
     python benchmarks/serve.py --windows 1 2       # with windows of so many milliseconds, too
+    python benchmarks/serve.py --only-start-up     # how long it takes to start, and nothing else
 
 Starts `giantkiller serve --open` and the other servers (serve_apps.py) on loopback, and one process that
 sends requests (serve_load.py): IT SHARES THE MACHINE WITH THE SERVERS. They take turns, in rounds, so the
@@ -20,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from about import command_line, machine
+from about import command_line, installed, machine
 from serve_processes import HERE, Load, Server, streamed
 
 from giantkiller import Screener
@@ -55,6 +56,7 @@ class Bench:
         self.options, self.stack, self.folder = options, stack, folder
         self.texts = [f"{text} {i}" for i, text in enumerate(made_up(options.comments))]
         self.screener = Screener()
+        self.environment = installed(folder / "compiled")
         self.load = Load(folder)
         stack.callback(self.load.stop)
         self.log = stack.enter_context((folder / "log").open("ab"))
@@ -70,7 +72,7 @@ class Bench:
         self.make_requests()
 
     def start(self, command, path):
-        server = Server(command, self.log, path)
+        server = Server(command, self.log, path, self.environment)
         self.stack.callback(server.stop)
         server.ask('{"text": "a"}')
         return server
@@ -185,14 +187,21 @@ class Bench:
                 ("bare uvicorn", [HERE / "serve_apps.py", "bare"], NOOP),
                 ("after kill -9 under load", [*SERVE, state], SCORE),
             ):
-                server = Server(command, self.log, path)
+                server = Server(command, self.log, path, self.environment)
                 server.ask('{"text": "You idiot"}')
-                taken[name].append(round(time.perf_counter() - server.began, 3))
+                taken[name].append((round(time.perf_counter() - server.began, 3), round(server.cpu, 2)))
                 if name == "giantkiller serve":
                     self.load.kill_under(server, self.files["score"], after=0.7, connections=32)
                 else:
                     server.stop()
-        return {name: {"median": statistics.median(times), "all": times} for name, times in taken.items()}
+        return {
+            name: {
+                "median": statistics.median(seconds for seconds, _ in times),
+                "processor": statistics.median(used for _, used in times),
+                "all": times,
+            }
+            for name, times in taken.items()
+        }
 
 
 def together(runs):
@@ -221,11 +230,26 @@ def bert(folder):
 def measure(options, stack, folder):
     bench = Bench(options, stack, folder)
     load_before = os.getloadavg()
+    result = {} if options.only_start_up else under_load(bench)
+    result["start_up_seconds"] = bench.start_up()
+    if others := bench.load.others:
+        result["others_share_of_machine"] = {
+            "median": round(statistics.median(others), 3),
+            "most": round(max(others), 3),
+        }
+    return result | {
+        "load_average": [load_before, os.getloadavg()],
+        "machine": machine(),
+        "command": command_line("benchmarks/serve.py"),
+    }
+
+
+def under_load(bench):
     runs, screened = bench.throughput()
     rates = {name: run["per_second"] for name, run in runs.items()}
     noop, in_process = rates["no-op route, our stack"], statistics.median(screened)
     many = 100 * rates["/v1/score, 100 comments"]
-    result = {
+    return {
         "throughput": runs,
         "in_process_comments_per_second": round(in_process),
         "comments_per_second_in_hundreds": round(many),
@@ -243,19 +267,20 @@ def measure(options, stack, folder):
         "twice_saturation": bench.overload(rates),
         "memory": bench.memory(),
         "stream": bench.stream(),
-        "start_up_seconds": bench.start_up(),
     }
-    return result | {
-        "load_average": [load_before, os.getloadavg()],
-        "others_share_of_machine": {
-            "median": round(statistics.median(bench.load.others), 3), "most": round(max(bench.load.others), 3)
-        },
-        "machine": machine(),
-        "command": command_line("benchmarks/serve.py"),
-    }  # fmt: skip
 
 
 def show(result):
+    if "throughput" in result:
+        show_load(result)
+    for name, times in result["start_up_seconds"].items():
+        print(f"first answer, {name}: {times['median']:.2f} s, of the processor {times['processor']:.2f} s")
+    if others := result.get("others_share_of_machine"):
+        print(f"other programs took {others['median']:.0%} of the machine, at most {others['most']:.0%}")
+    print(f"load average {result['load_average'][0][0]:.1f} before, {result['load_average'][1][0]:.1f} after")
+
+
+def show_load(result):
     columns = {"per_second": "requests/s", "p50_ms": "p50 ms", "p99_ms": "p99 ms", "server_us": "server us",
                "sender_us": "sender us", "refused": "refused", "wrong": "wrong"}  # fmt: skip
     print(f"{'':<26}", *(f"{title:>10}" for title in columns.values()))
@@ -276,10 +301,6 @@ def show(result):
     stream = result["stream"]
     print(f"/v1/screen, {stream['comments']:,} comments in one request: {stream['per_second']:,}/s; "
           f"resident MB {stream['resident_mb']}, at the most {stream['peak_mb']}")  # fmt: skip
-    for name, times in result["start_up_seconds"].items():
-        print(f"first answer, {name}: {times['median']:.2f} s")
-    others = result["others_share_of_machine"]
-    print(f"other programs took {others['median']:.0%} of the machine, at most {others['most']:.0%}")
 
 
 def main():
@@ -295,6 +316,7 @@ def main():
     parser.add_argument("--windows", type=float, nargs="*", default=[], help="milliseconds, up to 2")
     parser.add_argument("--opponents", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--bert", type=Path, help="a folder that keeps BERT-Base's graph for the next time")
+    parser.add_argument("--only-start-up", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         result = measure(options, stack, Path(folder))

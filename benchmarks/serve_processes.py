@@ -19,11 +19,16 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Server:
     """A server in a process of its own."""
 
-    def __init__(self, command, log, path):
+    def __init__(self, command, log, path, environment):
         self.began = time.perf_counter()
         self.path = path
         self.process = subprocess.Popen(
-            [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=log, text=True, cwd=HERE
+            [sys.executable, *map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=HERE,
+            env=environment,
         )
         first = self.process.stdout.readline()
         self.port = int(re.findall(r"\d+", first.split(",")[0])[-1])

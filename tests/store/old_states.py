@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]  # before the imports of
 from postgresql_server import find_programs, postgresql_server  # noqa: E402
 from sqlalchemy import MetaData, create_engine, insert  # noqa: E402
 
-from giantkiller.store.database import upgrade  # noqa: E402
+from giantkiller.store.schema import upgrade  # noqa: E402
 
 THEN = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 FOLDER = Path(__file__).parent

@@ -13,11 +13,13 @@ pytest.importorskip("sqlalchemy")
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
+from whole_schema import migrated, statements
 
 from giantkiller.errors import UserError
 from giantkiller.serve.feedback import Feedback, keep_feedback, read_feedback
 from giantkiller.store import StoreBusyError, UTCDateTime, metadata, open_store, utc_now
-from giantkiller.store.database import FILE, revisions
+from giantkiller.store.database import FILE
+from giantkiller.store.schema import revisions
 
 
 @pytest.fixture
@@ -43,8 +45,23 @@ def changes_to_make(store):
         return compare_metadata(context, metadata)
 
 
-def test_the_migrations_make_what_the_tables_say(store):
+def test_a_new_database_is_what_the_tables_say(store):
     assert changes_to_make(store) == []
+
+
+def test_and_what_the_migrations_make(store, tmp_path):
+    """Its statements are from a file, which `python tests/whole_schema.py` writes."""
+    with store.engine.connect() as connection:
+        assert sorted(statements(connection)) == sorted(migrated(tmp_path))
+        created = connection.execute(text("SELECT created FROM desk_community")).scalar_one()
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    assert timedelta(0) <= now - datetime.strptime(created, "%Y-%m-%d %H:%M:%S.%f") < timedelta(minutes=1)
+
+
+def test_neither_a_new_database_nor_a_ready_one_needs_the_migrations(tmp_path, monkeypatch):
+    monkeypatch.setattr("giantkiller.store.database.upgrade", None)
+    open_store(tmp_path).close()
+    open_store(tmp_path, migrate=False).close()
 
 
 def test_sqlite_is_set_for_safety(store):

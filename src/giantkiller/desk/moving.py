@@ -16,7 +16,7 @@ from giantkiller.errors import UserError
 from giantkiller.serve import comparison, feedback, keys, shelf
 from giantkiller.serve.hooks import messages
 from giantkiller.store import Store, UTCDateTime, metadata
-from giantkiller.store.database import revisions
+from giantkiller.store.schema import revisions
 
 FORMAT = "giantkiller-desk"
 _TOGETHER = 500

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Float, Integer, String, Table, delete, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.policy import ACTIONS, Policy
@@ -163,8 +162,7 @@ def keep(
         {**row, "attribute": attribute, "measure": measure, "bin": at, "value": value}
         for (attribute, measure, at), value in sums.items()
     ]
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    more = dialect.insert(counts)
+    more = _upserting(connection)(counts)
     more = more.on_conflict_do_update(
         index_elements=list(counts.primary_key.columns), set_={"value": counts.c.value + more.excluded.value}
     )
@@ -186,6 +184,17 @@ def keep(
         newest = select(flips.c.number).where(*_of(flips, pair)).order_by(flips.c.number.desc())
         kept = newest.limit(MOST_FLIPS).scalar_subquery()
         connection.execute(delete(flips).where(*_of(flips, pair), flips.c.number.not_in(kept)))
+
+
+def _upserting(connection: Connection) -> Any:
+    """Return the database's own `insert`; imported here, for PostgreSQL's takes long and few need it."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert
 
 
 def compare(connection: Connection, pair: Pair, day: str | None = None) -> Comparison:

@@ -88,6 +88,7 @@ def run(settings: Settings, listener: socket.socket, compose: Compose) -> None:
     read_bundle(settings.model)
     open_store(settings.state, settings.database_url).close()  # migrated once, before the workers open it
     prepare_limits(settings.state / LIMITS)
+    gc.enable()  # this process only watches over the others from here on
     counters = settings.state / "metrics"
     shutil.rmtree(counters, ignore_errors=True)
     counters.mkdir(parents=True)
@@ -100,14 +101,17 @@ def run(settings: Settings, listener: socket.socket, compose: Compose) -> None:
 
 def _application(settings: Settings, compose: Compose) -> "Starlette":
     """Make the application, in a new process where there are several."""
-    set_up(settings.log_level)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    app = compose(open_service(settings))
-    # What has been loaded by now stays. Looking through all of it for garbage, as Python does now and then,
-    # would keep every request waiting.
-    gc.collect()
-    gc.freeze()
-    return app
+    gc.disable()
+    try:
+        set_up(settings.log_level)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        app = compose(open_service(settings))
+        # What has been loaded by now stays. Looking through all of it for garbage, as Python does now and
+        # then, would keep every request waiting; doing it here, once or oftener, takes a tenth of the start.
+        gc.freeze()
+        return app
+    finally:
+        gc.enable()
 
 
 def config_for(settings: Settings, app: "Starlette | Callable[[], Starlette]") -> uvicorn.Config:

@@ -16,11 +16,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from giantkiller.errors import MissingExtraError, UserError
+from giantkiller.store.schema import create, revisions, upgrade
 
 T = TypeVar("T")
 A = TypeVar("A")
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "giantkiller.db"
 """The database's name in the state folder."""
 
@@ -260,11 +260,6 @@ def open_store(state: Path, url: str | None = None, *, migrate: bool = True) -> 
     return store
 
 
-def revisions() -> list[str]:
-    """Name the schema versions this program knows, oldest first."""
-    return sorted(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
 def _engine(state: Path, url: str | None) -> tuple[str, Engine]:
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -347,20 +342,11 @@ def _prepare(store: Store, where: str, migrate: bool) -> None:
     with store.write() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7046029254386353131)"))
-        if _current(connection, where) != known[-1]:  # another process may have been quicker
+        current = _current(connection, where)
+        if current is None and connection.dialect.name == "sqlite":
+            create(connection)
+        elif current != known[-1]:  # another process may have been quicker
             upgrade(connection)
-
-
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring the schema to a revision, inside the connection's transaction."""
-    # Imported here: a database that is up to date needs no Alembic, which takes long to import.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
 
 
 def _current(connection: Connection, where: str) -> str | None:
