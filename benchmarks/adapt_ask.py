@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from adapt_arms import pooled
 from adapt_promise import SITES, TUNING, Ground
 from dendrite_study import interval, p_value, read_rows, shown
 from sklearn.linear_model import LogisticRegression
@@ -37,7 +38,7 @@ from giantkiller.adapt.learning import learn
 from giantkiller.adapt.rehearsal import to_learn
 from giantkiller.bundle import read_bundle
 from giantkiller.encoding import Encoder
-from giantkiller.models.inference import Tokens, predict, tokenize
+from giantkiller.models.inference import predict, tokenize
 
 SHARE = 0.1
 """Of the decisions that get a second look; the desk's default is 0.05."""
@@ -117,18 +118,6 @@ class Desk:
         model = copy.deepcopy(self.base)
         learn(model, self.bundle, decisions, self.rehearsal, Settings(seed=seed))
         return model
-
-
-@torch.no_grad()
-def pooled(model: Any, tokens: Tokens) -> np.ndarray:
-    """Return the pooled features of texts, (n, hidden)."""
-    found = np.empty((len(tokens.lengths), model.config.hidden_size), np.float32)
-    order = np.argsort(tokens.lengths, kind="stable")
-    for begin in range(0, len(order), 64):
-        rows = order[begin : begin + 64]
-        ids, mask = tokens.batch(rows)
-        found[rows] = model.bert(input_ids=ids, attention_mask=mask).pooler_output.numpy()
-    return found
 
 
 def desk_lines(

@@ -59,7 +59,7 @@ class Dialled:
     Attributes:
         share: Of the change.
         tensors: A delta's, of that share of it.
-        tried: What was measured to choose it.
+        tried: What was measured to choose it, what gains most first: the first share within bounds is kept.
     """
 
     share: float
@@ -108,18 +108,25 @@ def dial(
     def error(model: Any) -> float:
         return _cross_entropy(predict(model, decisions), site, bundle) if len(site) else 0.0
 
-    tried, before = [], error(base)
-    for share in tqdm(SHARES, desc="choosing", unit="share", leave=False, disable=None):
+    def changed(share: float) -> Any:
         model = copy.deepcopy(base)
         Delta(scaled(tensors, share), ()).apply(model)
-        losses = {name: chooser.loss(model) for name, chooser in choosers.items()}
-        tried.append(Tried(share, before - error(model), losses))
+        return model
+
+    before = error(base)
+    gains = {share: before - error(changed(share)) for share in SHARES}
     limits = {
         name: MARGINS[some.labelled] * settings.limit(some.labelled) for name, some in elsewhere.items()
     }
-    within = [each for each in tried if all(each.losses[name] <= limits[name] for name in limits)]
-    best = max(within, key=lambda each: (each.gain, each.share)) if within else tried[-1]
-    return Dialled(best.share, scaled(tensors, best.share), tried)
+    tried: list[Tried] = []
+    best_first = sorted(SHARES, key=lambda share: (gains[share], share), reverse=True)
+    for share in tqdm(best_first, desc="choosing", unit="share", leave=False, disable=None):
+        model = changed(share)
+        losses = {name: chooser.loss(model) for name, chooser in choosers.items()}
+        tried.append(Tried(share, gains[share], losses))
+        if all(losses[name] <= limits[name] for name in limits):
+            return Dialled(share, scaled(tensors, share), tried)
+    return Dialled(SHARES[-1], scaled(tensors, SHARES[-1]), tried)
 
 
 def _chooser(base: Any, encoder: Encoder, some: Rehearsal) -> _Chooser:

@@ -1,0 +1,186 @@
+"""The arms of the study of adaptation: what of the shipped model learns, each stated as a delta."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional
+
+from giantkiller.adapt import Decisions, Settings
+from giantkiller.adapt.learning import Part, chosen_of, fit, make_part
+from giantkiller.adapt.methods import Learning, attach
+from giantkiller.bundle import Bundle
+from giantkiller.calibration import Calibrator
+from giantkiller.dendrites import CorrelationRule, Errors, perforate
+from giantkiller.models.inference import Tokens
+
+LAYER = "bert.encoder.layer.0.attention.output.dense"
+GROWN = ("weight", "bias", "strength")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What learns.
+
+    Attributes:
+        method: Of `giantkiller.adapt.Settings`; "" for what is fitted and doesn't learn by steps, "layer" for
+            dendrites on one layer.
+        rank: Of a low-rank update.
+        grown: How the dendrites on one layer begin: at random, or by correlation with the errors.
+        frozen: Whether their input weights stay as they began, as in cascade correlation.
+        candidates: Of which the rule keeps the best.
+    """
+
+    method: str
+    rank: int = 4
+    grown: str = ""
+    frozen: bool = False
+    candidates: int = 4
+
+
+ARMS: Mapping[str, Arm] = {
+    "platt": Arm(""),
+    "logistic": Arm(""),
+    "head": Arm("head"),
+    "bias": Arm("bias"),
+    "low-rank": Arm("low-rank"),
+    "dendrites on one layer": Arm("layer", grown="random"),
+    "correlation": Arm("layer", grown="correlation", frozen=True),
+    "correlation, then free": Arm("layer", grown="correlation"),
+    "low-rank, wide": Arm("low-rank", rank=48),
+    "dendrites": Arm("dendrites"),
+    "full": Arm("full"),
+}
+ABLATION: Mapping[str, Arm] = {
+    "random, frozen": Arm("layer", grown="random", frozen=True),
+    "correlation, 1 candidate": Arm("layer", grown="correlation", frozen=True, candidates=1),
+    "correlation, 16 candidates": Arm("layer", grown="correlation", frozen=True, candidates=16),
+}
+EQUAL = {
+    "dendrites on one layer": "low-rank",
+    "correlation": "low-rank",
+    "correlation, then free": "low-rank",
+    "dendrites": "low-rank, wide",
+}
+"""Arms with dendrites, and the one without of about their size."""
+
+
+def settings_of(arm: Arm, factor: float, rehearsal: float, seed: int) -> Settings:
+    """Return how an arm learns; a factor is that of its method's learning rate."""
+    method = arm.method if arm.method not in ("", "layer") else "dendrites"
+    rate = Settings(method=method).rate * factor
+    return Settings(method=method, rank=arm.rank, learning_rate=rate, rehearsal=rehearsal, seed=seed)
+
+
+def learn(
+    name: str, base: Any, bundle: Bundle, decisions: Decisions, rehearsed: Part, settings: Settings
+) -> dict[str, torch.Tensor]:
+    """Let an arm learn from decisions; return a delta's tensors, those of the whole change.
+
+    Args:
+        name: The arm's; not "platt", which changes no order.
+        base: The old model; it isn't changed.
+        bundle: Whose calibration counts.
+        decisions: A fifth of them chooses the pass.
+        rehearsed: What is not to be forgotten.
+        settings: Of `settings_of`.
+    """
+    arm = (ARMS | ABLATION)[name]
+    part = make_part(base, bundle, decisions.texts, decisions.targets, unasked=settings.unasked)
+    chosen = chosen_of(decisions)
+    if not arm.method:
+        return regression(base, bundle, part.tokens, decisions.positive, ~chosen)
+    model = copy.deepcopy(base)
+    grown: dict[str, torch.Tensor] = {}
+    if arm.method == "layer":
+        learning, grown = on_one_layer(model, arm, part, bundle, settings)
+    else:
+        learning = attach(model, settings)
+    learned = fit(model, learning, bundle, (part, rehearsed), chosen, settings)
+    return {**grown, **learned.tensors}
+
+
+def regression(
+    base: Any, bundle: Bundle, tokens: Tokens, positive: np.ndarray, teach: np.ndarray
+) -> dict[str, torch.Tensor]:
+    """Fit logistic regression on the pooled features in place of the head's row for toxicity."""
+    found = LogisticRegression(C=0.1, max_iter=500).fit(pooled(base, tokens)[teach], positive[teach])
+    line, head = Calibrator(bundle.calibration), base.classifier
+    weight, bias = torch.zeros_like(head.weight), torch.zeros_like(head.bias)
+    slope, intercept = float(line.slopes[0]), float(line.intercepts[0])
+    weight[0] = torch.from_numpy(found.coef_[0] / slope).float() - head.weight[0].detach()
+    bias[0] = float((found.intercept_[0] - intercept) / slope) - float(head.bias[0].detach())
+    strength = torch.zeros_like(head.dendrite_strength)
+    strength[..., 0] = -head.dendrite_strength[..., 0].detach()
+    changes = {"weight": weight, "bias": bias, "dendrite_strength": strength}
+    return {f"classifier.{name}.add": change for name, change in changes.items()}
+
+
+def on_one_layer(
+    model: Any, arm: Arm, part: Part, bundle: Bundle, settings: Settings
+) -> tuple[Learning, dict[str, torch.Tensor]]:
+    """Grow a dendrite on each neuron of a layer; return what of them learns, and all of them."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    perforate(model, lambda name, _: name == LAYER, activation=model.config.dendrite_activation)
+    layer = model.get_submodule(LAYER)
+    if arm.grown == "random":
+        layer.grow(generator=torch.Generator().manual_seed(settings.seed))
+    else:
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)  # the rule watches gradients
+        rule = CorrelationRule(candidates=arm.candidates, passes=8)
+        rule.grow(model, [LAYER], errors=errors_of(part, bundle), seed=settings.seed)
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+    grown = {f"{LAYER}.dendrite_{name}": getattr(layer, f"dendrite_{name}") for name in GROWN}
+    learns = [f"{LAYER}.dendrite_{name}" for name in (GROWN[2:] if arm.frozen else GROWN)]
+    for name in learns:
+        grown[name].requires_grad_(True)
+    return (
+        Learning({name: grown[name] for name in learns}),
+        {name: parameter.detach().clone() for name, parameter in grown.items()},
+    )
+
+
+def errors_of(part: Part, bundle: Bundle) -> Errors:
+    """Show the rule the site's decisions in batches of like lengths."""
+    line = Calibrator(bundle.calibration)
+    slopes, intercepts = (torch.tensor(each, dtype=torch.float32) for each in (line.slopes, line.intercepts))
+    order = np.argsort(part.tokens.lengths, kind="stable")
+    batches = [part.batch(order[begin : begin + 64]) for begin in range(0, len(order), 64)]
+
+    def loss(model: Any, batch: Any) -> torch.Tensor:
+        ids, mask, targets, weights = batch
+        logits = model(input_ids=ids, attention_mask=mask).logits * slopes + intercepts
+        each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        return (each * weights).sum() / weights.sum()
+
+    return Errors(batches, loss, mask=lambda batch: batch[1].bool())
+
+
+@torch.no_grad()
+def pooled(model: Any, tokens: Tokens) -> np.ndarray:
+    """Return the pooled features of texts, (n, hidden)."""
+    found = np.empty((len(tokens.lengths), model.config.hidden_size), np.float32)
+    order = np.argsort(tokens.lengths, kind="stable")
+    for begin in range(0, len(order), 64):
+        rows = order[begin : begin + 64]
+        ids, mask = tokens.batch(rows)
+        found[rows] = model.bert(input_ids=ids, attention_mask=mask).pooler_output.numpy()
+    return found
+
+
+def size(name: str, tensors: Mapping[str, torch.Tensor]) -> int:
+    """Return how many numbers an arm learns: of frozen dendrites the strengths, of the regression a row."""
+    arm = (ARMS | ABLATION)[name]
+    if not arm.method:
+        return tensors["classifier.weight.add"].shape[1] + 1
+    learned = [
+        tensor for key, tensor in tensors.items() if not arm.frozen or key.endswith("dendrite_strength")
+    ]
+    return sum(tensor.numel() for tensor in learned)
