@@ -152,6 +152,38 @@ def test_the_shipped_model_too_gives_each_text_its_own_score():
         np.testing.assert_array_equal(other.logits(reversed(texts)), reference[::-1])
 
 
+def test_rows_are_padded_by_their_own_length(screener, monkeypatch):
+    """So its scores can't depend on those it shares a batch with, whatever a processor makes of padding."""
+    seen = []
+    run = screener._logits
+    monkeypatch.setattr(screener, "_logits", lambda ids, mask: seen.append((ids, mask)) or run(ids, mask))
+    texts = ["you", "you are", "idiot " * 6, "idiot " * 7, "you " * 31]  # 3, 4, 8, 9 and 32 tokens of 32
+    alone = [screener.logits([text])[0] for text in texts]
+    assert [ids.shape for ids, _ in seen] == [(1, 8), (1, 8), (1, 8), (1, 16), (1, 32)]
+    assert [mask.sum() for _, mask in seen] == [3, 4, 8, 9, 32]
+    seen.clear()
+    np.testing.assert_array_equal(screener.logits(texts), alone)
+    assert sorted(ids.shape for ids, _ in seen) == [(1, 16), (1, 32), (3, 8)]
+
+
+def test_a_graph_that_looks_at_the_padding_gets_none(tmp_path):
+    """Here the logits are the number of tokens, masked or not."""
+    one = numpy_helper.from_array(np.ones((1, 1, 7), np.float32), "one")
+    tokens = numpy_helper.from_array(np.array([1]), "tokens")
+    last = numpy_helper.from_array(np.array([-1]), "last")
+    nodes = [
+        ("Cast", ["input_ids"], ["ids"], {"to": TensorProto.FLOAT}),
+        ("Mul", ["ids", "zero"], ["none"]),
+        ("Unsqueeze", ["none", "last"], ["column"]),
+        ("Add", ["column", "one"], ["each"]),
+        ("ReduceSum", ["each", "tokens"], ["logits"], {"keepdims": 0}),
+    ]
+    zero = numpy_helper.from_array(np.zeros(1, np.float32), "zero")
+    model = graph_of(nodes, tensors=[one, tokens, last, zero])
+    screener = Screener(build(tmp_path / "b", files={MODEL: model}), threads=1)
+    assert screener.logits(["you", "you are idiot"])[:, 0].tolist() == [3, 5]
+
+
 def test_order_holds_over_many_windows(tiny_bundle):
     screener = Screener(tiny_bundle, threads=2, window=8, batch_tokens=16)
     texts = [("idiot " if i % 3 == 0 else "thanks ") + "x" * (i % 13) for i in range(500)]

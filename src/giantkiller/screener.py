@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.batching import BATCH_TOKENS, plan
+from giantkiller.batching import BATCH_TOKENS, STEP, plan
 from giantkiller.bundle import DEFAULT_NAME, Bundle, read_bundle
 from giantkiller.calibration import Calibrator
 from giantkiller.encoding import ID, Encoder, length, pack
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 WINDOW = 4096
 """Texts that are sorted by length together."""
 
-Logits = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Ids of texts of one length (n, tokens) to logits (n, 7)."""
+Logits = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""Ids of texts and the mask over them, both (n, tokens), to logits (n, 7)."""
 
 # The model starts while most texts still wait for the tokenizer. Only the first window is small: few texts
 # have few of one length, and DuckDB comes with 2,048 at a time.
@@ -41,8 +41,8 @@ class Screener:
     """A loaded bundle that scores texts.
 
     A text's scores depend on the text alone: not on its neighbours, their order, the batch size or the
-    number of threads. Only texts of one length share a batch, so nothing is ever padded. One screener may be
-    used from several threads.
+    number of threads. Each is padded to a multiple of eight tokens, alone as among others, and only texts of
+    one such length share a batch. One screener may be used from several threads.
 
     Args:
         model: A bundle folder, a hub id, or None for the shipped bundle.
@@ -59,6 +59,8 @@ class Screener:
     Raises:
         UserError: The bundle is missing, fails verification or can't be run, or has no policy of that name.
     """
+
+    _step = STEP
 
     def __init__(
         self,
@@ -83,6 +85,8 @@ class Screener:
         self._calibrator = Calibrator(self.bundle.calibration)
         # The longest row of the highest id: what the position table and the embeddings must reach.
         self.run([pack([self.encoder.size - 1] * self.bundle.max_length)])
+        if self._step > 1:
+            self._step = STEP if self._heeds_mask() else 1
 
     def _open(self, model: str | Path | None) -> tuple[Bundle, Encoder, Logits]:
         """Return what is known of a model, its encoder and its function from ids to logits."""
@@ -184,7 +188,7 @@ class Screener:
         index = np.fromiter((first.setdefault(row, len(first)) for row in rows), np.intp, len(rows))
         unique = list(first)
         window = _Window(np.empty((len(unique), len(ATTRIBUTES)), np.float32), index)
-        batches = plan(list(map(length, unique)), self.batch_tokens)
+        batches = self.plan(unique)
         if self.threads == 1 or len(batches) < 2:
             for batch in batches:
                 window.logits[batch] = self.run([unique[i] for i in batch])
@@ -194,8 +198,27 @@ class Screener:
             window.parts.append((batch, pool.submit(self.run, [unique[i] for i in batch])))
         return window
 
+    def plan(self, rows: Sequence[bytes]) -> list[list[int]]:
+        """Group rows of ids into batches that `run` takes, as lists of their indices, longest first."""
+        return plan(list(map(self._width, rows)), self.batch_tokens)
+
+    def _width(self, row: bytes) -> int:
+        """Return to how many tokens a row is padded: by its length alone, so that its scores do, too."""
+        tokens = length(row)
+        return max(tokens, min(-(-tokens // self._step) * self._step, self.bundle.max_length))
+
+    def _heeds_mask(self) -> bool:
+        """Return whether padding changes nothing but, at the most, how the model rounds."""
+        rows = self.encoder.encode(["a"])
+        try:
+            padded = self.run(rows)
+            self._step = 1
+            return np.allclose(padded, self.run(rows), atol=1e-3)
+        except UserError:  # it will be said to whoever asks for scores
+            return False
+
     def run(self, rows: Sequence[bytes]) -> NDArray[np.float32]:
-        """Run rows of ids, all of one length, through the model.
+        """Run rows of ids, all padded to one length, through the model.
 
         Returns:
             The logits, shape (n, 7).
@@ -203,9 +226,13 @@ class Screener:
         Raises:
             UserError: The model can't run them, or returns something else.
         """
-        ids = np.frombuffer(b"".join(rows), ID).reshape(len(rows), -1).astype(np.int64)
+        width = self._width(rows[0])
+        # What stands in the padding is never looked at: the mask leaves it out.
+        padded = b"".join([row.ljust(width * ID.itemsize, b"\0") for row in rows])
+        ids = np.frombuffer(padded, ID).reshape(len(rows), width).astype(np.int64)
+        mask = (np.arange(width) < np.array([[length(row)] for row in rows])).astype(np.int64)
         try:
-            logits = self._logits(ids)
+            logits = self._logits(ids, mask)
         except Exception as error:  # onnxruntime's errors share no base class
             raise UserError(
                 f"the model in {self.bundle.folder} can't run {ids.shape[1]} tokens of this tokenizer: it is "
@@ -314,10 +341,8 @@ def load_session(path: Path) -> Any:
     return session
 
 
-def _run_session(session: Any, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    logits: NDArray[np.float32] = session.run(
-        ["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    )[0]
+def _run_session(session: Any, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    logits: NDArray[np.float32] = session.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0]
     return logits
 
 

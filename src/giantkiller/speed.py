@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from giantkiller.batching import plan
 from giantkiller.cleaning import clean_text
 from giantkiller.encoding import length
 from giantkiller.errors import UserError
@@ -178,7 +177,7 @@ def _steps(screener: Screener, texts: list[str]) -> dict[str, float]:
     rows = screener.encoder.encode_cleaned(cleaned)
     clock.append(time.perf_counter())
     rows = list(dict.fromkeys(rows))
-    batches = [[rows[i] for i in batch] for batch in plan(list(map(length, rows)), screener.batch_tokens)]
+    batches = [[rows[i] for i in batch] for batch in screener.plan(rows)]
     clock.append(time.perf_counter())
     for batch in batches:
         screener.run(batch)

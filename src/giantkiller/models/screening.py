@@ -36,6 +36,8 @@ class CheckpointScreener(Screener):
         UserError: It can't be loaded or run, lacks weights, or doesn't score all seven attributes.
     """
 
+    _step = 1  # some models count positions from the padding's own id
+
     def __init__(
         self,
         model: str | Path | None = None,
@@ -64,10 +66,10 @@ class CheckpointScreener(Screener):
             )
         order = [columns[attribute] for attribute in ATTRIBUTES]
 
-        def logits(ids: NDArray[np.int64]) -> NDArray[np.float32]:
-            rows = torch.from_numpy(ids)
+        def logits(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+            rows, seen = torch.from_numpy(ids), torch.from_numpy(mask)
             with torch.inference_mode():
-                result = classifier.model(input_ids=rows, attention_mask=torch.ones_like(rows)).logits
+                result = classifier.model(input_ids=rows, attention_mask=seen).logits
             return np.ascontiguousarray(result.float().numpy()[:, order])
 
         return describe_checkpoint(classifier), classifier.encoder(), logits
