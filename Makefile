@@ -33,7 +33,7 @@ test: check
 test-all:
 	$(MAKE) packages
 	$(MAKE) -j 2 --output-sync=target check try-web docs
-	$(PYTEST)
+	$(PYTEST) --hypothesis-profile same
 	$(MAKE) test-versions
 
 # All that the tests can use, where it can be had.

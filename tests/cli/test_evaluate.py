@@ -111,6 +111,7 @@ def test_a_suite_that_comes_with_the_package_needs_no_file(tiny_bundle):
         run(tiny_bundle, "--suite", "hatecheck")
 
 
+@pytest.mark.slow
 def test_another_policy_than_the_models_own(tiny_bundle, insults, tmp_path):
     (tmp_path / "lenient.json").write_text('{"toxicity": {"monitor": 0.999999}}')
     found = []

@@ -198,6 +198,7 @@ def test_an_unmodified_trainer_grows_and_a_killed_one_resumes(tmp_path):
     assert again.attempts[1].score == ledger.attempts[1].score
 
 
+@pytest.mark.slow  # as soon as there is a Trainer, seconds of imports
 def test_an_unknown_metric_is_said_in_a_sentence(tmp_path):
     loop = TrainerLoop(lambda model: trainer(model, tmp_path), metric="eval_f1")
     with pytest.raises(DendriteError, match=r"no metric 'eval_f1': it has .*eval_loss"):

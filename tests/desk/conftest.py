@@ -37,9 +37,9 @@ def desk(tmp_path):
     store.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def any_desk(request, tmp_path):
-    """A desk on each database."""
+    """A desk on each database; on PostgreSQL with the slow tests, for all of its migrations run for each."""
     url = request.getfixturevalue("empty_postgresql") if request.param == "postgresql" else None
     store = open_store(tmp_path, url)
     bench = Bench(store)

@@ -1,6 +1,5 @@
 """What an operator does: backups, moves, labels, statements for the DSA, forgetting; by command, too."""
 
-import contextlib
 import gzip
 import io
 import json
@@ -111,10 +110,9 @@ def test_what_coral_suggested_is_a_label_too(used):
     assert json.loads(out.getvalue().splitlines()[-1])["label_kind"] == "suggestion"
 
 
-def test_everything_moves_between_databases(used, tmp_path, request):
-    urls = [None]
-    with contextlib.suppress(pytest.skip.Exception):  # without a server, between SQLite databases only
-        urls.append(request.getfixturevalue("empty_postgresql"))
+@pytest.mark.parametrize("others", [[], pytest.param(["empty_postgresql"], marks=pytest.mark.slow)])
+def test_everything_moves_between_databases(used, tmp_path, request, others):
+    urls = [None, *map(request.getfixturevalue, others)]
     path = tmp_path / "desk.jsonl.gz"
     with used.store.read() as connection:
         count = moving.dump(connection, path)

@@ -26,6 +26,7 @@ def pictures(whole):
     return plots.draw(whole)
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_bytes(whole, pictures, tmp_path):
     files = page.write_report(whole, tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder" / "report.json").read_text(encoding="utf-8") == whole.json()

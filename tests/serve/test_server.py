@@ -90,6 +90,7 @@ def test_killed_in_the_middle_of_load(tiny_bundle, tmp_path):
     assert len(tokens) <= len(kept) + 4
 
 
+@pytest.mark.slow
 def test_stopping_finishes_what_was_accepted(tiny_bundle, tmp_path):
     with serving(tiny_bundle, tmp_path / "state", "--open") as (process, address, _):
         call = json.dumps({"texts": [f"you idiot number {i} " * 50 for i in range(1000)]})
@@ -212,36 +213,37 @@ def test_web_pages_that_may_call(serve):
         assert "access-control-allow-origin" not in other.headers
 
 
-def fails(*arguments, env=None):
-    """Run a command that must fail in one sentence."""
-    done = subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(env or {})},
-    )  # fmt: skip
-    assert done.returncode == 1, done
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("giantkiller: ")
-    return done.stderr
-
-
 def test_a_port_that_is_taken(tiny_bundle, tmp_path):
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
-        said = fails("serve", "--port", port, "--state", tmp_path, "--model", tiny_bundle)
-        assert f"can't listen on 127.0.0.1 port {port}" in said
+        flags = ["--port", str(port), "--state", str(tmp_path), "--model", str(tiny_bundle)]
+        done = subprocess.run(
+            [*PROGRAM, "serve", *flags], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1, done
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith(f"giantkiller: can't listen on 127.0.0.1 port {port}")
+
+
+def fails(state, bundle):
+    """Start the service in this process, which must fail in one sentence."""
+    flags = ["--port", "0", "--state", str(state), "--model", str(bundle)]
+    result = CliRunner().invoke(giantkiller, ["serve", *flags])
+    assert isinstance(result.exception, UserError), result
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
 
 
 def test_a_state_folder_that_is_none(tiny_bundle, tmp_path):
     (tmp_path / "file").touch()
-    said = fails("serve", "--port", 0, "--state", tmp_path / "file" / "state", "--model", tiny_bundle)
-    assert "state folder" in said
+    assert "state folder" in fails(tmp_path / "file" / "state", tiny_bundle)
 
 
 def test_a_database_that_is_newer(tiny_bundle, tmp_path):
     open_store(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "giantkiller.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
-    assert "newer giantkiller" in fails("serve", "--port", 0, "--state", tmp_path, "--model", tiny_bundle)
+    assert "newer giantkiller" in fails(tmp_path, tiny_bundle)
 
 
 def test_a_database_that_is_locked(tmp_path, monkeypatch):
@@ -259,10 +261,7 @@ def test_a_database_that_is_locked_keeps_the_service_from_starting(tiny_bundle, 
     open_store(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "giantkiller.db", isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
-        flags = ["--port", "0", "--state", str(tmp_path), "--model", str(tiny_bundle)]
-        result = CliRunner().invoke(giantkiller, ["serve", *flags])
-        assert isinstance(result.exception, UserError)
-        assert "locked by another program; " in str(result.exception)
+        assert "locked by another program; " in fails(tmp_path, tiny_bundle)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -216,6 +216,7 @@ def test_a_database_of_each_released_schema_is_brought_up_to_date(dump, tmp_path
     brought_up_to_date(tmp_path, None, dump.stem[-4:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dump", sorted(STORED.glob("postgresql_*.sql")), ids=lambda path: path.stem)
 def test_so_is_one_on_postgresql(dump, tmp_path, empty_postgresql):
     import psycopg

@@ -80,6 +80,8 @@ def test_a_run_that_diverged_does_not_block_its_mended_recipe(tiny, tmp_path, mo
 
 
 def test_an_unfinished_run_is_not_started_over(tiny, tmp_path, monkeypatch):
+    (tmp_path / "r.toml").write_text((tiny / "recipe.toml").read_text().replace("epochs = 6", "epochs = 1"))
+    recipe = read_recipe(tmp_path / "r.toml")
     whole = loop.batch_loss
 
     def stop(*arguments):
@@ -89,10 +91,10 @@ def test_an_unfinished_run_is_not_started_over(tiny, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(loop, "batch_loss", stop)
         with pytest.raises(KeyboardInterrupt):
-            train(read_recipe(tiny / "recipe.toml"), tiny, tmp_path / "out")
+            train(recipe, tiny, tmp_path / "out")
     with pytest.raises(UserError, match="holds an unfinished run"):
-        train(read_recipe(tiny / "recipe.toml"), tiny, tmp_path / "out")
-    train(read_recipe(tiny / "recipe.toml"), tiny, tmp_path / "out", resume=True)
+        train(recipe, tiny, tmp_path / "out")
+    train(recipe, tiny, tmp_path / "out", resume=True)
     assert (tmp_path / "out" / "config.json").exists()
 
 
