@@ -100,7 +100,7 @@ def test_a_removed_comment_is_told_appealed_and_restored(any_desk):
     assert not judged.effective
     with desk.store.read() as connection:
         statement = statements.find(connection, token, desk_settings(connection), now=desk.now)
-    assert (statement.reversed, statement.appeal["state"]) == (True, "reversed")
+    assert (statement.reversed, statement.appeal.state) == (True, "reversed")
     assert verified(desk).problems == []
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, func, select
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.desk.decisions import judged_version
-from giantkiller.desk.events import item_events
+from giantkiller.desk.events import ItemEvent, item_events
 from giantkiller.desk.items import WAITING
 from giantkiller.desk.policies import read_policy
 from giantkiller.desk.rules import Rulebook
@@ -19,7 +19,9 @@ from giantkiller.explain import Span
 from giantkiller.policy import Policy
 
 __all__ = [
+    "Contested",
     "Dossier",
+    "History",
     "decided_today",
     "decisions_of",
     "gather",
@@ -42,6 +44,26 @@ class Score(NamedTuple):
     review: float | None
     remove: float | None
     reached: str
+
+
+class Contested(NamedTuple):
+    """An appeal's row, with the statement's audience and facts, and the decision that it is about."""
+
+    row: Row[Any]
+    decision: Row[Any]
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that is known of an item: rows, oldest first, and people's names by number."""
+
+    versions: Sequence[Row[Any]]
+    decisions: Sequence[Row[Any]]
+    reports: Sequence[Row[Any]]
+    notes: Sequence[Row[Any]]
+    appeals: Sequence[Row[Any]]
+    events: list[ItemEvent]
+    people: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -80,7 +102,7 @@ class Dossier:
     reports: Sequence[Row[Any]]
     notes: Sequence[Row[Any]]
     decisions: Sequence[Row[Any]]
-    appeal: dict[str, Any] | None
+    appeal: Contested | None
 
 
 def gather(connection: Connection, task: Row[Any], bundle: Policy, *, now: datetime) -> Dossier:
@@ -245,7 +267,7 @@ def holds_blind(connection: Connection, item: int, staff: Staff) -> bool:
     return row is not None
 
 
-def history(connection: Connection, item: Row[Any]) -> dict[str, Any]:
+def history(connection: Connection, item: Row[Any]) -> History:
     """Return everything that is known of an item, for its page."""
 
     def of(table: Any) -> Sequence[Row[Any]]:
@@ -253,15 +275,15 @@ def history(connection: Connection, item: Row[Any]) -> dict[str, Any]:
             select(table).where(table.c.item == item.number).order_by(table.c.number)
         ).all()
 
-    return {
-        "versions": of(versions),
-        "decisions": decisions_of(connection, item=item.number),
-        "reports": of(reports),
-        "notes": of(notes),
-        "appeals": of(appeals),
-        "events": item_events(connection, item.number),
-        "people": names(connection),
-    }
+    return History(
+        versions=of(versions),
+        decisions=decisions_of(connection, item=item.number),
+        reports=of(reports),
+        notes=of(notes),
+        appeals=of(appeals),
+        events=item_events(connection, item.number),
+        people=names(connection),
+    )
 
 
 def _decisions() -> Any:
@@ -299,11 +321,11 @@ def _copies(connection: Connection, item: Row[Any]) -> tuple[int, Sequence[Row[A
     return waiting, decided
 
 
-def _appeal(connection: Connection, task: Row[Any]) -> dict[str, Any]:
+def _appeal(connection: Connection, task: Row[Any]) -> Contested:
     row = connection.execute(
         select(appeals, statements.c.audience, statements.c.facts)
         .join(statements, statements.c.number == appeals.c.statement)
         .where(appeals.c.number == task.appeal)
     ).one()
     contested = connection.execute(_decisions().where(decisions.c.number == row.decision)).one()
-    return {"row": row, "decision": contested}
+    return Contested(row, contested)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select, text, update
 
@@ -106,10 +106,20 @@ def head(connection: Connection) -> tuple[int, str]:
     return (last.seq, last.hash) if last else (0, FIRST)
 
 
-def item_events(connection: Connection, item: int) -> list[dict[str, Any]]:
+class ItemEvent(NamedTuple):
+    """An event of an item, as its page shows it."""
+
+    seq: int
+    at: str
+    kind: str
+    actor: str
+    data: dict[str, Any]
+
+
+def item_events(connection: Connection, item: int) -> list[ItemEvent]:
     """Return an item's events, oldest first, their data read."""
     rows = connection.execute(select(events).where(events.c.item == item).order_by(events.c.seq))
-    return [{**row._mapping, "data": json.loads(row.data)} for row in rows]
+    return [ItemEvent(row.seq, row.at, row.kind, row.actor, json.loads(row.data)) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from markupsafe import Markup
 from sqlalchemy import Column, ColumnElement, Connection, String, bindparam, func, select
@@ -29,7 +29,31 @@ BY_PEOPLE = ("first", "second", "final", "known", "appeal")
 """Kinds of decisions that people make."""
 
 
-def backlog(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
+class AgeRow(TypedDict):
+    """How much of what waits is of one age."""
+
+    age: str
+    waiting: int
+
+
+class HourRow(TypedDict):
+    """How many comments came and how many decisions were made in one hour."""
+
+    hour: str
+    came: int
+    decided: int
+
+
+class DriftRow(TypedDict):
+    """How far an attribute's scores have moved; None where there are too few comments to say."""
+
+    attribute: str
+    index: float | None
+    mean: float | None
+    mean_before: float | None
+
+
+def backlog(connection: Connection, *, now: datetime) -> list[AgeRow]:
     """Count what waits by age."""
     edges = [now, *(now - timedelta(hours=hours) for hours in _HOURS)]
     created = tasks.c.created
@@ -42,7 +66,7 @@ def backlog(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
     return [{"age": label, "waiting": count} for label, count in zip(AGES, row, strict=True)]
 
 
-def per_hour(connection: Connection, hours: int, *, now: datetime) -> list[dict[str, Any]]:
+def per_hour(connection: Connection, hours: int, *, now: datetime) -> list[HourRow]:
     """Count comments that came and decisions that were made in each of the last hours, oldest first."""
     last = now.replace(minute=0, second=0, microsecond=0)
     begins = [last - timedelta(hours=hours) for hours in reversed(range(hours))]
@@ -73,7 +97,7 @@ def spelled(connection: Connection, column: "Column[Any]", letters: int) -> "Col
     return func.substr(column, 1, letters, type_=String)  # SQLite keeps moments as such texts
 
 
-def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
+def drift(connection: Connection, *, now: datetime) -> list[DriftRow]:
     """Compare the scores of the last 7 days with those of the 23 days before.
 
     The index is the sum over ten bins of (now - before) * log(now / before): below 0.1 is calm, above 0.25 a
@@ -84,7 +108,7 @@ def drift(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:
     week, month = now - timedelta(days=7), now - timedelta(days=30)
     recent = _sampled_scores(connection, week, now + timedelta(seconds=1))
     before = _sampled_scores(connection, month, week)
-    table = []
+    table: list[DriftRow] = []
     for i, attribute in enumerate(ATTRIBUTES):
         index = None
         if len(recent) >= 100 and len(before) >= 100:

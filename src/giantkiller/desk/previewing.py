@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Connection, func, select
 
@@ -23,6 +23,15 @@ Scorer = Callable[[Sequence[str]], Sequence[Mapping[str, float]]]
 """Texts to scores by attribute."""
 
 
+class Changed(TypedDict):
+    """A comment that two policies call different actions for."""
+
+    item: int
+    text: str | None
+    now: str
+    then: str
+
+
 @dataclass(frozen=True)
 class Preview:
     """What a policy would have done with the comments of the last days.
@@ -32,7 +41,7 @@ class Preview:
         comments: How many were looked at.
         now: Counts by action under the policy in force.
         then: Counts by action under the new one.
-        changed: Up to 20 of those whose action differs: item number, text, both actions.
+        changed: Up to 20 of those whose action differs.
         phrases: How many comments have each phrase of the new policy's lists, the most frequent first.
         stale: Comments with an allowed phrase whose scores are still those of the policy of their day,
             because a preview scores `MOST_RESCORED` anew at most.
@@ -42,7 +51,7 @@ class Preview:
     comments: int
     now: dict[str, int]
     then: dict[str, int]
-    changed: list[dict[str, Any]]
+    changed: list[Changed]
     phrases: dict[str, int] = field(default_factory=dict)
     stale: int = 0
 
@@ -82,7 +91,7 @@ def preview(
     both = [[row.scores for row in rows], [row.scores for row in rows]]
     stale = _score_anew(rows, (old, new), both, scorer)
     counts = [dict.fromkeys(ACTIONS, 0), dict.fromkeys(ACTIONS, 0)]
-    changed: list[dict[str, Any]] = []
+    changed: list[Changed] = []
     for i, row in enumerate(rows):
         actions = [judge(p, both[n][i], row.text or "").action for n, p in enumerate((old, new))]
         for count, action in zip(counts, actions, strict=True):

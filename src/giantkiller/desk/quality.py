@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 
@@ -71,7 +71,34 @@ def alpha(pairs: Sequence[tuple[str, str]]) -> float | None:
     return float(krippendorff.alpha(reliability_data=data, level_of_measurement="nominal"))
 
 
-def overturned_machine(connection: Connection, since: datetime, *, now: datetime) -> list[dict[str, Any]]:
+class OverturnedRow(TypedDict):
+    """How people decided what the machine said of an attribute."""
+
+    attribute: str
+    action: str
+    allowed: int
+    removed: int
+    overturned: float
+
+
+class KnownRow(TypedDict):
+    """How a person did on items whose right answer is known."""
+
+    person: str
+    right: int
+    wrong: int
+
+
+class PersonRow(TypedDict):
+    """What a person decided: how much, the share overturned, in how many seconds."""
+
+    person: str
+    decisions: int
+    overturned: float
+    median_seconds: float | None
+
+
+def overturned_machine(connection: Connection, since: datetime, *, now: datetime) -> list[OverturnedRow]:
     """Count how people decided what the machine sent them, by attribute and action.
 
     An approval overturns "review" and "remove"; a removal overturns "allow" and "monitor", which come to
@@ -119,7 +146,7 @@ def appeals_by_rule(connection: Connection, since: datetime) -> list[dict[str, A
     return [{"rule": rule, **states} for rule, states in sorted(counts.items())]
 
 
-def known_answers(connection: Connection, since: datetime, people: dict[int, str]) -> list[dict[str, Any]]:
+def known_answers(connection: Connection, since: datetime, people: dict[int, str]) -> list[KnownRow]:
     """Count how people did on items whose right answer is known."""
     rows = connection.execute(
         select(decisions.c.staff, decisions.c.outcome, known.c.outcome.label("right"))
@@ -137,7 +164,7 @@ def known_answers(connection: Connection, since: datetime, people: dict[int, str
 
 def by_person(
     connection: Connection, since: datetime, people: dict[int, str], *, now: datetime
-) -> list[dict[str, Any]]:
+) -> list[PersonRow]:
     """Count decisions, the share overturned, and the median seconds of each person."""
     found: dict[str, Counter[int | None]] = defaultdict(Counter)
     for (staff, halves), made in by_day(connection, _made, since, now).items():

@@ -29,7 +29,7 @@ class Statement:
         text: The comment as it was judged; None once it was purged.
         note: What the person who decided wrote to the author.
         reversed: Whether the decision has been reversed since.
-        appeal: State, texts and days of the appeal, if there is one.
+        appeal: The row of the appeal, if there is one.
         may_appeal: Whether an appeal can be filed now.
         appeal_until: Until when; None while nobody has been told.
         row: The statement's row.
@@ -40,7 +40,7 @@ class Statement:
     text: str | None
     note: str | None
     reversed: bool
-    appeal: dict[str, Any] | None
+    appeal: Row[Any] | None
     may_appeal: bool
     appeal_until: datetime | None
     row: Row[Any]
@@ -192,7 +192,7 @@ def _read(connection: Connection, row: Row[Any], settings: DeskSettings, now: da
         text=text,
         note=decision.note if row.audience == AUTHOR else None,
         reversed=not decision.effective,
-        appeal=dict(appeal._mapping) if appeal else None,
+        appeal=appeal,
         may_appeal=contestable and appeal is None and in_time and decision.effective and not final,
         appeal_until=until,
         row=row,

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from giantkiller.desk.tables import rulebooks
 from giantkiller.desk.web import Visit, page
 from giantkiller.policy import ACTIONS
 
-Rows = list[dict[str, Any]]
+Rows = Sequence[Mapping[str, Any]]  # on their way to CSV, JSON and charts
 
 
 def routes() -> list[BaseRoute]:

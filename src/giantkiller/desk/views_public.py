@@ -93,5 +93,5 @@ def _as_json(found: statements.Statement) -> dict[str, Any]:
         "reversed": found.reversed,
         "may_appeal": found.may_appeal,
         "appeal_until": found.appeal_until.isoformat() if found.appeal_until else None,
-        "appeal": {"state": appeal["state"], "answer": appeal["answer"]} if appeal else None,
+        "appeal": {"state": appeal.state, "answer": appeal.answer} if appeal else None,
     }
