@@ -3,7 +3,8 @@
     python benchmarks/serve.py                     # about two minutes
     python benchmarks/serve.py --requests 100000   # with memory over so many requests
     python benchmarks/serve.py --windows 1 2       # with windows of so many milliseconds, too
-    python benchmarks/serve.py --only-start-up     # how long it takes to start, and nothing else
+    python benchmarks/serve.py --only start-up     # one part: how long it takes to start
+    python benchmarks/serve.py --only overload --old ../old/src   # beside another version's service
 
 Starts `giantkiller serve --open` and the other servers (serve_apps.py) on loopback, and one process that
 sends requests (serve_load.py): IT SHARES THE MACHINE WITH THE SERVERS. They take turns, in rounds, so the
@@ -29,6 +30,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.speed import made_up
 
 SCORE, ANALYZE, SCREEN, NOOP = "/v1/score", "/v1alpha1/comments:analyze", "/v1/screen", "/noop"
+PARTS = ("throughput", "half-load", "overload", "memory", "stream", "start-up")
 SERVE = ["-m", "giantkiller", "serve", "--open", "--port", 0, "--state"]
 
 
@@ -56,23 +58,28 @@ class Bench:
         self.options, self.stack, self.folder = options, stack, folder
         self.texts = [f"{text} {i}" for i, text in enumerate(made_up(options.comments))]
         self.screener = Screener()
-        self.environment = installed(folder / "compiled")
+        self.environment = installed(options.compiled or folder / "compiled")
         self.load = Load(folder)
         stack.callback(self.load.stop)
         self.log = stack.enter_context((folder / "log").open("ab"))
-        self.ours = self.start([*SERVE, folder / "state"], SCORE)
+        patience = ["--max-wait-ms", options.max_wait] if options.max_wait else []
+        self.ours = self.start([*SERVE, folder / "state", *patience], SCORE)
         self.windows = {
             f"/v1/score, window of {ms:g} ms": self.start(
                 [*SERVE, folder / f"window-{ms}", "--window-ms", ms], SCORE
             )
             for ms in options.windows
         }
+        self.old = None
+        if options.old:
+            sources = {"PYTHONPATH": str(options.old.resolve())}
+            self.old = self.start([*SERVE, folder / "old", *patience], SCORE, sources)
         self.noop = self.start([HERE / "serve_apps.py", "noop"], NOOP)
         self.bare = self.start([HERE / "serve_apps.py", "bare"], NOOP)
         self.make_requests()
 
-    def start(self, command, path):
-        server = Server(command, self.log, path, self.environment)
+    def start(self, command, path, more=None):
+        server = Server(command, self.log, path, self.environment | (more or {}))
         self.stack.callback(server.stop)
         server.ask('{"text": "a"}')
         return server
@@ -106,6 +113,12 @@ class Bench:
             "/v1/score, 100 comments": (self.ours, "score100", 8),
             **{name: (server, "score", options.connections) for name, server in self.windows.items()},
         }
+        if self.old:
+            turns |= {
+                "/v1/score, old": (self.old, "score", options.connections),
+                ":analyze, old": (self.old, "analyze", options.connections),
+                "/v1/score, 100 comments, old": (self.old, "score100", 8),
+            }
         if options.opponents:
             turns["our bundle, unbatched"] = (
                 self.start([HERE / "serve_apps.py", "unbatched"], "/score"), "wrapper", options.connections,
@@ -145,10 +158,14 @@ class Bench:
 
     def overload(self, rates):
         """Twice as many requests as it can answer."""
-        return self.load.run(
-            self.ours, self.files["analyze"], rate=2 * rates[":analyze"], seconds=2 * self.options.seconds,
-            connections=self.options.most_connections,
-        )  # fmt: skip
+        turns = {":analyze": self.ours} | ({":analyze, old": self.old} if self.old else {})
+        return {
+            name: self.load.run(
+                server, self.files["analyze"], rate=2 * rates[name], seconds=2 * self.options.seconds,
+                connections=self.options.most_connections,
+            )
+            for name, server in turns.items()
+        }  # fmt: skip
 
     def memory(self):
         """Resident memory over many requests."""
@@ -230,8 +247,19 @@ def bert(folder):
 def measure(options, stack, folder):
     bench = Bench(options, stack, folder)
     load_before = os.getloadavg()
-    result = {} if options.only_start_up else under_load(bench)
-    result["start_up_seconds"] = bench.start_up()
+    result = {}
+    rates = {}
+    if {"throughput", "half-load", "overload"} & set(options.only):
+        result, rates = throughput(bench)
+    for part, (name, function) in {
+        "half-load": ("half_load", lambda: bench.half_load(rates)),
+        "overload": ("twice_saturation", lambda: bench.overload(rates)),
+        "memory": ("memory", bench.memory),
+        "stream": ("stream", bench.stream),
+        "start-up": ("start_up_seconds", bench.start_up),
+    }.items():
+        if part in options.only:
+            result[name] = function()
     if others := bench.load.others:
         result["others_share_of_machine"] = {
             "median": round(statistics.median(others), 3),
@@ -244,12 +272,12 @@ def measure(options, stack, folder):
     }
 
 
-def under_load(bench):
+def throughput(bench):
     runs, screened = bench.throughput()
     rates = {name: run["per_second"] for name, run in runs.items()}
     noop, in_process = rates["no-op route, our stack"], statistics.median(screened)
     many = 100 * rates["/v1/score, 100 comments"]
-    return {
+    result = {
         "throughput": runs,
         "in_process_comments_per_second": round(in_process),
         "comments_per_second_in_hundreds": round(many),
@@ -259,28 +287,26 @@ def under_load(bench):
             "100 comments / in process": round(many / in_process, 3),
             **{
                 f"/v1/score / {name}": round(rates["/v1/score"] / rates[name], 2)
-                for name in ("our bundle, unbatched", "BERT-Base")
+                for name in ("our bundle, unbatched", "BERT-Base", "/v1/score, old")
                 if name in rates
             },
         },
-        "half_load": bench.half_load(rates),
-        "twice_saturation": bench.overload(rates),
-        "memory": bench.memory(),
-        "stream": bench.stream(),
     }
+    return result, rates
 
 
 def show(result):
     if "throughput" in result:
-        show_load(result)
-    for name, times in result["start_up_seconds"].items():
+        show_throughput(result)
+    show_latencies(result)
+    for name, times in result.get("start_up_seconds", {}).items():
         print(f"first answer, {name}: {times['median']:.2f} s, of the processor {times['processor']:.2f} s")
     if others := result.get("others_share_of_machine"):
         print(f"other programs took {others['median']:.0%} of the machine, at most {others['most']:.0%}")
     print(f"load average {result['load_average'][0][0]:.1f} before, {result['load_average'][1][0]:.1f} after")
 
 
-def show_load(result):
+def show_throughput(result):
     columns = {"per_second": "requests/s", "p50_ms": "p50 ms", "p99_ms": "p99 ms", "server_us": "server us",
                "sender_us": "sender us", "refused": "refused", "wrong": "wrong"}  # fmt: skip
     print(f"{'':<26}", *(f"{title:>10}" for title in columns.values()))
@@ -290,17 +316,22 @@ def show_load(result):
     print(f"comments/s by Screener.scores{result['in_process_comments_per_second']:>9,}\n")
     for name, ratio in result["ratios"].items():
         print(f"{name:<40}{ratio:>7.2f}")
-    loads = {f"half load, {name}": run for name, run in result["half_load"].items()}
-    for name, run in {**loads, "twice saturation, :analyze": result["twice_saturation"]}.items():
+
+
+def show_latencies(result):
+    loads = {f"half load, {name}": run for name, run in result.get("half_load", {}).items()}
+    loads |= {f"twice saturation, {name}": run for name, run in result.get("twice_saturation", {}).items()}
+    for name, run in loads.items():
         print(f"\n{name}: {run['sent'] / run['seconds']:,.0f}/s sent, "
               f"{run['unsent']} more had no connection\n"
               f"  answered {run['per_second']:,.0f}/s, p50 {run['p50_ms']} ms, p99 {run['p99_ms']} ms\n"
               f"  refused {run['refused']}, p50 {run['refused_p50_ms']} ms, p99 {run['refused_p99_ms']} ms; "
               f"{run['refused_without_retry_after']} without Retry-After; {run['wrong']} wrong")  # fmt: skip
-    print(f"\nresident MB over {result['memory']['requests']:,} requests: {result['memory']['resident_mb']}")
-    stream = result["stream"]
-    print(f"/v1/screen, {stream['comments']:,} comments in one request: {stream['per_second']:,}/s; "
-          f"resident MB {stream['resident_mb']}, at the most {stream['peak_mb']}")  # fmt: skip
+    if memory := result.get("memory"):
+        print(f"\nresident MB over {memory['requests']:,} requests: {memory['resident_mb']}")
+    if stream := result.get("stream"):
+        print(f"/v1/screen, {stream['comments']:,} comments in one request: {stream['per_second']:,}/s; "
+              f"resident MB {stream['resident_mb']}, at the most {stream['peak_mb']}")  # fmt: skip
 
 
 def main():
@@ -316,7 +347,10 @@ def main():
     parser.add_argument("--windows", type=float, nargs="*", default=[], help="milliseconds, up to 2")
     parser.add_argument("--opponents", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--bert", type=Path, help="a folder that keeps BERT-Base's graph for the next time")
-    parser.add_argument("--only-start-up", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some parts; all by default")
+    parser.add_argument("--max-wait", type=float, help="milliseconds, instead of the service's default")
+    parser.add_argument("--old", type=Path, help="the `src` of another version, whose service takes turns")
+    parser.add_argument("--compiled", type=Path, help="a folder that keeps what Python compiles")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         result = measure(options, stack, Path(folder))

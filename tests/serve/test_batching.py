@@ -99,6 +99,25 @@ def test_a_second_runner_works_as_soon_as_it_is_worth_it(waiting, calls):
     play(scene, runners=2, max_wait=10)
 
 
+def test_a_runner_leaves_the_others_their_share():
+    """Else who came last would wait for one runner's call of all that waits, though two were counted on."""
+
+    async def scene(batcher, slow):
+        slow.go.clear()
+        first = [asyncio.create_task(batcher.scores(["a"])) for _ in range(8)]
+        await asyncio.sleep(0.02)
+        assert [len(call) for call in slow.calls] == [4, 4]
+        others = [asyncio.create_task(batcher.scores(["b" * n])) for n in range(40)]
+        await asyncio.sleep(0.02)
+        slow.go.set()
+        await asyncio.gather(*first)
+        assert [lengths(await other) for other in others] == [[n] for n in range(40)]
+        assert len(slow.calls[2]) == 20
+        assert len(slow.calls[3]) == 10
+
+    play(scene, runners=2, max_wait=10)
+
+
 def test_what_is_on_its_way_counts():
     async def scene(batcher, slow):
         assert not batcher.refuses()

@@ -26,7 +26,7 @@ Offer = Callable[[Sequence[str], NDArray[np.float32], Screener], None]
 SMALL = 8
 """Comments up to which a request goes in the lane of small ones."""
 
-LARGE_WAIT = 20
+LARGE_WAIT = 30
 """How many times as long as a small request a large one may wait: it takes long in any case."""
 
 _LARGE_SHARE = 4  # one comment in so many of a call is kept for the lane of large requests
@@ -93,7 +93,7 @@ class Batcher:
         runners: int = 1,
         max_batch: int = 128,
         max_queue: int = 4096,
-        max_wait: float = 0.05,
+        max_wait: float = 0.035,
         window: float = 0.0,
         timeout: float = 10.0,
         observe: Observer | None = None,
@@ -316,6 +316,10 @@ class Batcher:
         size = self.max_batch
         if self._idle > 1:  # share what waits among the idle runners
             size = min(size, max(_SMALLEST_PIECE, -(-self.waiting // self._idle)))
+        else:
+            # Those that work come back for their share: a call of all that waits would take as many times as
+            # long as there are runners, and who is let in counts on all of them.
+            size = min(size, max(SMALL, -(-self.waiting // self.runners)))
         pieces: list[_Piece] = []
         room = size - (max(1, size // _LARGE_SHARE) if self._large else 0)
         # Small requests count on a runner within `max_wait`, however much of the large ones there is.

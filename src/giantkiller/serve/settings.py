@@ -118,9 +118,9 @@ class Settings(BaseSettings):
     )
     max_queue: int = Field(4096, ge=1, description="Comments that may wait for the model, in each process.")
     max_wait_ms: float = Field(
-        50,
+        35,
         gt=0,
-        description="Refuse a request that would wait longer for the model; 20 times that beyond 8 comments.",
+        description="Refuse a request that would wait longer for the model; 30 times that beyond 8 comments.",
     )
     max_batch: int = Field(128, ge=1, le=4096, description="Most comments in one call of the model.")
     window_ms: float = Field(0, ge=0, le=2, description="Wait this long for more comments before a call.")
