@@ -235,8 +235,8 @@ def test_a_comment_of_megabytes_and_a_million_blank_lines(tmp_path):
 BAD_FILES = [
     ("empty.csv", "", "is empty"),
     ("empty.csv.gz", "", "only blank lines"),
-    ("blank.csv", "\n" * 1_000_000, "has no header, only blank lines"),
-    ("blank.jsonl", "\n" * 1_000_000, "has no rows, only blank lines"),
+    ("blank.csv", "\n" * 200_000, "has no header, only blank lines"),
+    ("blank.jsonl", "\n" * 200_000, "has no rows, only blank lines"),
     ("other.csv", "a,b\n1,2\n", "none of its columns"),
     ("other.jsonl", '{"a": 1}\n', "none of its columns"),
     ("array.jsonl", '[{"text": "a"}]\n', "no JSON objects"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from giantkiller.bundle import Bundle
+    from giantkiller.data.labelled import Labelled
     from giantkiller.evaluation.like import Cut, Likeness
     from giantkiller.screener import Screener
 
@@ -82,29 +83,14 @@ def command(
         raise click.UsageError("--reference needs --output: the reference is written into a bundle")
     need_extra("parquet", "pyarrow")
     from giantkiller.bundle import is_bundle
-    from giantkiller.data.labelled import read_labelled
-    from giantkiller.evaluation.like import (
-        compare_scores,
-        report_of,
-        with_curves,
-        with_distribution,
-        with_scores,
-    )
+    from giantkiller.evaluation.like import compare_scores, report_of, with_curves, with_distribution
     from giantkiller.loading import load_screener
 
     if output and not is_bundle(model):
         raise UserError(f"{model} is a checkpoint; make a bundle of it first (giantkiller export {model})")
     file = like or reference
     assert file is not None
-    log = read_labelled(file, text_column=text_column)
-    columns = dict(each.rpartition("=")[::2] for each in scores)
-    if "" in columns:
-        raise click.UsageError("--scores takes COLUMN=ATTRIBUTE, such as tox_score=toxicity")
-    if columns:
-        log = with_scores(log, columns, file=str(file))
-    log = log.take([i for i, text in enumerate(log.texts) if text.strip()])
-    if not len(log):
-        raise UserError(f"{file} has no comments, only empty texts; name their column (`text_column`)")
+    log = _log(file, text_column, scores)
     screener = load_screener(model, threads=threads)
     bundle = screener.bundle
     ours = _scores(screener, log.texts)
@@ -121,6 +107,23 @@ def command(
         report["output"] = str(folder)
         text += f"\n\nwrote {printable(str(folder))}"
     click.echo(json.dumps(report, indent=2) if as_json else text)
+
+
+def _log(file: Path, text_column: str | None, scores: tuple[str, ...]) -> "Labelled":
+    """Read the comments, with the other service's scores from the named columns."""
+    from giantkiller.data.labelled import read_labelled
+    from giantkiller.evaluation.like import with_scores
+
+    log = read_labelled(file, text_column=text_column)
+    columns = dict(each.rpartition("=")[::2] for each in scores)
+    if "" in columns:
+        raise click.UsageError("--scores takes COLUMN=ATTRIBUTE, such as tox_score=toxicity")
+    if columns:
+        log = with_scores(log, columns, file=str(file))
+    log = log.take([i for i, text in enumerate(log.texts) if text.strip()])
+    if not len(log):
+        raise UserError(f"{file} has no comments, only empty texts; name their column (`text_column`)")
+    return log
 
 
 def _scores(screener: "Screener", texts: list[str]) -> "NDArray[np.float32]":

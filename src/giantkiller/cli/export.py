@@ -140,9 +140,7 @@ def command(
     need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow")
     logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
     if kind == "huggingface":
-        if vocabulary:
-            raise UserError("`vocabulary` is for bundles; a Hugging Face folder keeps all words")
-        _export_huggingface(checkpoint, output, labels, as_json)
+        _export_huggingface(checkpoint, output, labels, vocabulary, as_json)
         return
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; `labels` two needs `kind` huggingface")
@@ -174,7 +172,11 @@ def _export_web(model: str, output: Path, policy: "Policy | str | None", as_json
     )
 
 
-def _export_huggingface(checkpoint: str, output: Path, labels: str, as_json: bool) -> None:
+def _export_huggingface(
+    checkpoint: str, output: Path, labels: str, vocabulary: tuple[Path, ...], as_json: bool
+) -> None:
+    if vocabulary:
+        raise UserError("`vocabulary` is for bundles; a Hugging Face folder keeps all words")
     from giantkiller.export.huggingface import export_huggingface
 
     written = export_huggingface(checkpoint, output, labels=labels)

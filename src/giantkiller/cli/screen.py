@@ -87,16 +87,9 @@ def command(
         from giantkiller.cli.sharded import screen_shards
 
         screen_shards(
-            source,
-            output,
-            model,
-            address=address,
-            workers=workers,
-            policy=policy,
-            text_column=text_column,
-            prefix=prefix,
-            as_json=as_json,
-        )
+            source, output, model, address=address, workers=workers, policy=policy, text_column=text_column,
+            prefix=prefix, as_json=as_json,
+        )  # fmt: skip
         return
     _refuse_others("local", {"address": address, "workers": workers})
     _screen_file(
