@@ -101,7 +101,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--max-wait", type=float, nargs="*", default=[50, 35], help="milliseconds")
+    parser.add_argument("--max-wait", type=float, nargs="*", default=[50, 30], help="milliseconds")
     options = parser.parse_args()
     result = {}
     for wait in options.max_wait:

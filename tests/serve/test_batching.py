@@ -1,13 +1,15 @@
 """The queue in front of the model, with a model that can be made to wait."""
 
 import asyncio
+import inspect
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from giantkiller.serve.batching import Batcher, OverloadedError
+from giantkiller.serve.batching import LARGE_WAIT, Batcher, OverloadedError
+from giantkiller.serve.settings import Settings
 
 
 class Slow:
@@ -26,6 +28,16 @@ class Slow:
         if "fail" in texts:
             raise RuntimeError("no")
         return np.array([[len(text)] * 7 for text in texts], np.float32).reshape(-1, 7)
+
+
+def test_its_bounds_are_the_settings():
+    defaults = inspect.signature(Batcher).parameters
+    settings = Settings()
+    assert defaults["max_wait"].default == settings.max_wait_ms / 1000
+    assert defaults["max_queue"].default == settings.max_queue
+    assert defaults["max_batch"].default == settings.max_batch
+    assert defaults["timeout"].default == settings.timeout
+    assert f"{LARGE_WAIT} times" in Settings.model_fields["max_wait_ms"].description
 
 
 def play(scene, **options):
@@ -95,25 +107,6 @@ def test_a_second_runner_works_as_soon_as_it_is_worth_it(waiting, calls):
         assert len(slow.calls) == calls
         slow.go.set()
         assert [lengths(await task) for task in tasks] == [[1]] * (waiting + 1)
-
-    play(scene, runners=2, max_wait=10)
-
-
-def test_a_runner_leaves_the_others_their_share():
-    """Else who came last would wait for one runner's call of all that waits, though two were counted on."""
-
-    async def scene(batcher, slow):
-        slow.go.clear()
-        first = [asyncio.create_task(batcher.scores(["a"])) for _ in range(8)]
-        await asyncio.sleep(0.02)
-        assert [len(call) for call in slow.calls] == [4, 4]
-        others = [asyncio.create_task(batcher.scores(["b" * n])) for n in range(40)]
-        await asyncio.sleep(0.02)
-        slow.go.set()
-        await asyncio.gather(*first)
-        assert [lengths(await other) for other in others] == [[n] for n in range(40)]
-        assert len(slow.calls[2]) == 20
-        assert len(slow.calls[3]) == 10
 
     play(scene, runners=2, max_wait=10)
 

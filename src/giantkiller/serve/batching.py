@@ -93,7 +93,7 @@ class Batcher:
         runners: int = 1,
         max_batch: int = 128,
         max_queue: int = 4096,
-        max_wait: float = 0.035,
+        max_wait: float = 0.03,
         window: float = 0.0,
         timeout: float = 10.0,
         observe: Observer | None = None,
@@ -316,10 +316,6 @@ class Batcher:
         size = self.max_batch
         if self._idle > 1:  # share what waits among the idle runners
             size = min(size, max(_SMALLEST_PIECE, -(-self.waiting // self._idle)))
-        else:
-            # Those that work come back for their share: a call of all that waits would take as many times as
-            # long as there are runners, and who is let in counts on all of them.
-            size = min(size, max(SMALL, -(-self.waiting // self.runners)))
         pieces: list[_Piece] = []
         room = size - (max(1, size // _LARGE_SHARE) if self._large else 0)
         # Small requests count on a runner within `max_wait`, however much of the large ones there is.

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     )
     max_queue: int = Field(4096, ge=1, description="Comments that may wait for the model, in each process.")
     max_wait_ms: float = Field(
-        35,
+        30,
         gt=0,
         description="Refuse a request that would wait longer for the model; 30 times that beyond 8 comments.",
     )
