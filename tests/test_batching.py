@@ -6,7 +6,7 @@ from giantkiller.batching import plan
 LENGTHS = st.lists(st.integers(0, 50), max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(LENGTHS, st.integers(1, 100))
 def test_plan(lengths, budget):
     batches = plan(lengths, budget)
@@ -18,7 +18,7 @@ def test_plan(lengths, budget):
     assert sizes == sorted(sizes, reverse=True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(LENGTHS, st.integers(1, 100))
 def test_plan_with_padding(lengths, budget):
     batches = plan(lengths, budget, padded=True)

@@ -24,7 +24,7 @@ def whole(text, max_length):
     return reference.encode(clean_text(text)).ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from([8, 32]))
 @example(["You are an idiot.", "", "don't_do-that"], 32)
 @example(["[SEP] [MASK] [PAD]"], 32)
@@ -66,7 +66,7 @@ chunk = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples)
 @given(st.lists(st.tuples(chunk, st.sampled_from([" ", " ", "  ", "\n", "\x1c", "\u2003"])), max_size=12))
 @example([("loser5", " "), ("m=bi2Q", " ")])
 @example([("i", " "), ("d", " "), ("i", " "), ("o", " "), ("t", " ")])
@@ -98,7 +98,7 @@ KINDS = {
 ENCODERS = {}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.sampled_from(list(KINDS)), st.lists(st.text(max_size=20), max_size=4).map(" ".join))
 @example("cased", "You are an IDIOT")
 @example("accents kept", "naïve é e\u0301 É")

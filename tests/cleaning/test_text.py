@@ -114,7 +114,7 @@ awkward = st.text(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings().max_examples)
 @given(awkward)
 @example("")
 @example("a" * 50)
@@ -132,7 +132,7 @@ def test_laws(text):
     cleaned.text.encode()  # no lone surrogate is left
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz ,.'"), max_size=80))
 def test_plain_words_keep_their_letters(text):
     """What has neither digits, signs, runs nor lone letters comes back as it was, but for blanks."""
