@@ -20,6 +20,8 @@ from giantkiller.models.inference import Tokens
 
 LAYER = "bert.encoder.layer.0.attention.output.dense"
 GROWN = ("weight", "bias", "strength")
+RATES = {"low-rank": 2e-3, "dendrites": 2e-3, "head": 1e-2, "bias": 1e-2, "full": 2e-4}
+"""Learning rates by method, which `--tuning` multiplies."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ EQUAL = {
 def settings_of(arm: Arm, factor: float, rehearsal: float, seed: int) -> Settings:
     """Return how an arm learns; a factor is that of its method's learning rate."""
     method = arm.method if arm.method not in ("", "layer") else "dendrites"
-    rate = Settings(method=method).rate * factor
+    rate = RATES[method] * factor
     return Settings(method=method, rank=arm.rank, learning_rate=rate, rehearsal=rehearsal, seed=seed)
 
 

@@ -180,7 +180,7 @@ def tried(options: argparse.Namespace, arm: str) -> list[tuple[float, float]]:
     if not (ARMS | ABLATION)[arm].method:
         return [(1.0, 1.0)]
     if options.tuning:
-        return list(itertools.product(options.factors, REHEARSALS))
+        return list(itertools.product(options.factors, options.rehearsals))
     return [best(options.tuned, arm)] if options.tuned else [(1.0, 1.0)]
 
 
@@ -258,6 +258,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--updates", type=int, default=1, help="in a row, of equal shares of the decisions")
     parser.add_argument("--tuning", action="store_true", help="the tuning sites, several rates an arm")
     parser.add_argument("--factors", nargs="+", type=float, default=list(FACTORS))
+    parser.add_argument("--rehearsals", nargs="+", type=float, default=list(REHEARSALS))
     parser.add_argument("--tuned", type=Path, help="what --tuning wrote: its best rates are used")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.set_defaults(do=run)

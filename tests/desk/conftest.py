@@ -7,14 +7,11 @@ pytest.importorskip("argon2")
 
 import argon2
 from desks import Bench
-from schema_once import schema_once
 from servers import running
 from site_of import Site
 
 from giantkiller.desk import staff
 from giantkiller.store import open_store
-
-__all__ = ["schema_once"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,10 +4,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from schema_once import schema_once
 from servers import running
-
-__all__ = ["schema_once"]
 
 
 @pytest.fixture(scope="session")

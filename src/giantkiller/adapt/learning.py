@@ -30,7 +30,7 @@ CHOOSING = 0.2
 STEPS = 25
 """Fewer decisions than fill these steps are gone over several times before a pass is measured."""
 WARMUP = 20
-REHEARSED = 600
+REHEARSED = 240
 """Rehearsal texts that choose the pass, at most."""
 
 
