@@ -9,9 +9,9 @@ BATCH_TOKENS = 1024
 STEP = 8
 """A screener pads each row to a multiple of so many tokens, if the model heeds its mask.
 
-That costs a row alone some hundredths of its time and saves a fourth where a few dozen comments wait
-together, for rows of as many lengths would be as many calls. It depends on the row alone, not on those it
-runs with.
+That costs some hundredths of the time of a row alone or among thousands, and saves more where some dozens
+wait together, for rows of as many lengths would be as many calls. It depends on the row alone, not on those
+it runs with.
 """
 
 PADDED_TOKENS = 4096

@@ -49,7 +49,7 @@ class LearnedSummary:
         passes: Over the decisions.
         kept: The pass that was kept; 0 is the old model.
         share: Of the change, that is kept.
-        tried: What other shares would do.
+        tried: What the shares that were measured would do.
     """
 
     passes: int
