@@ -159,11 +159,11 @@ def test_rows_are_padded_by_their_own_length(screener, monkeypatch):
     monkeypatch.setattr(screener, "_logits", lambda ids, mask: seen.append((ids, mask)) or run(ids, mask))
     texts = ["you", "you are", "idiot " * 6, "idiot " * 7, "you " * 31]  # 3, 4, 8, 9 and 32 tokens of 32
     alone = [screener.logits([text])[0] for text in texts]
-    assert [ids.shape for ids, _ in seen] == [(1, 8), (1, 8), (1, 8), (1, 16), (1, 32)]
+    assert [ids.shape for ids, _ in seen] == [(1, 4), (1, 4), (1, 8), (1, 12), (1, 32)]
     assert [mask.sum() for _, mask in seen] == [3, 4, 8, 9, 32]
     seen.clear()
     np.testing.assert_array_equal(screener.logits(texts), alone)
-    assert sorted(ids.shape for ids, _ in seen) == [(1, 16), (1, 32), (3, 8)]
+    assert sorted(ids.shape for ids, _ in seen) == [(1, 8), (1, 12), (1, 32), (2, 4)]
 
 
 def test_a_graph_that_looks_at_the_padding_gets_none(tmp_path):

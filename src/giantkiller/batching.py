@@ -6,7 +6,7 @@ from collections.abc import Sequence
 BATCH_TOKENS = 1024
 """Tokens that a screener runs together: what fits the cache of one core beats larger batches."""
 
-STEP = 8
+STEP = 4
 """A screener pads each row to a multiple of so many tokens, if the model heeds its mask.
 
 That costs some hundredths of the time of a row alone or among thousands, and saves more where some dozens

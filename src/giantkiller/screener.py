@@ -41,7 +41,7 @@ class Screener:
     """A loaded bundle that scores texts.
 
     A text's scores depend on the text alone: not on its neighbours, their order, the batch size or the
-    number of threads. Each is padded to a multiple of eight tokens, alone as among others, and only texts of
+    number of threads. Each is padded to a multiple of four tokens, alone as among others, and only texts of
     one such length share a batch. One screener may be used from several threads.
 
     Args:
