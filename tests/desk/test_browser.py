@@ -178,8 +178,8 @@ def test_a_life_by_keyboard(site, driver):
         site.settings(undo_seconds=0)
         with site.store.write() as connection:
             for hook in outbox.list_webhooks(connection):
-                if not hook["disabled"]:
-                    outbox.disable_webhook(connection, hook["number"], "test", now=utc_now())
+                if not hook.disabled:
+                    outbox.disable_webhook(connection, hook.number, "test", now=utc_now())
         receiver.close()
 
 
@@ -265,8 +265,8 @@ def test_hostile_texts_run_nothing_on_any_page(site, driver):
         tab.sign_out()
         with site.store.write() as connection:
             for hook in outbox.list_webhooks(connection):
-                if not hook["disabled"]:
-                    outbox.disable_webhook(connection, hook["number"], "test", now=utc_now())
+                if not hook.disabled:
+                    outbox.disable_webhook(connection, hook.number, "test", now=utc_now())
 
 
 def test_everything_is_reached_by_the_keyboard_alone(site, driver):

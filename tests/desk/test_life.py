@@ -565,7 +565,7 @@ def test_deliveries_keep_the_order_of_one_comment_and_are_tried_again(desk):
         assert due.payload["n"] == 2
         outbox.settle(connection, due.number, ok=True, status=200, now=desk.now)
         (aside,) = outbox.list_deliveries(connection, "aside")
-        outbox.replay(connection, aside["number"], "test", now=desk.now)
+        outbox.replay(connection, aside.number, "test", now=desk.now)
         (due,) = outbox.claim(connection, 10, now=desk.now)
         assert due.payload["n"] == 1
     assert {row.state for row in desk.rows(select(deliveries.c.state))} == {"waiting", "delivered"}
@@ -597,5 +597,5 @@ def test_messages_that_may_not_leave_yet_hold_later_ones_back(desk):
         assert outbox.read_messages(connection, 0, 10, now=desk.now) == []
     desk.wait(seconds=60)
     with desk.write() as connection:
-        kinds = [m["type"] for m in outbox.read_messages(connection, 0, 10, now=desk.now)]
+        kinds = [m.kind for m in outbox.read_messages(connection, 0, 10, now=desk.now)]
     assert kinds == ["comment.removed", "x"]

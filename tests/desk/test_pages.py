@@ -68,8 +68,8 @@ def test_a_whole_life_through_pages(site):
     finally:
         with site.store.write() as connection:
             for hook in outbox.list_webhooks(connection):
-                if not hook["disabled"]:
-                    outbox.disable_webhook(connection, hook["number"], "test", now=utc_now())
+                if not hook.disabled:
+                    outbox.disable_webhook(connection, hook.number, "test", now=utc_now())
         receiver.close()
 
 

@@ -20,7 +20,7 @@ def told(desk):
     """The number of each report, and the outcome that its reporter was told of."""
     with desk.write() as connection:
         found = outbox.read_messages(connection, 0, 100, now=desk.now)
-    return [(m["data"]["report"], m["data"]["outcome"]) for m in found if m["type"] == "report.decided"]
+    return [(m.payload["report"], m.payload["outcome"]) for m in found if m.kind == "report.decided"]
 
 
 def test_a_report_of_what_was_removed_already_is_answered_at_once(any_desk):

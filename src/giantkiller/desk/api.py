@@ -13,6 +13,7 @@ from giantkiller.desk import dossier, items, outbox, reporting
 from giantkiller.desk.config import read_settings
 from giantkiller.desk.intake import take
 from giantkiller.desk.items import Comment, Submitted
+from giantkiller.desk.outbox import Message
 from giantkiller.desk.work import in_thread, written
 from giantkiller.serve.errors import ApiError
 from giantkiller.serve.http import BadJsonError, Json, admit, count_against, decode, read_body
@@ -140,10 +141,11 @@ async def messages(request: Request) -> Response:
     if not (after.isascii() and after.isdecimal() and len(after) < 10):
         raise ApiError(400, "after is the number of the last message that you have.")
 
-    def work(connection: Connection) -> list[dict[str, Any]]:
+    def work(connection: Connection) -> list[Message]:
         return outbox.read_messages(connection, int(after), MOST_MESSAGES, now=utc_now())
 
-    return Json({"messages": await written(service, work)})
+    found: list[Message] = await written(service, work)
+    return Json({"messages": [_message_as_json(message) for message in found]})
 
 
 async def _submit(service: Service, key: Key, given: list[NewItem]) -> list[Submitted]:
@@ -167,6 +169,13 @@ async def _submit(service: Service, key: Key, given: list[NewItem]) -> list[Subm
 
 def _as_json(done: Submitted) -> dict[str, Any]:
     return {"id": done.id, "state": done.state, "version": done.version, "new": done.new}
+
+
+def _message_as_json(message: Message) -> dict[str, Any]:
+    return {
+        "number": message.number, "id": message.id, "type": message.kind,
+        "timestamp": message.created.isoformat(), "data": message.payload,
+    }  # fmt: skip
 
 
 def _decoded(body: bytes, decoder: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,42 @@ CLAIM_SECONDS = 60
 
 LONGEST_WAIT = 3600
 """Seconds between two tries at the most."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What happened, as programs are told: `payload` is the JSON that they get as `data`."""
+
+    number: int
+    id: str
+    kind: str
+    created: datetime
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A receiver of messages, `disabled` since when, and how many deliveries to it are in each state."""
+
+    number: int
+    name: str
+    url: str
+    disabled: datetime | None
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message of a kind on its way to a webhook of a name; status and error are of the last try."""
+
+    number: int
+    kind: str
+    name: str
+    state: str
+    attempts: int
+    status: int | None
+    error: str | None
+    next_try: datetime
 
 
 @dataclass(frozen=True)
@@ -88,7 +124,7 @@ def cancel(connection: Connection, statement_numbers: Sequence[int]) -> None:
     )
 
 
-def read_messages(connection: Connection, after: int, most: int, *, now: datetime) -> list[dict[str, Any]]:
+def read_messages(connection: Connection, after: int, most: int, *, now: datetime) -> list[Message]:
     """Return messages that may leave, for clients that fetch them, in order of their numbers.
 
     A message that may not leave yet holds later ones back, so that none is ever passed over.
@@ -104,10 +140,7 @@ def read_messages(connection: Connection, after: int, most: int, *, now: datetim
             break
         if row.statement is not None:
             told.append(row.statement)
-        found.append(
-            {"number": row.number, "id": row.id, "type": row.kind,
-             "timestamp": row.created.isoformat(), "data": row.payload}
-        )  # fmt: skip
+        found.append(Message(row.number, row.id, row.kind, row.created, row.payload))
     statements.mark_told(connection, told, now)
     return found
 
@@ -244,7 +277,7 @@ def disable_webhook(connection: Connection, webhook: int, actor: str, *, now: da
     record(connection, "webhook-disabled", actor, now=now, webhook=webhook)
 
 
-def list_webhooks(connection: Connection) -> list[dict[str, Any]]:
+def list_webhooks(connection: Connection) -> list[Webhook]:
     """Return the webhooks with counts of their deliveries by state."""
     counts = connection.execute(
         select(deliveries.c.webhook, deliveries.c.state, func.count().label("total")).group_by(
@@ -252,22 +285,29 @@ def list_webhooks(connection: Connection) -> list[dict[str, Any]]:
         )
     ).all()
     return [
-        {**row._mapping, "counts": {c.state: c.total for c in counts if c.webhook == row.number}}
+        Webhook(
+            row.number,
+            row.name,
+            row.url,
+            row.disabled,
+            {count.state: count.total for count in counts if count.webhook == row.number},
+        )
         for row in connection.execute(select(webhooks).order_by(webhooks.c.number))
     ]
 
 
-def list_deliveries(connection: Connection, state: str | None, most: int = 200) -> list[dict[str, Any]]:
+def list_deliveries(connection: Connection, state: str | None, most: int = 200) -> list[Delivery]:
     """Return the newest deliveries, of one state or all."""
     query = (
-        select(deliveries, messages.c.kind, messages.c.id, webhooks.c.name)
+        select(deliveries.c.number, messages.c.kind, webhooks.c.name, deliveries.c.state,
+               deliveries.c.attempts, deliveries.c.status, deliveries.c.error, deliveries.c.next_try)
         .join(messages, messages.c.number == deliveries.c.message)
         .join(webhooks, webhooks.c.number == deliveries.c.webhook)
         .order_by(deliveries.c.number.desc())
         .limit(most)
-    )
+    )  # fmt: skip
     query = query.where(deliveries.c.state == state) if state else query
-    return [dict(row._mapping) for row in connection.execute(query)]
+    return [Delivery(**row._mapping) for row in connection.execute(query)]
 
 
 def _delivery(connection: Connection, number: int) -> Any:

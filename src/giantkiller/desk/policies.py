@@ -61,6 +61,15 @@ class CommunityPolicy:
 
 
 @dataclass(frozen=True)
+class PolicyVersion:
+    """A policy that was switched on, by whom (None for the command line), and when."""
+
+    policy: CommunityPolicy
+    staff: int | None
+    created: datetime
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What a policy calls for: an action of `ACTIONS`, by which attribute and score, and why.
 
@@ -217,12 +226,12 @@ def write_policy(
     return _from_dict(policy.to_dict(), version)
 
 
-def policy_history(connection: Connection, community: str) -> list[dict[str, Any]]:
+def policy_history(connection: Connection, community: str) -> list[PolicyVersion]:
     """Return all versions of a community's policy, newest first."""
     rows = connection.execute(
         select(policies).where(policies.c.community == community).order_by(policies.c.version.desc())
     )
-    return [dict(row._mapping) for row in rows]
+    return [PolicyVersion(_from_dict(row.config, row.version), row.staff, row.created) for row in rows]
 
 
 def mark_of(policy: CommunityPolicy) -> str:

@@ -81,6 +81,15 @@ class OverturnedRow(TypedDict):
     overturned: float
 
 
+class AppealsRow(TypedDict):
+    """How appeals against decisions by a rule went."""
+
+    rule: str
+    open: int
+    upheld: int
+    reversed: int
+
+
 class KnownRow(TypedDict):
     """How a person did on items whose right answer is known."""
 
@@ -133,17 +142,20 @@ def _within(begin: datetime, end: datetime) -> tuple[ColumnElement[bool], Column
     return decisions.c.created >= begin, decisions.c.created < end
 
 
-def appeals_by_rule(connection: Connection, since: datetime) -> list[dict[str, Any]]:
+def appeals_by_rule(connection: Connection, since: datetime) -> list[AppealsRow]:
     """Count appeals and how they went, by the rule of the contested decision."""
     rows = connection.execute(
         select(decisions.c.rule, appeals.c.state)
         .join(decisions, decisions.c.number == appeals.c.decision)
         .where(appeals.c.created >= since)
     )
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: {"open": 0, "upheld": 0, "reversed": 0})
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         counts[row.rule or "–"][row.state] += 1
-    return [{"rule": rule, **states} for rule, states in sorted(counts.items())]
+    return [
+        {"rule": rule, "open": states["open"], "upheld": states["upheld"], "reversed": states["reversed"]}
+        for rule, states in sorted(counts.items())
+    ]
 
 
 def known_answers(connection: Connection, since: datetime, people: dict[int, str]) -> list[KnownRow]:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,18 +28,28 @@ LONGEST_PASSWORD = 200
 FREE_FAILURES = 5
 """Wrong passwords for a name before it has to wait, twice as long each time."""
 
-PREFERENCES: dict[str, Any] = {
-    "cover_from": 0.6,
-    "grey": False,
-    "break_every": 50,
-    "language": "",
-    "names": False,
-}
-"""Of a new member: texts are covered from this severity on; a break is offered after so many decisions."""
-
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FIRST_BLOCK = 15.0  # seconds
 _LONGEST_BLOCK = 900.0
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """How somebody wants to see the desk.
+
+    Attributes:
+        cover_from: The severity from which on texts are covered.
+        grey: Whether pages have no colours.
+        break_every: A break is offered after so many decisions; 0 for never.
+        language: Of the pages; "" for the browser's.
+        names: Stored; no page asks for it.
+    """
+
+    cover_from: float = 0.6
+    grey: bool = False
+    break_every: int = 50
+    language: str = ""
+    names: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Staff:
     number: int
     name: str
     role: str
-    preferences: dict[str, Any] = field(default_factory=dict, compare=False)
+    preferences: Preferences = field(default_factory=Preferences, compare=False)
     has_totp: bool = False
     disabled: datetime | None = None
 
@@ -80,11 +90,13 @@ def add_staff(connection: Connection, name: str, hashed: str, role: str, *, now:
     if connection.execute(select(staff.c.number).where(staff.c.name == name)).scalar() is not None:
         raise DeskError(f"the name {name} is taken")
     result = connection.execute(
-        insert(staff).values(name=name, role=role, password=hashed, preferences=PREFERENCES, created=now)
+        insert(staff).values(
+            name=name, role=role, password=hashed, preferences=asdict(Preferences()), created=now
+        )
     )
     number = int(result.inserted_primary_key[0])  # type: ignore[index]
     record(connection, "joined", f"staff:{number}", now=now, role=role)
-    return Staff(number, name, role, dict(PREFERENCES))
+    return Staff(number, name, role)
 
 
 def list_staff(connection: Connection) -> list[Staff]:
@@ -223,6 +235,15 @@ def open_session(connection: Connection, member: Staff, agent: str, *, now: date
     return token
 
 
+@dataclass(frozen=True)
+class Session:
+    """One of a person's sessions: the hash of its token, the browser, and when it began."""
+
+    hash: str
+    agent: str
+    created: datetime
+
+
 def find_session(connection: Connection, token: str, *, now: datetime) -> Staff | None:
     """Return whose session a token is, or None."""
     row = connection.execute(
@@ -233,14 +254,14 @@ def find_session(connection: Connection, token: str, *, now: datetime) -> Staff 
     return None if row is None else _staff(row)
 
 
-def list_sessions(connection: Connection, member: Staff, *, now: datetime) -> list[dict[str, Any]]:
+def list_sessions(connection: Connection, member: Staff, *, now: datetime) -> list[Session]:
     """Return a person's sessions, newest first."""
     rows = connection.execute(
-        select(sessions)
+        select(sessions.c.hash, sessions.c.agent, sessions.c.created)
         .where(sessions.c.staff == member.number, sessions.c.expires > now)
         .order_by(sessions.c.created.desc())
     )
-    return [dict(row._mapping) for row in rows]
+    return [Session(**row._mapping) for row in rows]
 
 
 def end_session(connection: Connection, member: Staff, hashed: str) -> None:
@@ -254,11 +275,11 @@ def end_sessions(connection: Connection, number: int, by: Staff, *, now: datetim
     record(connection, "sessions-ended", by.actor, now=now, staff=number)
 
 
-def set_preferences(connection: Connection, member: Staff, changes: dict[str, Any]) -> None:
+def set_preferences(connection: Connection, member: Staff, wanted: Preferences) -> None:
     """Change how somebody wants to see the desk."""
-    known = {name: value for name, value in changes.items() if name in PREFERENCES}
-    merged = PREFERENCES | member.preferences | known
-    connection.execute(update(staff).where(staff.c.number == member.number).values(preferences=merged))
+    connection.execute(
+        update(staff).where(staff.c.number == member.number).values(preferences=asdict(wanted))
+    )
 
 
 def set_totp(connection: Connection, member: Staff, secret: str | None, *, now: datetime) -> None:
@@ -303,7 +324,8 @@ def hash_token(token: str) -> str:
 
 
 def _staff(row: Row[Any]) -> Staff:
-    preferences = PREFERENCES | row.preferences
+    stored = {f.name: row.preferences[f.name] for f in fields(Preferences) if f.name in row.preferences}
+    preferences = Preferences(**stored)
     return Staff(row.number, row.name, row.role, preferences, row.totp is not None, row.disabled)
 
 

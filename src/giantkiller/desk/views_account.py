@@ -1,6 +1,7 @@
 """Pages of one's own: signing in and out, joining, preferences, sessions, the second factor."""
 
 import io
+from dataclasses import replace
 
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -101,14 +102,16 @@ def change_me(visit: Visit) -> Response:
     form = visit.form
     cover = min(max((form.number("cover_from") or 0) / 100, 0.0), 1.0)
     language = form.text("language")
-    changes = {
-        "cover_from": cover if form.text("cover_from") else visit.me.preferences["cover_from"],
-        "grey": "grey" in form,
-        "break_every": min(form.number("break_every") or 0, 10_000),
-        "language": language if language in LANGUAGES else "",
-    }
+    current = visit.me.preferences
+    wanted = replace(
+        current,
+        cover_from=cover if form.text("cover_from") else current.cover_from,
+        grey="grey" in form,
+        break_every=min(form.number("break_every") or 0, 10_000),
+        language=language if language in LANGUAGES else "",
+    )
     with visit.service.store.write() as connection:
-        people.set_preferences(connection, visit.me, changes)
+        people.set_preferences(connection, visit.me, wanted)
     return visit.go("/desk/me")
 
 

@@ -1,6 +1,5 @@
 """Pages where moderators decide: the queue, the item in hand, its history."""
 
-from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import Connection
@@ -109,7 +108,7 @@ def act(visit: Visit) -> Response:
         return _task(visit, task, 400, str(error))
     if what == "leave":
         return visit.go(f"/desk?{_query(filters)}")
-    every = me.preferences["break_every"]
+    every = me.preferences.break_every
     if every and count and count % every == 0 and what in ("allow", "remove"):
         return visit.go(f"/desk?pause=1&{_query(filters)}")
     return _next(visit, filters)
@@ -188,7 +187,7 @@ def _task(visit: Visit, number: int, status: int = 200, error: str = "") -> Resp
         "task.html", status, task=task, seen=seen, book=book, last=last, error=error,
         pieces=dossier.marked(seen.text or "", words), chosen=visit.form.text("rule") or rule,
         note=visit.form.get("note", ""), internal=visit.form.get("internal", ""),
-        reasons=visit.form.get("reasons", ""), cover=covered >= me.preferences["cover_from"],
+        reasons=visit.form.get("reasons", ""), cover=covered >= me.preferences.cover_from,
         query=_query(filters), seconds=settings.undo_seconds,
     )  # fmt: skip
 
@@ -202,9 +201,7 @@ def _next(visit: Visit, filters: Filters) -> Response:
 
 
 def _filters(visit: Visit) -> Filters:
-    given: dict[str, Any] = {
-        name: (visit.form.text(name) or visit.query(name))[:200] or None for name in FILTERS
-    }
+    given = {name: (visit.form.text(name) or visit.query(name))[:200] or None for name in FILTERS}
     return Filters(**given)
 
 

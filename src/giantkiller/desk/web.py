@@ -108,10 +108,10 @@ class Visit:
     def language(self) -> str:
         """The language of the page."""
         asked = self.request.query_params.get("lang", "")
-        preferred = self.staff.preferences.get("language", "") if self.staff else ""
+        preferred = self.staff.preferences.language if self.staff else ""
         for language in (asked, preferred):
             if language in LANGUAGES:
-                return str(language)
+                return language
         return choose(self.request.headers.get("accept-language", ""))
 
     @property
