@@ -59,7 +59,7 @@ one-by-one:
 
 # The house alone, without torch, on the other Pythons that it promises; those that are not here are skipped. Not
 # what reads the sources and says the same on each.
-VERSIONS := 3.10 3.12 3.13
+VERSIONS := 3.10 3.11 3.12 3.13
 OTHERS := $(VERSIONS:%=.venv/%/ready)
 HOUSE := tests/cleaning tests/cli/test_main.py tests/cli/test_score.py tests/cli/test_screen.py tests/files \
 	$(filter-out tests/test_docs.py tests/test_makefile.py tests/test_walls.py,$(wildcard tests/test_*.py))
