@@ -53,6 +53,6 @@ def test_places_that_would_harm_are_refused(shards, tmp_path, tiny_bundle):
     with pytest.raises(UserError, match="`workers` is 0"):
         screen(shards, tmp_path / "other", tiny_bundle, workers=0)
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "_manifest.json").write_text('{"format": 1, "settings": []}')
+    (tmp_path / "other" / "_manifest.json").write_text('{"format": 2, "settings": []}')
     with pytest.raises(UserError, match=r"_manifest\.json is damaged"):
         screen(shards, tmp_path / "other", tiny_bundle)

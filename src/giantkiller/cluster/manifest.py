@@ -14,7 +14,7 @@ from giantkiller.files import ScreenSummary
 NAME = "_manifest.json"
 """Readers of folders of tables skip names with an underscore."""
 
-_FORMAT = 1
+_FORMAT = 2
 _SECONDS = 10  # between two writes; what was done since the last is done again after a crash
 
 
@@ -27,7 +27,6 @@ class ShardRecord:
         version: Of the input, as the store tells one content from the next.
         sha256: Of the input.
         output_size: Bytes of the output.
-        output_sha256: Of the output.
         rows: All of them.
         errors: Rows that could not be screened.
         actions: How many rows got each action.
@@ -38,7 +37,6 @@ class ShardRecord:
     version: str
     sha256: str
     output_size: int
-    output_sha256: str
     rows: int
     errors: int
     actions: dict[str, int]

@@ -114,7 +114,6 @@ class Worker:
             version=shard.version,
             sha256=digest,
             output_size=target.stat().st_size,
-            output_sha256=_sha256(target),
             rows=summary.rows,
             errors=summary.errors,
             actions=summary.actions,
