@@ -13,7 +13,7 @@ from giantkiller.errors import UserError
 from giantkiller.evaluation.opponents import load
 from giantkiller.models import inference
 from giantkiller.models.loading import load_checkpoint, load_tokenizer, resolve
-from giantkiller.training.teacher import load_teacher
+from giantkiller.training.teacher import as_teacher
 
 TYPED = "you [SEP] idiot [MASK] [PAD] are [CLS]"
 
@@ -29,7 +29,7 @@ def test_sources_that_are_not_there_are_refused(tmp_path):
     with pytest.raises(UserError, match="no folder 'nowhere'"):
         resolve("package:giantkiller/nowhere")
     with pytest.raises(UserError, match="there is no model at"):
-        load_teacher(str(tmp_path / "nothing"))
+        load_checkpoint(str(tmp_path / "nothing"))
 
 
 def test_training_and_scoring_read_typed_special_tokens_alike(tiny_bundle):
@@ -46,7 +46,7 @@ def test_a_checkpoint_and_its_teacher_read_what_the_bundle_reads(checkpoint):
     model = load_checkpoint(str(checkpoint)).model
     with torch.no_grad():
         logits = model(input_ids=torch.from_numpy(ids[None])).logits.numpy()
-    np.testing.assert_allclose(load_teacher(str(checkpoint))([TYPED]), logits, atol=1e-5)
+    np.testing.assert_allclose(as_teacher(load_checkpoint(str(checkpoint)))([TYPED]), logits, atol=1e-5)
     np.testing.assert_allclose(load(str(checkpoint)).score([TYPED]), 1 / (1 + np.exp(-logits)), atol=1e-5)
 
 

@@ -6,11 +6,12 @@ from transformers import BertModel
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.training.teacher import average, load_teacher
+from giantkiller.models.loading import load_checkpoint
+from giantkiller.training.teacher import as_teacher, average
 
 
 def test_a_teachers_labels_find_their_attributes(toxic_bert):
-    logits = load_teacher(str(toxic_bert))(["you clown", "thanks"])
+    logits = as_teacher(load_checkpoint(str(toxic_bert)))(["you clown", "thanks"])
     known = [
         ATTRIBUTES.index(a) for a in ("toxicity", "severe_toxicity", "obscene", "threat", "identity_attack")
     ]
@@ -20,7 +21,7 @@ def test_a_teachers_labels_find_their_attributes(toxic_bert):
 
 
 def test_logits_do_not_depend_on_the_batch(toxic_bert):
-    teacher = load_teacher(str(toxic_bert))
+    teacher = as_teacher(load_checkpoint(str(toxic_bert)))
     texts = ["you clown", "thanks for the article on the bridge repair, I learned a lot", "shut up"]
     together = teacher(texts)
     alone = np.concatenate([teacher([text]) for text in texts])
@@ -48,12 +49,12 @@ def test_foreign_labels_are_refused(toxic_bert, tmp_path):
     config["label2id"] = {f"LABEL_{i}": i for i in range(6)}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="none of which is an attribute"):
-        load_teacher(str(tmp_path))
+        as_teacher(load_checkpoint(str(tmp_path)))
 
 
 def test_typed_special_tokens_are_plain_text(toxic_bert):
     """[MASK] is not in the word-level vocabulary as a word, so it reads as any other unknown word."""
-    teacher = load_teacher(str(toxic_bert))
+    teacher = as_teacher(load_checkpoint(str(toxic_bert)))
     np.testing.assert_array_equal(teacher(["you [MASK] clown [SEP]"]), teacher(["you zzz clown zzzz"]))
 
 
@@ -64,7 +65,7 @@ def test_of_two_outputs_that_exclude_each_other_the_difference_is_the_logit(toxi
     from giantkiller.evaluation.opponents import load
 
     write_foreign(tmp_path, AutoTokenizer.from_pretrained(tiny / "tokenizer"), ["non-toxic", "toxic"])
-    logits = load_teacher(str(tmp_path))(["you clown", "thanks"])[:, 0]
+    logits = as_teacher(load_checkpoint(str(tmp_path)))(["you clown", "thanks"])[:, 0]
     scores = load(str(tmp_path)).score(["you clown", "thanks"])[:, 0]
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), scores, rtol=1e-6)
 
@@ -76,7 +77,7 @@ def test_a_model_without_a_trained_classifier_is_refused(toxic_bert, tmp_path):
     BertModel.from_pretrained(toxic_bert).save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match="no trained classifier"):
-        load_teacher(str(tmp_path))
+        as_teacher(load_checkpoint(str(tmp_path)))
 
 
 def test_a_teacher_and_a_judged_model_read_labels_alike(tiny, tmp_path):
@@ -88,7 +89,7 @@ def test_a_teacher_and_a_judged_model_read_labels_alike(tiny, tmp_path):
 
     labels = ["Toxic", "Severe Toxic", "IDENTITY-HATE", "spam"]
     write_foreign(tmp_path, AutoTokenizer.from_pretrained(tiny / "tokenizer"), labels)
-    taught = np.isfinite(load_teacher(str(tmp_path))(["you clown"])[0])
+    taught = np.isfinite(as_teacher(load_checkpoint(str(tmp_path)))(["you clown"])[0])
     judged = np.isfinite(load(str(tmp_path)).score(["you clown"])[0])
     assert [name for name, known in zip(ATTRIBUTES, taught, strict=True) if known] == [
         "toxicity", "severe_toxicity", "identity_attack",

@@ -15,7 +15,6 @@ Exit statuses:
 """
 
 FAILED = 1
-USAGE = 2
 ROWS_FAILED = 3
 NOT_BETTER = 4
 INTERRUPTED = 130

@@ -137,7 +137,8 @@ def choose_calibration(
 
     Raises:
         TooFewRowsError: Fewer than MIN_CLASS rows of a class.
-        UserError: See `fit_calibration`.
+        WrongWayRoundError: The scores rank the rows the wrong way round.
+        UserError: Shapes differ, or a labelled row has no logit.
     """
     try:
         from sklearn.model_selection import StratifiedKFold
@@ -154,27 +155,6 @@ def choose_calibration(
             losses[method] -= float(np.log(likelihood).sum()) / len(logit)
     best = min(METHODS, key=lambda method: losses[method])
     return CalibrationFit(best, _fit(best, logit, positive, name), losses)
-
-
-def fit_calibration(
-    method: str, logits: ArrayLike, targets: ArrayLike, name: str = "toxicity"
-) -> Calibration:
-    """Fit one method on labelled rows.
-
-    Args:
-        method: One of METHODS.
-        logits: (n,).
-        targets: (n,) fractions of raters, NaN where missing.
-        name: Of the attribute, for error messages.
-
-    Raises:
-        TooFewRowsError: Fewer than MIN_CLASS rows of a class.
-        WrongWayRoundError: The scores rank the rows the wrong way round.
-        UserError: Shapes differ, or an unknown method.
-    """
-    if method not in METHODS:
-        raise UserError(f"there is no calibration {method!r}: choose one of {', '.join(METHODS)}")
-    return _fit(method, *_labelled_logits(logits, targets, name), name)
 
 
 def _fit(method: str, logit: Floats, positive: NDArray[np.bool_], name: str) -> Calibration:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -167,10 +166,3 @@ class Metrics:
     def content_type() -> str:
         """Return the media type of `text`."""
         return "text/plain; version=0.0.4; charset=utf-8"
-
-
-def names() -> Iterable[str]:
-    """Name the metrics, for the documentation."""
-    drift = Drift({})
-    for metric in Metrics(Policy({}), drift).registry.collect():
-        yield metric.name

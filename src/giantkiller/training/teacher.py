@@ -7,16 +7,16 @@ import torch
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.models.loading import Classifier, load_checkpoint
+from giantkiller.models.loading import Classifier
 
 Teacher = Callable[[Sequence[str]], np.ndarray]
 
 
-def load_teacher(source: str, max_length: int = 256, precision: str = "auto") -> Teacher:
-    """Load a classifier whose labels are among our attributes, under our names or other systems'.
+def as_teacher(classifier: Classifier, max_length: int = 256, precision: str = "auto") -> Teacher:
+    """Make a classifier a teacher, if its labels are among our attributes, under our names or others'.
 
     Args:
-        source: What `giantkiller.models.loading.load_checkpoint` loads.
+        classifier: What `giantkiller.models.loading.load_checkpoint` returns.
         max_length: Tokens a comment.
         precision: `auto` (bf16 on GPUs that have it), `fp32` or `bf16`.
 
@@ -24,13 +24,8 @@ def load_teacher(source: str, max_length: int = 256, precision: str = "auto") ->
         A function from texts to logits (n, 7) float32; NaN columns for attributes it does not know.
 
     Raises:
-        UserError: If it cannot be loaded, or none of its labels is an attribute.
+        UserError: If none of its labels is an attribute, or it was not trained to classify.
     """
-    return as_teacher(load_checkpoint(source), max_length, precision)
-
-
-def as_teacher(classifier: Classifier, max_length: int = 256, precision: str = "auto") -> Teacher:
-    """Make a classifier a teacher; see `load_teacher`."""
     columns, softmax = classifier.columns
     if any("classifier" in name or "score" in name for name in classifier.missing):
         raise UserError(f"{classifier.name} has no trained classifier; name a fine-tuned model")
