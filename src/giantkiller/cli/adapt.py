@@ -1,8 +1,6 @@
 """`giantkiller adapt`: a site's decisions become a better bundle, or none."""
 
 import contextlib
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ import click
 from giantkiller.cli import NOT_BETTER
 from giantkiller.cli._extras import need_extra
 from giantkiller.cli.grouped import GroupedCommand
+from giantkiller.cli.logs import log_to_stderr
 from giantkiller.cli.options import PATH, json_option
 from giantkiller.cli.terminal import printable, table
 
@@ -82,7 +81,7 @@ def command(
     Example: giantkiller adapt decisions.jsonl -o ours --delta ours.delta --report report
     """
     need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow", "scipy", "safetensors")
-    logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     from giantkiller.adapt import Adapter, Settings, read_decisions
     from giantkiller.adapt.decisions import read_texts
     from giantkiller.adapt.report import write_report
@@ -141,5 +140,5 @@ def _shown(found: "Adaptation", output: Path) -> str:
         lines.append(f"{what} now and not before: {flips.right} rightly, {flips.wrong} wrongly")
     lines.append(f"{found.report.learned.share:.0%} of the change is kept")
     if found.better:
-        lines.append(f"wrote {output} in {found.report.seconds:.0f} s")
+        lines.append(printable(f"wrote {output} in {found.report.seconds:.0f} s"))
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import click
 
 from giantkiller.cli.options import json_option, state_options
 from giantkiller.cli.state import open_state
+from giantkiller.cli.terminal import printable
 from giantkiller.errors import UserError
 
 
@@ -130,9 +131,9 @@ def backup(path: Path, state: Path | None, config: Path | None) -> None:
         copy(store, path)
         with store.read() as connection:
             bundles = copy_kept(connection, settings.state, path.parent)
-    click.echo(f"{path}: log of {count:,} events, head {digest}", err=True)
+    click.echo(printable(f"{path}: log of {count:,} events, head {digest}"), err=True)
     if bundles:
-        click.echo(f"{path.parent / FOLDER}: {bundles} of the service's bundles", err=True)
+        click.echo(printable(f"{path.parent / FOLDER}: {bundles} of the service's bundles"), err=True)
 
 
 @command.command()
@@ -173,7 +174,7 @@ def export(path: Path, state: Path | None, config: Path | None) -> None:
 
         with store.read() as connection:
             count = dump(connection, path)
-    click.echo(f"{path}: {count:,} rows", err=True)
+    click.echo(printable(f"{path}: {count:,} rows"), err=True)
 
 
 @command.command(name="import")
@@ -224,7 +225,7 @@ def labels(
                 count = write_labelled(
                     connection, file, now=utc_now(), community=community, suggestions=suggestions
                 )
-    click.echo(f"{output}: {count:,} comments", err=True)
+    click.echo(printable(f"{output}: {count:,} comments"), err=True)
 
 
 @command.command()
@@ -259,7 +260,7 @@ def dsa(
 
         with store.read() as connection:
             made = statements(connection, first, last, now=utc_now())
-    _write(output, json.dumps({"statements": made}, indent=1, ensure_ascii=False))
+    _write(output, json.dumps({"statements": made}, indent=1))
     if post:
         click.echo(f"{send(made, post, token):,} statements sent", err=True)
 

@@ -127,7 +127,7 @@ def command(
     _progress("")
     for path in write_report(report, output) if output else ():
         if path.suffix in (".html", ".json"):
-            click.echo(f"wrote {path}", err=True)
+            click.echo(printable(f"wrote {path}"), err=True)
     if update_card and loaded.bundle:
         _update_card(loaded.bundle, report)
     click.echo(report.json() if as_json else _as_text(report))
@@ -171,7 +171,7 @@ def _fit(
 
 def _progress(step: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"\r\033[K{step}", nl=False, err=True)
+        click.echo(f"\r\033[K{printable(step)}", nl=False, err=True)
 
 
 def _as_text(report: "Report") -> str:

@@ -1,14 +1,13 @@
 """`giantkiller export`: a checkpoint becomes a bundle."""
 
 import json
-import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from giantkiller.cli._extras import need_extra
+from giantkiller.cli.logs import log_to_stderr
 from giantkiller.cli.options import json_option, policy_option
 from giantkiller.cli.terminal import printable
 from giantkiller.errors import UserError
@@ -138,7 +137,7 @@ def command(
     if policy is not None:
         raise UserError("`policy` is for `kind` web; a bundle's own policy is fitted on `calibration_data`")
     need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow")
-    logging.basicConfig(level=logging.WARNING, format="giantkiller: %(message)s", stream=sys.stderr)
+    log_to_stderr()
     if kind == "huggingface":
         _export_huggingface(checkpoint, output, labels, vocabulary, as_json)
         return
@@ -167,9 +166,8 @@ def _export_web(model: str, output: Path, policy: "Policy | str | None", as_json
 
     page = export_web(model, output, policy=policy)
     size = page.stat().st_size
-    click.echo(
-        json.dumps({"output": str(page), "bytes": size}) if as_json else f"wrote {page}: {size:,} bytes"
-    )
+    about = {"output": str(page), "bytes": size}
+    click.echo(json.dumps(about) if as_json else printable(f"wrote {page}: {size:,} bytes"))
 
 
 def _export_huggingface(
@@ -180,7 +178,8 @@ def _export_huggingface(
     from giantkiller.export.huggingface import export_huggingface
 
     written = export_huggingface(checkpoint, output, labels=labels)
-    click.echo(json.dumps({"output": str(written), "labels": labels}) if as_json else f"wrote {written}")
+    about = {"output": str(written), "labels": labels}
+    click.echo(json.dumps(about) if as_json else printable(f"wrote {written}"))
 
 
 def _reader(text_column: str | None) -> "Callable[[tuple[Path, ...]], dict[str, Labelled]]":
@@ -208,7 +207,7 @@ def _print(bundle: "Bundle", as_json: bool) -> None:
         about = {"output": str(bundle.folder), "name": bundle.name, "bytes": bundle.bytes}
         click.echo(json.dumps({**about, "vocabulary": words, "figures": dict(bundle.figures)}))
         return
-    click.echo(f"wrote {bundle.folder}: {bundle.name} {bundle.version}, {bundle.bytes:,} bytes")
+    click.echo(printable(f"wrote {bundle.folder}: {bundle.name} {bundle.version}, {bundle.bytes:,} bytes"))
     if words:
         click.echo(f"  vocabulary: {words['rows']:,} of {words['of']:,} words stay")
     for file, part in words.get("coverage", {}).items():

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from giantkiller.cli.options import json_option
+from giantkiller.cli.terminal import printable
 from giantkiller.errors import MissingExtraError, UserError
 
 
@@ -33,4 +34,8 @@ def command(folder: Path, plot: Path | None, as_json: bool) -> None:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"cannot write {error.filename or plot}: {error.strerror}") from None
-    click.echo(json.dumps(ledger.to_dict()) if as_json else ledger.table())
+    if as_json:
+        click.echo(json.dumps(ledger.to_dict()))
+        return
+    for line in ledger.table().split("\n"):
+        click.echo(printable(line))

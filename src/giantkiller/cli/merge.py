@@ -7,6 +7,7 @@ import click
 
 from giantkiller.cli._extras import need_extra
 from giantkiller.cli.options import PATH, json_option
+from giantkiller.cli.terminal import printable
 
 
 @click.command(name="merge")
@@ -30,4 +31,5 @@ def command(bundle: str, deltas: tuple[Path, ...], output: Path, name: str | Non
     if as_json:
         click.echo(json.dumps({"output": str(output), "name": written.name, "digest": written.digest}))
     else:
-        click.echo(f"wrote {output}: {written.name} {written.version}, {written.bytes:,} bytes")
+        size = f"{written.bytes:,} bytes"
+        click.echo(printable(f"wrote {output}: {written.name} {written.version}, {size}"))

@@ -9,6 +9,7 @@ import click
 
 from giantkiller.cli.options import json_option, state_options
 from giantkiller.cli.state import open_state
+from giantkiller.cli.terminal import fit, printable
 from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
 
     Example: giantkiller models list --json
     """
-    from giantkiller.cli.terminal import fit
-
     with open_state(state, config) as (store, settings):
         from giantkiller.serve.shelf import list_kept, read_lineup
 
@@ -178,7 +177,7 @@ def rollback(state: Path | None, config: Path | None) -> None:
         from giantkiller.store import utc_now
 
         digest = lineup.roll_back(store, settings, "command", now=utc_now())
-    click.echo(f"{digest[:12] if digest else settings.model} scores from now on", err=True)
+    click.echo(printable(f"{digest[:12] if digest else settings.model} scores from now on"), err=True)
 
 
 @command.command()

@@ -9,6 +9,7 @@ import click
 
 from giantkiller import __version__
 from giantkiller.cli._extras import need_extra
+from giantkiller.cli.terminal import printable
 
 need_extra(
     "serve",
@@ -116,7 +117,7 @@ def compose(service: "Service") -> "Starlette":
 def announce(settings: Settings) -> None:
     """Print where the service is; print a first key, and the desk's first invitation, where there is none."""
     address = settings.public_url or f"http://{settings.bind}"
-    click.echo(f"giantkiller {__version__} on {address}, state in {settings.state}")
+    click.echo(printable(f"giantkiller {__version__} on {address}, state in {settings.state}"))
     from giantkiller.desk.invitations import invite
     from giantkiller.desk.staff import list_staff
     from giantkiller.serve.keys import count_keys, create_key
@@ -141,7 +142,7 @@ def announce(settings: Settings) -> None:
     if invitation is not None:
         click.echo(f"the desk's first admin signs up at {address}/desk/join/{invitation}")
     if promoted is not None:
-        click.echo(f"scores with the promoted bundle {promoted[:12]}, not with {settings.model}")
+        click.echo(printable(f"scores with the promoted bundle {promoted[:12]}, not with {settings.model}"))
 
 
 def as_toml(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from giantkiller.cli.terminal import printable
 from giantkiller.files.formats import ENDINGS
 
 
@@ -116,6 +117,6 @@ def command(
     )
     if remixes:
         texts = soft_labels.remixed(texts, remixes, seed, *teacher.word_vectors(classifiers[0]))
-    with tqdm(total=len(texts), unit="text", desc=output.name, disable=None) as bar:
+    with tqdm(total=len(texts), unit="text", desc=printable(output.name), disable=None) as bar:
         soft_labels.write_soft_labels(output, texts, teacher.average(teachers), bar.update)
-    click.echo(f"{len(texts)} texts, logits of {len(models)} model(s): {output}")
+    click.echo(printable(f"{len(texts)} texts, logits of {len(models)} model(s): {output}"))

@@ -2,11 +2,11 @@
 
 import json
 import logging
-import sys
 from pathlib import Path
 
 import click
 
+from giantkiller.cli.logs import log_to_stderr
 from giantkiller.cli.options import json_option
 
 
@@ -38,7 +38,7 @@ def command(recipe: Path, data: Path, output: Path, resume: bool, as_json: bool)
     from giantkiller.training.recipe import read_recipe
     from giantkiller.training.run import train
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    log_to_stderr("%(message)s")
     logging.getLogger("giantkiller").setLevel(logging.INFO)
     settings = read_recipe(recipe)
     if not data.is_dir():

@@ -169,8 +169,8 @@ class Report:
     )
 
     def json(self) -> str:
-        """Return the report as JSON; a figure without a value or an interval is null there."""
-        return json.dumps(to_json(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """Return the report as JSON in ASCII; a figure without a value or an interval is null there."""
+        return json.dumps(to_json(self), indent=1, allow_nan=False) + "\n"
 
 
 def fit_validation(

@@ -43,7 +43,7 @@ def used_words(
     """
     kept = np.zeros(size, bool)
     for file, texts in words_of.items():
-        for begin in tqdm(range(0, len(texts), CHUNK), desc=file, delay=1, leave=False, disable=None):
+        for begin in tqdm(range(0, len(texts), CHUNK), desc=repr(file), delay=1, leave=False, disable=None):
             kept[unpack(b"".join(encoder.encode(texts[begin : begin + CHUNK])))] = True
     single = [i for token, i in tokenizer.get_vocab().items() if len(token.removeprefix("##")) == 1]
     special = [*tokenizer.get_added_tokens_decoder(), *tokenizer.encode("").ids, unknown_id(tokenizer)]

@@ -114,7 +114,8 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
             fit(model, train_set, validation, recipe.optim, recipe.loss, phase)
         if recipe.growth.max_dendrites:
             ledger = grow(model, train_set, validation, recipe, phase, work / "growth")
-            log.info("%s", ledger.table())
+            for line in ledger.table().split("\n"):
+                log.info("%s", line)
     except DivergedError:
         _forget(work)
         raise

@@ -49,7 +49,8 @@ class ScoringModel:
         if self.kind == "scores" or len(texts) <= CHUNK:
             return np.asarray(self.score(texts))
         parts = []
-        with tqdm(total=len(texts), desc=f"scoring with {self.name}", unit="comment", disable=None) as bar:
+        about = f"scoring with {self.name!r}"  # escaped: a stranger may have named it
+        with tqdm(total=len(texts), desc=about, unit="comment", disable=None) as bar:
             for begin in range(0, len(texts), CHUNK):
                 parts.append(np.asarray(self.score(texts[begin : begin + CHUNK])))
                 bar.update(len(parts[-1]))
