@@ -50,7 +50,7 @@ def test_which_threshold_is_theirs(log, tiny_bundle):
     assert done.output.startswith("tiny 1 on scores.csv: 600 comments\n")
     assert [line[1] for line in lines if line[:1] == ["toxicity"]] == ["600", "0.7", "0.8", "0.9"]
     assert ["threat", "no", "column,", "or", "no", "score", "in", "it"] in lines
-    report = json.loads(run("--like", log, "--from", tiny_bundle, "--json").output)
+    report = json.loads(run("--like", log, "-m", tiny_bundle, "--json").output)
     assert set(report["attributes"]) == {"toxicity", "obscene"}
     toxicity = report["attributes"]["toxicity"]
     assert toxicity["after"]["mean_absolute_error"] < toxicity["before"]["mean_absolute_error"]

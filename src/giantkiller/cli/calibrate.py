@@ -49,7 +49,7 @@ policies were moved along and call for the same actions. Figures above that depe
 @click.option(
     "--output", "-o", type=PATH, metavar="BUNDLE", help="Write a copy of the bundle, calibrated so."
 )
-@click.option("--from", "model", default="default", show_default=True, metavar="MODEL",
+@click.option("-m", "--model", "--from", "model", default="default", show_default=True, metavar="MODEL",
               help="The bundle; without --output a checkpoint will do.")  # fmt: skip
 @click.option("--scores", multiple=True, metavar="COLUMN=ATTRIBUTE",
               help="Scores in a column with another name; no others count then. Repeatable.")  # fmt: skip
