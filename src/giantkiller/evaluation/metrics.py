@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.errors import UserError
 from giantkiller.evaluation.figures import Draw, Figure, draws, interval
-from giantkiller.evaluation.ranked import Ranked, inner
+from giantkiller.evaluation.ranked import ECE_BINS, Ranked, inner
 
 Floats = NDArray[np.float64]
 Scorer = Callable[[Sequence[str]], NDArray[Any]]
@@ -87,7 +87,7 @@ NAMES = {
     "recall_at_fpr_1": "recall at 1 % false positives",
     "recall_at_fpr_5": "recall at 5 % false positives",
     "brier": "Brier score",
-    "ece": "calibration error (ECE, 15 bins)",
+    "ece": f"calibration error (ECE, {ECE_BINS} bins)",
     "accuracy": "accuracy",
     "precision": "precision",
     "recall": "recall",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from giantkiller.evaluation.figures import Draw
 
 Floats = NDArray[np.float64]
-BINS = 15
+ECE_BINS = 15
 """Equal-width bins of the expected calibration error (Naeini et al. 2015; Guo et al. 2017)."""
 
 
@@ -32,9 +32,9 @@ class Ranked:
         """Sort the scores of labelled rows."""
         levels, level_of = np.unique(-scores, return_inverse=True)
         levels = -levels
-        bins = np.minimum((levels * BINS).astype(np.intp), BINS - 1)
+        bins = np.minimum((levels * ECE_BINS).astype(np.intp), ECE_BINS - 1)
         return cls(
-            levels, level_of[positive], level_of[~positive], np.flatnonzero(np.diff(bins, prepend=BINS))
+            levels, level_of[positive], level_of[~positive], np.flatnonzero(np.diff(bins, prepend=ECE_BINS))
         )
 
     def counts(self, draw: Draw | None = None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from giantkiller.evaluation.figures import Figure, share
-from giantkiller.evaluation.ranked import BINS
+from giantkiller.evaluation.ranked import ECE_BINS
 
 MIN_ROWS = 50
 """Fewer rows than this in a group give no figure."""
@@ -41,7 +41,7 @@ class CalibrationGap:
     gap: float | None = None
 
 
-def reliability(scores: ArrayLike, positive: ArrayLike, bins: int = BINS) -> list[ReliabilityBin]:
+def reliability(scores: ArrayLike, positive: ArrayLike, bins: int = ECE_BINS) -> list[ReliabilityBin]:
     """Compute a reliability diagram with bins of equal width; those without rows are left out.
 
     Args:
