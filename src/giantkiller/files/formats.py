@@ -31,7 +31,11 @@ JSON_LINES = FileFormat("JSON Lines", (".jsonl", ".ndjson"))
 PARQUET = FileFormat("Parquet", (".parquet",), gzipped=False, streamed=False)
 
 FORMATS = {"csv": CSV, "tsv": TSV, "jsonl": JSON_LINES, "parquet": PARQUET}
-"""Every format, by the short name that chooses it."""
+"""Every format, by the short name that chooses it.
+
+What one is read and written by stands in `giantkiller.files.tables`, in `giantkiller.data.loading` and in
+`giantkiller.training.soft_labels`.
+"""
 
 ENDINGS = " or ".join(
     (

@@ -12,16 +12,16 @@ from giantkiller.evaluation.opponents.checkpoint import checkpoint
 from giantkiller.evaluation.opponents.endpoint import endpoint
 from giantkiller.evaluation.opponents.scoring import ScoringModel
 from giantkiller.evaluation.opponents.stored import stored, stored_column, stored_file
-from giantkiller.files.formats import is_table
+from giantkiller.files.formats import ENDINGS, is_table
 
 if TYPE_CHECKING:
     from giantkiller.data.labelled import Labelled
 
 __all__ = ["HELP", "ScoringModel", "load", "stored"]
 
-HELP = """MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a hub id of either,
-an http(s) address that scores, a file of scores (.csv, .tsv, .jsonl or .parquet; columns named like the
-attributes), or column:NAME, a column of the judged file itself that holds toxicity scores."""
+HELP = f"""MODEL is `default` (the shipped bundle), a bundle or checkpoint folder, a hub id of either,
+an http(s) address that scores, a file of scores ({ENDINGS}; columns named like
+the attributes), or column:NAME, a column of the judged file itself that holds toxicity scores."""
 
 
 def load(name: str, data: "Labelled | None" = None, *, max_length: int | None = None) -> ScoringModel:
