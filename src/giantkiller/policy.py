@@ -1,4 +1,8 @@
-"""From scores to a verdict: thresholds for each attribute, four actions."""
+"""From scores to a verdict: thresholds for each attribute, four actions.
+
+What fitted thresholds aim at is decided where they are fitted: `giantkiller.evaluation.thresholds`, and
+`giantkiller.evaluation.presets` for three kinds of site.
+"""
 
 import contextlib
 import importlib
