@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
-from giantkiller.policy import ACTIONS, Policy, read_policy
+from giantkiller.policy import ACTIONS, Policy, level_of, read_policy
 
 POLICY = Policy(
     {
@@ -63,6 +63,16 @@ def test_a_higher_score_is_never_milder(row, column, more):
     worse = list(row)
     worse[column] = max(row[column], more)
     assert ACTIONS.index(POLICY.judge(worse).action) >= ACTIONS.index(POLICY.judge(row).action)
+
+
+def test_the_level_of_a_score_does_not_hang_on_the_order_of_thresholds():
+    steps = {"remove": 0.9, "monitor": 0.2, "review": 0.5}
+    assert [ACTIONS[level_of(steps, score)] for score in (0.1, 0.2, 0.5, 0.9, math.nan)] == [
+        *ACTIONS,
+        "allow",
+    ]
+    assert level_of(steps, np.array([0.1, 0.2, 0.5, 0.9])).tolist() == [0, 1, 2, 3]
+    assert level_of({}, 1.0) == 0
 
 
 def test_missing_scores():

@@ -124,7 +124,7 @@ class Policy(Mapping[str, Mapping[str, float]]):
         for attribute, steps in self.items():
             # In float64, as `judge` compares: a threshold rounded to float32 may move below a score.
             column = scores[:, ATTRIBUTES.index(attribute)].astype(np.float64)
-            np.maximum(sternest, _level(steps, column), out=sternest)
+            np.maximum(sternest, level_of(steps, column), out=sternest)
         return np.array(ACTIONS)[sternest]
 
     def judge(self, scores: Mapping[str, float] | Sequence[float], threshold: float = 0.5) -> Verdict:
@@ -154,7 +154,7 @@ class Policy(Mapping[str, Mapping[str, float]]):
             if not steps:
                 continue
             score = checked[attribute]
-            level = _level(steps, score)
+            level = level_of(steps, score)
             cut = steps[ACTIONS[level]] if level else min(steps.values())
             if best is None or (level, score - cut) > best[:2]:
                 best = (level, score - cut, attribute)
@@ -198,21 +198,25 @@ def read_policy(path: str | Path) -> Policy:
         raise UserError(f"{path}: {error}") from None
 
 
+def level_of(steps: Mapping[str, float], score: Any) -> Any:
+    """Return the index in `ACTIONS` of what a score, or each of an array of scores, calls for.
+
+    The thresholds don't fall from one action to the next, so whoever reaches one has reached those before.
+
+    Args:
+        steps: An attribute's thresholds by action, as `Policy` holds them, in any order.
+        score: Of that attribute; NaN calls for nothing.
+    """
+    level = before = 0
+    for index, action in enumerate(ACTIONS):
+        if action in steps:
+            level = level + (score >= steps[action]) * (index - before)
+            before = index
+    return level
+
+
 def _load_toml(text: str) -> Any:
     for name in ("tomllib", "tomli"):  # the first one comes with Python 3.11
         with contextlib.suppress(ImportError):
             return importlib.import_module(name).loads(text)
     raise UserError("reading TOML needs Python 3.11 or the package tomli; use JSON")
-
-
-def _level(steps: Mapping[str, float], score: Any) -> Any:
-    """Return the index in `ACTIONS` of what a score, or each of an array of scores, calls for.
-
-    The thresholds don't fall from one action to the next, so whoever reaches one has reached those before.
-    """
-    level = before = 0
-    for action, cut in steps.items():
-        index = ACTIONS.index(action)
-        level = level + (score >= cut) * (index - before)
-        before = index
-    return level

@@ -13,10 +13,8 @@ from giantkiller.evaluation.compare import PairedFigure, paired
 from giantkiller.evaluation.figures import Figure, share
 from giantkiller.evaluation.identities import by_words
 from giantkiller.evaluation.metrics import MIN_CLASS, TooFewRowsError
-from giantkiller.policy import ACTIONS, Policy
+from giantkiller.policy import FLAGGED, Policy
 from giantkiller.screener import Screener
-
-FLAGGED = ACTIONS[2:]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from giantkiller.desk.rules import Rulebook
 from giantkiller.desk.staff import Staff, names
 from giantkiller.desk.tables import appeals, decisions, items, notes, reports, statements, tasks, versions
 from giantkiller.explain import Span
-from giantkiller.policy import Policy
+from giantkiller.policy import ACTIONS, Policy, level_of
 
 __all__ = [
     "Contested",
@@ -169,7 +169,6 @@ def scores_of(scores: Mapping[str, float], thresholds: Mapping[str, Mapping[str,
     for attribute in ATTRIBUTES:
         steps = thresholds.get(attribute, {})
         score = scores.get(attribute, 0.0)
-        reached = [action for action in ("remove", "review", "monitor") if score >= steps.get(action, 2.0)]
         rows.append(
             Score(
                 attribute,
@@ -177,11 +176,10 @@ def scores_of(scores: Mapping[str, float], thresholds: Mapping[str, Mapping[str,
                 steps.get("monitor"),
                 steps.get("review"),
                 steps.get("remove"),
-                reached[0] if reached else "allow",
+                ACTIONS[level_of(steps, score)],
             )
         )
-    order = ("remove", "review", "monitor", "allow")
-    return sorted(rows, key=lambda row: (order.index(row.reached), -row.score))
+    return sorted(rows, key=lambda row: (ACTIONS.index(row.reached), row.score), reverse=True)
 
 
 def likely_rule(book: Rulebook, seen: Dossier) -> str:

@@ -16,10 +16,10 @@ from giantkiller.desk.errors import DeskError, NotFoundError
 from giantkiller.desk.events import lock, record
 from giantkiller.desk.tables import communities, policies
 from giantkiller.errors import UserError
-from giantkiller.policy import Policy
+from giantkiller.policy import ACTIONS, FLAGGED, Policy
 
 SWEARING = ("counts", "aimed")
-STATES = {"allow": "allowed", "monitor": "monitored", "review": "review", "remove": "hidden"}
+STATES = dict(zip(ACTIONS, ("allowed", "monitored", "review", "hidden"), strict=True))
 """The state in which a comment begins, by the action that its scores call for."""
 
 _MOST_PHRASES = 500
@@ -127,7 +127,7 @@ def judge(policy: CommunityPolicy, scores: Mapping[str, float], text: str) -> Ju
     verdict = _policy(_frozen(thresholds)).judge(scores)
     action, attribute = verdict.action, verdict.attribute
     why = "threshold" if action != "allow" else "nothing"
-    if action in ("allow", "monitor") and watched_in(policy.watched, text):
+    if action not in FLAGGED and watched_in(policy.watched, text):
         action, why = "review", "watched"
     automatic = action == "remove" and attribute in policy.automatic
     return Judgement(action, attribute, verdict.score, why, automatic)

@@ -13,9 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 from giantkiller.desk.daily import by_day
 from giantkiller.desk.figures import BY_PEOPLE
 from giantkiller.desk.tables import appeals, decisions, known, tasks, versions
-
-FLAGGED = ("review", "remove")
-"""Actions by which the machine says that something may be wrong with a comment."""
+from giantkiller.policy import FLAGGED
 
 _BY_PEOPLE = (decisions.c.kind.in_(BY_PEOPLE), decisions.c.undone.is_(None))
 

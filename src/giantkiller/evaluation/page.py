@@ -12,6 +12,7 @@ from giantkiller.evaluation.figures import Figure, show
 from giantkiller.evaluation.metrics import NAMES
 from giantkiller.evaluation.rendering import read_templates
 from giantkiller.evaluation.report import HardError, Report
+from giantkiller.policy import ACTIONS
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -74,7 +75,7 @@ def html(report: Report, pictures: Mapping[str, tuple[bytes, str]]) -> str:
     """Return the page: one file with everything inside, nothing loaded from elsewhere."""
     environment = read_templates(TEMPLATES, escape=True, extra="judge")
     environment.filters |= {"number": number, "figure": show, "shade": shade, "pieces": pieces}
-    environment.globals |= {"NAMES": NAMES, "DEFINITIONS": DEFINITIONS}
+    environment.globals |= {"ACTIONS": ACTIONS, "DEFINITIONS": DEFINITIONS, "NAMES": NAMES}
     inside = {
         name: ("data:image/png;base64," + base64.b64encode(png).decode("ascii"), words)
         for name, (png, words) in pictures.items()
