@@ -40,6 +40,21 @@ def test_a_place_that_holds_something_else_is_refused_before_learning(site, tmp_
     assert "something other than a bundle" in str(done.exception)
 
 
+@pytest.mark.parametrize("option", ["decisions", "unlabelled", "elsewhere"])
+def test_a_delta_never_replaces_what_is_learned_from(site, tmp_path, option):
+    """Not by another name of the file either, and before anything is learned."""
+    rows = write_rows(tmp_path / "rows.csv", site_rows())
+    before = rows.read_bytes()
+    (tmp_path / "link.csv").symlink_to(rows)
+    given = [rows] if option == "decisions" else [site, f"--{option}", rows]
+    done = run("adapt", *given, "-o", tmp_path / "ours", "--delta", tmp_path / "link.csv")
+    assert (
+        str(done.exception) == f"--delta {tmp_path / 'link.csv'} is one of the input files; name another file"
+    )
+    assert rows.read_bytes() == before
+    assert not (tmp_path / "ours").exists()
+
+
 @pytest.mark.slow
 def test_what_is_better_is_promoted(promoted, base):
     about = json.loads((promoted / "printed.json").read_text())

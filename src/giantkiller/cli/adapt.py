@@ -87,8 +87,11 @@ def command(
     from giantkiller.adapt.report import write_report
     from giantkiller.atomic import replace_file
     from giantkiller.bundle import check_place
+    from giantkiller.files.paths import refuse_inputs
 
     check_place(output)
+    if delta is not None:
+        refuse_inputs(delta, filter(None, (decisions, unlabelled, *elsewhere)), "delta")
     place = output.resolve()
     progress = place.with_name(f".{place.name}.learned")
     adapter = Adapter(base, Settings(**options))

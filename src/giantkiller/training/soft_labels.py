@@ -18,6 +18,7 @@ from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.labelled import Labelled, read_labelled
 from giantkiller.errors import UserError
 from giantkiller.files.formats import JSON_LINES, PARQUET, FileFormat, format_of
+from giantkiller.files.paths import refuse_inputs
 
 COLUMNS = [f"logit_{name}" for name in ATTRIBUTES]
 
@@ -146,9 +147,7 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
     target = resolve_file(output)
     if not target.parent.is_dir():
         raise UserError(f"the folder of `output` {output} does not exist; make it, or name another")
-    for path in inputs:
-        if path.exists() and target.exists() and target.samefile(path):
-            raise UserError(f"`output` {output} is one of the input files; name another file")
+    refuse_inputs(output, inputs)
 
 
 def write_soft_labels(
