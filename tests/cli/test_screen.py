@@ -164,6 +164,8 @@ def test_errors_of_users_are_one_sentence(tmp_path, comments, tiny_bundle):
 
 
 def test_interrupt_and_resume(tmp_path, tiny_bundle):
+    from bundles import build
+
     source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     with source.open("w", newline="") as file:
         csv.writer(file).writerows([["id", "text"], *((i, f"you {i} " * 5) for i in range(16_000))])
@@ -187,6 +189,13 @@ def test_interrupt_and_resume(tmp_path, tiny_bundle):
     assert (process.returncode, out) == (130, "")
     assert "the same command with --resume goes on" in err
     assert not target.exists()
+    # Neither by another bundle, though of the same name and policy, nor by another policy.
+    (tmp_path / "strict.json").write_text('{"insult": {"remove": 0.5}}')
+    other = build(tmp_path / "other", max_length=31)
+    with pytest.raises(UserError, match="another model"):
+        run(source, "-o", target, "--model", other, "--resume")
+    with pytest.raises(UserError, match="another policy"):
+        run(source, "-o", target, "--model", tiny_bundle, "--policy", tmp_path / "strict.json", "--resume")
     found = json.loads(run(source, "-o", target, "--model", tiny_bundle, "--resume", "--json").stdout)
     assert 0 < found["resumed"] < found["rows"] == 16_000
     with target.open(newline="") as file:
