@@ -1,9 +1,9 @@
 """The rule book of a community: what people name as the reason of a decision. Versions are kept."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
@@ -167,9 +167,16 @@ def read_rulebook(connection: Connection, community: str, version: int | None = 
 
 
 def write_rulebook(
-    connection: Connection, community: str, rules: list[dict[str, Any]], staff: int | None, *, now: datetime
+    connection: Connection, community: str, rules: Sequence[Rule], staff: int | None, *, now: datetime
 ) -> Rulebook:
     """Store a new version of a rule book.
+
+    Args:
+        connection: In a transaction that writes.
+        community: Whose.
+        rules: As somebody wrote them: blanks around a text are dropped, and an empty one is a missing one.
+        staff: Who; None for the command line.
+        now: The moment.
 
     Raises:
         DeskError: If a rule is wrong.
@@ -192,33 +199,44 @@ def write_rulebook(
     return Rulebook(community, version, tuple(checked))
 
 
-def _checked(rule: dict[str, Any]) -> Rule:
-    cleaned: dict[str, Any] = {name: (value.strip() or None) if isinstance(value, str) else value
-               for name, value in rule.items()}  # fmt: skip
-    unknown = set(cleaned) - set(Rule.__dataclass_fields__)
-    if unknown or not all(value is None or isinstance(value, str) for value in cleaned.values()):
-        raise DeskError("a rule has fields that are unknown or no texts")
-    rule_id = cleaned.get("id")
-    if not rule_id or not _ID.fullmatch(rule_id):
+def _checked(given: Rule) -> Rule:
+    rule = _cleaned(given)
+    if not _ID.fullmatch(rule.id):
         raise DeskError("a rule's id is made of 1 to 63 lower-case letters, digits and hyphens")
     for name, most in (("title", 200), ("text", 4000), ("legal", 500), ("url", 500)):
-        if len(cleaned.get(name) or "") > most:
-            raise DeskError(f"the {name} of rule {rule_id} is longer than {most} characters")
-    if not cleaned.get("title") or not cleaned.get("text"):
-        raise DeskError(f"rule {rule_id} needs a title and a text")
-    cleaned["ground"] = cleaned.get("ground") or "terms"
-    cleaned["category"] = cleaned.get("category") or "OTHER_VIOLATION_TC"
+        if len(getattr(rule, name) or "") > most:
+            raise DeskError(f"the {name} of rule {rule.id} is longer than {most} characters")
+    if not rule.title or not rule.text:
+        raise DeskError(f"rule {rule.id} needs a title and a text")
     for name, names in (
         ("attribute", (None, *ATTRIBUTES)),
         ("ground", GROUNDS),
         ("category", CATEGORIES),
         ("keyword", (None, *KEYWORDS)),
     ):
-        if cleaned.get(name) not in names:
-            raise DeskError(f"the {name} of rule {rule_id} is none of {', '.join(filter(None, names))}")
-    if cleaned["ground"] == "law" and not cleaned.get("legal"):
-        raise DeskError(f"rule {rule_id} stands on the law: name the provision")
-    url = cleaned.get("url")
-    if url and not url.startswith(("http://", "https://")):
-        raise DeskError(f"the address of rule {rule_id} must begin with https:// or http://")
-    return Rule(**cleaned)
+        if getattr(rule, name) not in names:
+            raise DeskError(f"the {name} of rule {rule.id} is none of {', '.join(filter(None, names))}")
+    if rule.ground == "law" and not rule.legal:
+        raise DeskError(f"rule {rule.id} stands on the law: name the provision")
+    if rule.url and not rule.url.startswith(("http://", "https://")):
+        raise DeskError(f"the address of rule {rule.id} must begin with https:// or http://")
+    return rule
+
+
+def _cleaned(rule: Rule) -> Rule:
+    """Strip a rule's texts; an empty one is missing, or has its default."""
+    return Rule(
+        id=rule.id.strip(),
+        title=rule.title.strip(),
+        text=rule.text.strip(),
+        attribute=_stripped(rule.attribute),
+        ground=rule.ground.strip() or Rule.ground,
+        legal=_stripped(rule.legal),
+        category=rule.category.strip() or Rule.category,
+        keyword=_stripped(rule.keyword),
+        url=_stripped(rule.url),
+    )
+
+
+def _stripped(text: str | None) -> str | None:
+    return (text or "").strip() or None

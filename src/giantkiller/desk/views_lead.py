@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -183,10 +183,9 @@ def rules_page(visit: Visit) -> Response:
 def change_rules(visit: Visit) -> Response:
     """Store a new version of a rule book."""
     form, community = visit.form, visit.param("community")
-    names = ("id", "title", "text", "attribute", "ground", "legal", "category", "keyword", "url")
-    columns = [form.all(name) for name in names]
-    given = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=False)]
-    given = [rule for rule in given if any(rule[name].strip() for name in ("id", "title", "text"))]
+    columns = [form.all(field.name) for field in fields(rules.Rule)]
+    written = [rules.Rule(*row) for row in zip(*columns, strict=False)]
+    given = [rule for rule in written if any(text.strip() for text in (rule.id, rule.title, rule.text))]
     try:
         with visit.service.store.write() as connection:
             rules.write_rulebook(connection, community, given, visit.me.number, now=visit.now)
@@ -341,7 +340,9 @@ def _scorer(visit: Visit) -> previewing.Scorer:
     return score
 
 
-def _rules(visit: Visit, status: int = 200, error: str = "", given: Rows | None = None) -> Response:
+def _rules(
+    visit: Visit, status: int = 200, error: str = "", given: list[rules.Rule] | None = None
+) -> Response:
     community = visit.param("community")
     with visit.service.store.read() as connection:
         book = rules.read_rulebook(connection, community)
@@ -351,7 +352,7 @@ def _rules(visit: Visit, status: int = 200, error: str = "", given: Rows | None 
             .order_by(rulebooks.c.version.desc())
         ).all()
         names = people.names(connection)
-    shown = given if given is not None else [asdict(rule) for rule in book.rules]
+    shown = given if given is not None else list(book.rules)
     return visit.render(
         "rules.html", status, community=community, book=book, shown=shown, history=history, names=names,
         attributes=ATTRIBUTES, grounds=rules.GROUNDS, categories=rules.CATEGORIES, keywords=rules.KEYWORDS,
