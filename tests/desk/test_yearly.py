@@ -1,5 +1,7 @@
 """A year's counts, and the report that shows them."""
 
+import json
+
 from giantkiller.desk import appeals, policies, reporting, yearly
 from giantkiller.desk.appeals import Answer
 from giantkiller.desk.config import read_settings
@@ -16,7 +18,7 @@ def report(desk, submitted, kind="notice"):
 
 def counted(desk, year=2026):
     with desk.store.read() as connection:
-        return yearly.yearly(connection, year)
+        return yearly.count_year(connection, year)
 
 
 def test_everything_that_happened_is_counted_once(any_desk):
@@ -42,22 +44,24 @@ def test_everything_that_happened_is_counted_once(any_desk):
     policy = policies.check_policy({"thresholds": {"toxicity": {"remove": 0.9}}, "automatic": ["toxicity"]})
     desk.submit("quite bad", toxicity=0.95, policy=policy)
     counts = counted(desk)
-    assert (counts["decisions"], counts["removals"], counts["people"]) == (5, 4, 2)
-    assert (counts["removals_overturned"], counts["removals_automatic"]) == (1, 1)
-    assert counts["removals_by_detection"] == {"machine": 3, "report": 1}
-    assert counts["removals_by_ground"] == {"terms": 3, "law": 1}
-    assert counts["removals_by_rule"] == {"insults": 2, "illegal": 1, "automatic": 1}
-    assert counts["removals_by_month"]["2026-11"] == 4
-    assert len(counts["removals_by_month"]) == 12
-    assert counts["notices"] == {"notice": 1}
-    assert (counts["notices_removed"], counts["notices_median_hours"]) == (1, 5.0)
-    assert counts["notices_removed_by_ground"] == {"law": 1}
-    assert (counts["appeals"], counts["appeals_by_state"]) == (1, {"reversed": 1})
-    assert (counts["appeals_by_complainant"], counts["appeals_median_hours"]) == ({"author": 1}, 3.0)
-    assert counts["automation_error_share"] == 0.0
-    assert (counts["flagged"], counts["flagged_allowed"]) == (3, 1)
-    assert counted(desk, 2025)["decisions"] == counted(desk, 2027)["appeals"] == 0
-    assert {"count": "removals_by_rule", "part": "illegal", "value": 1} in yearly.rows_of(counts)
+    made, notices, appealed = counts.moderation, counts.notices, counts.appeals
+    assert (made.decisions, made.removals, made.people) == (5, 4, 2)
+    assert (made.removals_overturned, made.removals_automatic) == (1, 1)
+    assert made.removals_by_detection == {"machine": 3, "report": 1}
+    assert made.removals_by_ground == {"terms": 3, "law": 1}
+    assert made.removals_by_rule == {"insults": 2, "illegal": 1, "automatic": 1}
+    assert made.removals_by_month["2026-11"] == 4
+    assert len(made.removals_by_month) == 12
+    assert notices.notices == {"notice": 1}
+    assert (notices.notices_removed, notices.notices_median_hours) == (1, 5.0)
+    assert notices.notices_removed_by_ground == {"law": 1}
+    assert (appealed.appeals, appealed.appeals_by_state) == (1, {"reversed": 1})
+    assert (appealed.appeals_by_complainant, appealed.appeals_median_hours) == ({"author": 1}, 3.0)
+    assert counts.automation.automation_error_share == 0.0
+    assert (counts.automation.flagged, counts.automation.flagged_allowed) == (3, 1)
+    assert counted(desk, 2025).moderation.decisions == counted(desk, 2027).appeals.appeals == 0
+    assert yearly.Count("removals_by_rule", "illegal", 1) in yearly.rows_of(counts)
+    assert yearly.Year.from_dict(json.loads(json.dumps(counts.to_dict()))) == counts
 
 
 def test_what_was_taken_back_is_not_counted(desk):
@@ -68,7 +72,7 @@ def test_what_was_taken_back_is_not_counted(desk):
     done = desk.decide(person, desk.next(person))
     with desk.write() as connection:
         undo(connection, done.id, person, now=desk.now)
-    assert counted(desk)["decisions"] == 0
+    assert counted(desk).moderation.decisions == 0
 
 
 def test_a_year_is_a_page_and_a_table(site):
@@ -89,7 +93,7 @@ def test_a_year_is_a_page_and_a_table(site):
 
 
 def test_every_count_of_a_section_has_a_label_and_is_there(desk):
-    counts = counted(desk)
+    counts = counted(desk).to_dict()
     named = [name for names in yearly.SECTIONS.values() for name in names]
     assert sorted(named) == sorted(yearly.LABELS)
     assert set(named) <= set(counts)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import asdict
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -9,6 +10,7 @@ from starlette.routing import BaseRoute
 from giantkiller.desk import yearly
 from giantkiller.desk.errors import NotFoundError
 from giantkiller.desk.web import Visit, page
+from giantkiller.desk.yearly import Year
 
 
 def routes() -> list[BaseRoute]:
@@ -21,10 +23,10 @@ def routes() -> list[BaseRoute]:
 
 def year_page(visit: Visit) -> Response:
     """Show a year's counts and charts."""
-    counts = _counts(visit)
+    year = _count(visit)
     return visit.render(
-        "year.html", counts=counts, charts=yearly.charts_of(counts, visit.say), sections=yearly.SECTIONS,
-        labels=yearly.LABELS, by_hand=yearly.BY_HAND, this_year=visit.now.year,
+        "year.html", counts=year.to_dict(), charts=yearly.charts_of(year, visit.say),
+        sections=yearly.SECTIONS, labels=yearly.LABELS, by_hand=yearly.BY_HAND, this_year=visit.now.year,
     )  # fmt: skip
 
 
@@ -33,20 +35,20 @@ def year_file(visit: Visit) -> Response:
     form = visit.param("form")
     if form not in ("csv", "json"):
         raise NotFoundError("there is no such table")
-    counts = _counts(visit)
+    year = _count(visit)
     if form == "json":
-        return JSONResponse(counts)
+        return JSONResponse(year.to_dict())
     out = io.StringIO()
     writer = csv.DictWriter(out, ["count", "part", "value"])
     writer.writeheader()
-    writer.writerows(yearly.rows_of(counts))
-    headers = {"Content-Disposition": f'attachment; filename="{counts["year"]}.csv"'}
+    writer.writerows(asdict(row) for row in yearly.rows_of(year))
+    headers = {"Content-Disposition": f'attachment; filename="{year.year}.csv"'}
     return Response(out.getvalue(), media_type="text/csv", headers=headers)
 
 
-def _counts(visit: Visit) -> "dict[str, object]":
+def _count(visit: Visit) -> Year:
     year = visit.request.path_params["year"]
     if not yearly.FIRST_YEAR <= year <= yearly.LAST_YEAR:
         raise NotFoundError(f"there is no report of the year {year}")
     with visit.service.store.read() as connection:
-        return yearly.yearly(connection, year)
+        return yearly.count_year(connection, year)

@@ -2,8 +2,8 @@
 
 import calendar
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -87,68 +87,156 @@ class Within:
         return and_(column >= self.begin, column < self.end)
 
 
-def yearly(connection: Connection, year: int) -> dict[str, Any]:
-    """Return the counts of one year; hours and shares are None where nothing was counted."""
+@dataclass(frozen=True)
+class Notices:
+    """Reports by kind, and the first decision that each led to within the year."""
+
+    notices: dict[str, int]
+    notices_removed: int
+    notices_removed_by_ground: dict[str, int]
+    notices_automatic: int
+    notices_median_hours: float | None
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """Decisions, the people who made them, and the removals among them by what a report tells apart."""
+
+    decisions: int
+    people: int
+    removals: int
+    removals_automatic: int
+    removals_overturned: int
+    removals_by_detection: dict[str, int]
+    removals_by_ground: dict[str, int]
+    removals_by_category: dict[str, int]
+    removals_by_rule: dict[str, int]
+    removals_by_language: dict[str, int]
+    removals_by_community: dict[str, int]
+    removals_by_month: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Appeals:
+    """Appeals that were filed in the year, and how they ended."""
+
+    appeals: int
+    appeals_by_state: dict[str, int]
+    appeals_by_complainant: dict[str, int]
+    appeals_by_month: dict[str, int]
+    appeals_median_hours: float | None
+
+
+@dataclass(frozen=True)
+class Automation:
+    """How often people found a program wrong, in what it removed and in what it sent to them."""
+
+    automation_error_share: float | None
+    flagged: int
+    flagged_allowed: int
+    flagged_allowed_share: float | None
+
+
+@dataclass(frozen=True)
+class Year:
+    """The counts of one year; hours and shares are None where nothing was counted.
+
+    The parts' fields are named as in JSON and CSV, where all of them stand side by side.
+    """
+
+    year: int
+    notices: Notices
+    moderation: Moderation
+    appeals: Appeals
+    automation: Automation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts by name, as JSON has them."""
+        parts = (self.notices, self.moderation, self.appeals, self.automation)
+        return {"year": self.year} | {name: count for part in parts for name, count in asdict(part).items()}
+
+    @classmethod
+    def from_dict(cls, counts: Mapping[str, Any]) -> "Year":
+        """Return the year of which `to_dict` made these counts."""
+        notices, moderation, appealed, automation = (
+            {field.name: counts[field.name] for field in fields(part)}
+            for part in (Notices, Moderation, Appeals, Automation)
+        )
+        return cls(
+            counts["year"],
+            Notices(**notices),
+            Moderation(**moderation),
+            Appeals(**appealed),
+            Automation(**automation),
+        )
+
+
+@dataclass(frozen=True)
+class Count:
+    """One row of the year's table: what was counted, which part of it, how much."""
+
+    count: str
+    part: str
+    value: int | float | None
+
+
+def count_year(connection: Connection, year: int) -> Year:
+    """Count what happened in a year."""
     within = Within(datetime(year, 1, 1, tzinfo=timezone.utc), datetime(year + 1, 1, 1, tzinfo=timezone.utc))
     made = _decisions(connection, within)
-    removed = [row for row in made if row.outcome == "remove"]
-    automatic = [row for row in removed if row.automatic]
+    people = connection.execute(
+        select(func.count(decisions.c.staff.distinct())).where(*_made(within))
+    ).scalar_one()
     books = _Books(connection)
-    flagged = [row for row in made if row.kind == "first" and row.why in ("threshold", "watched")]
-    allowed = [row for row in flagged if row.outcome == "allow"]
-    return {
-        "year": year,
-        **_notices(connection, within, books),
-        "decisions": _total(made),
-        "people": connection.execute(
-            select(func.count(decisions.c.staff.distinct())).where(*_made(within))
-        ).scalar_one(),
-        "removals": _total(removed),
-        "removals_automatic": _total(automatic),
-        "removals_overturned": _total(row for row in removed if row.overturned),
-        "removals_by_detection": _counted((_found(row), row.total) for row in removed),
-        "removals_by_ground": _counted((books.of(row).ground, row.total) for row in removed),
-        "removals_by_category": _counted((books.of(row).category, row.total) for row in removed),
-        "removals_by_rule": _counted((row.rule or "automatic", row.total) for row in removed),
-        "removals_by_language": _counted((row.language, row.total) for row in removed),
-        "removals_by_community": _counted((row.community, row.total) for row in removed),
-        "removals_by_month": _by_month(year, ((row.month, row.total) for row in removed)),
-        **_appeals(connection, within, year),
-        "automation_error_share": _share(_total(row for row in automatic if row.overturned), automatic),
-        "flagged": _total(flagged),
-        "flagged_allowed": _total(allowed),
-        "flagged_allowed_share": _share(_total(allowed), flagged),
-    }
+    return Year(
+        year,
+        _notices(connection, within, books),
+        _moderation(made, people, books, year),
+        _appeals(connection, within, year),
+        _automation(made),
+    )
 
 
-def rows_of(counts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the counts as the rows of a table: what, which part of it, how much."""
+def yearly(connection: Connection, year: int) -> dict[str, Any]:
+    """Return the counts of one year as JSON has them."""
+    return count_year(connection, year).to_dict()
+
+
+def rows_of(year: Year) -> list[Count]:
+    """Return the counts as the rows of a table."""
     rows = []
-    for name, value in counts.items():
+    for name, value in year.to_dict().items():
         parts = value.items() if isinstance(value, dict) else [("", value)]
-        rows += [{"count": name, "part": part, "value": number} for part, number in parts]
+        rows += [Count(name, part, number) for part, number in parts]
     return rows
 
 
-def charts_of(counts: dict[str, Any], say: Callable[[str], str]) -> dict[str, Markup]:
+def charts_of(year: Year, say: Callable[[str], str]) -> dict[str, Markup]:
     """Draw the year's months and its removals by rule; `say` translates."""
-    months = list(counts["removals_by_month"])
-    rules = counts["removals_by_rule"] or {"–": 0}
-    lines = [
-        (say("removals"), list(counts["removals_by_month"].values())),
-        (say("appeals"), list(counts["appeals_by_month"].values())),
-    ]
+    removed, appealed = year.moderation.removals_by_month, year.appeals.appeals_by_month
+    rules = year.moderation.removals_by_rule or {"–": 0}
+    lines = [(say("removals"), list(removed.values())), (say("appeals"), list(appealed.values()))]
     return {
-        "months": line_chart(say("Removals and appeals by month"), lines, months),
+        "months": line_chart(say("Removals and appeals by month"), lines, list(removed)),
         "rules": bar_chart(say("Removals by rule"), list(rules), list(rules.values())),
     }
 
 
-def report_page(environment: Environment, counts: dict[str, Any], translate: Any, language: str) -> str:
-    """Make a report as one HTML file, without scripts and without anything from elsewhere."""
+def report_page(
+    environment: Environment, counts: Mapping[str, Any], translate: Callable[..., str], language: str
+) -> str:
+    """Make a report as one HTML file, without scripts and without anything from elsewhere.
+
+    Args:
+        environment: Of the templates.
+        counts: As `yearly` returns them.
+        translate: Translates a text of the catalogue.
+        language: Into which.
+    """
+    charts = charts_of(Year.from_dict(counts), translate)
     return environment.get_template("year_file.html").render(
-        counts=counts, charts=charts_of(counts, translate), sections=SECTIONS, labels=LABELS, by_hand=BY_HAND,
-        _=translate, lang=language,
+        counts=counts, charts=charts, sections=SECTIONS, labels=LABELS, by_hand=BY_HAND, _=translate,
+        lang=language,
     )  # fmt: skip
 
 
@@ -172,7 +260,7 @@ def _decisions(connection: Connection, within: Within) -> Sequence[Row[Any]]:
     ).all()
 
 
-def _notices(connection: Connection, within: Within, books: "_Books") -> dict[str, Any]:
+def _notices(connection: Connection, within: Within, books: "_Books") -> Notices:
     """Count reports, and the first decision that each led to within the year."""
     filed = connection.execute(
         select(reports.c.item, reports.c.kind, reports.c.created)
@@ -195,29 +283,59 @@ def _notices(connection: Connection, within: Within, books: "_Books") -> dict[st
             hours.append((after.created - report.created).total_seconds() / 3600)
             ended[report.item] = after
     removed = [row for row in ended.values() if row.outcome == "remove"]
-    return {
-        "notices": _counted((row.kind, 1) for row in filed),
-        "notices_removed": len(removed),
-        "notices_removed_by_ground": _counted((books.of(row).ground, 1) for row in removed),
-        "notices_automatic": sum(row.staff is None for row in removed),
-        "notices_median_hours": _median(hours),
-    }
+    return Notices(
+        notices=_counted((row.kind, 1) for row in filed),
+        notices_removed=len(removed),
+        notices_removed_by_ground=_counted((books.of(row).ground, 1) for row in removed),
+        notices_automatic=sum(row.staff is None for row in removed),
+        notices_median_hours=_median(hours),
+    )
 
 
-def _appeals(connection: Connection, within: Within, year: int) -> dict[str, Any]:
+def _moderation(made: Sequence[Row[Any]], people: int, books: "_Books", year: int) -> Moderation:
+    removed = [row for row in made if row.outcome == "remove"]
+    return Moderation(
+        decisions=_total(made),
+        people=people,
+        removals=_total(removed),
+        removals_automatic=_total(row for row in removed if row.automatic),
+        removals_overturned=_total(row for row in removed if row.overturned),
+        removals_by_detection=_counted((_found(row), row.total) for row in removed),
+        removals_by_ground=_counted((books.of(row).ground, row.total) for row in removed),
+        removals_by_category=_counted((books.of(row).category, row.total) for row in removed),
+        removals_by_rule=_counted((row.rule or "automatic", row.total) for row in removed),
+        removals_by_language=_counted((row.language, row.total) for row in removed),
+        removals_by_community=_counted((row.community, row.total) for row in removed),
+        removals_by_month=_by_month(year, ((row.month, row.total) for row in removed)),
+    )
+
+
+def _automation(made: Sequence[Row[Any]]) -> Automation:
+    automatic = [row for row in made if row.outcome == "remove" and row.automatic]
+    flagged = [row for row in made if row.kind == "first" and row.why in ("threshold", "watched")]
+    allowed = _total(row for row in flagged if row.outcome == "allow")
+    return Automation(
+        automation_error_share=_share(_total(row for row in automatic if row.overturned), automatic),
+        flagged=_total(flagged),
+        flagged_allowed=allowed,
+        flagged_allowed_share=_share(allowed, flagged),
+    )
+
+
+def _appeals(connection: Connection, within: Within, year: int) -> Appeals:
     filed = connection.execute(
         select(appeals.c.state, appeals.c.created, appeals.c.decided, statements.c.audience)
         .join(statements, statements.c.number == appeals.c.statement)
         .where(within(appeals.c.created))
     ).all()
     hours = [(row.decided - row.created).total_seconds() / 3600 for row in filed if row.decided]
-    return {
-        "appeals": len(filed),
-        "appeals_by_state": _counted((row.state, 1) for row in filed),
-        "appeals_by_complainant": _counted((row.audience, 1) for row in filed),
-        "appeals_by_month": _by_month(year, ((f"{row.created:%Y-%m}", 1) for row in filed)),
-        "appeals_median_hours": _median(hours),
-    }
+    return Appeals(
+        appeals=len(filed),
+        appeals_by_state=_counted((row.state, 1) for row in filed),
+        appeals_by_complainant=_counted((row.audience, 1) for row in filed),
+        appeals_by_month=_by_month(year, ((f"{row.created:%Y-%m}", 1) for row in filed)),
+        appeals_median_hours=_median(hours),
+    )
 
 
 class _Books:
