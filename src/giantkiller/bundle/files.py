@@ -89,15 +89,13 @@ def _files_of(folder: Path) -> set[str]:
 
 def _verify(path: Path, record: FileRecord) -> None:
     """Check a file's size and SHA-256 against its record."""
-    digest = hashlib.sha256()
+    found = None
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # a pipe would never end
             raise UserError(f"{path} is not a regular file; get the bundle again")
         if about.st_size == record.bytes:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
+            found = FileRecord.of(path)
     except OSError as error:
         raise UserError(f"the bundle is incomplete: can't read {path} ({error.strerror or error})") from error
     if about.st_size != record.bytes:
@@ -105,5 +103,5 @@ def _verify(path: Path, record: FileRecord) -> None:
             f"{path} is damaged: it has {about.st_size:,} bytes and should have {record.bytes:,}; "
             "get the bundle again"
         )
-    if digest.hexdigest() != record.sha256:
+    if found != record:
         raise UserError(f"{path} is damaged or was changed: its SHA-256 is wrong; get the bundle again")

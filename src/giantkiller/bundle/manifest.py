@@ -36,10 +36,20 @@ _PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 @dataclass(frozen=True)
 class FileRecord:
-    """The size and the SHA-256 that a file of a bundle must have."""
+    """The size and the SHA-256 that a file has, or one of a bundle must have."""
 
     sha256: str
     bytes: int
+
+    @classmethod
+    def of(cls, path: Path) -> "FileRecord":
+        """Record a file as it is, a block at a time."""
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+        return cls(digest.hexdigest(), size)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What runs on the machines of a cluster: the bundle, loaded once, and one shard after the other."""
 
-import hashlib
 import os
 import platform
 import tempfile
@@ -10,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 from giantkiller import __version__
+from giantkiller.bundle import FileRecord
 from giantkiller.cluster.manifest import ShardRecord
 from giantkiller.cluster.places import Place, Shard, fetched, put
 from giantkiller.errors import UserError
@@ -107,7 +107,7 @@ class Worker:
                 )
             except UserError as error:  # about the copy, by its name
                 raise UserError(str(error).replace(str(local), where)) from error
-            digest = _sha256(local)
+            digest = FileRecord.of(local).sha256
         put(target, job.target, shard.name)
         return ShardRecord(
             size=shard.size,
@@ -119,11 +119,3 @@ class Worker:
             actions=summary.actions,
             text_column=summary.text_column,
         )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -79,7 +79,7 @@ def describe_checkpoint(classifier: Classifier) -> Bundle:
     """Describe a checkpoint as the manifest of a bundle would; its digest covers all of its files."""
     columns, _ = classifier.columns
     given = [attribute for attribute in ATTRIBUTES if attribute in columns]
-    records = {path.name: _record(path) for path in classifier.files}
+    records = {path.name: FileRecord.of(path) for path in classifier.files}
     listed = json.dumps({name: record.sha256 for name, record in records.items()})
     return Bundle(
         name=Path(classifier.name).resolve().name if Path(classifier.name).is_dir() else classifier.name,
@@ -101,11 +101,3 @@ def describe_checkpoint(classifier: Classifier) -> Bundle:
         folder=classifier.folder,
         digest=hashlib.sha256(listed.encode()).hexdigest(),
     )
-
-
-def _record(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return FileRecord(digest.hexdigest(), path.stat().st_size)

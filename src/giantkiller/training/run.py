@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from giantkiller import __version__
-from giantkiller.bundle import CONFIG
+from giantkiller.bundle import CONFIG, FileRecord
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.inference import predict, tokenize
@@ -122,7 +122,7 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
     taught = train_set.corpus
     record = RunRecord(
         recipe=recipe,
-        data={name: _sha256(path) for name, path in _files(recipe, data).items()},
+        data={name: FileRecord.of(path).sha256 for name, path in _files(recipe, data).items()},
         texts=len(taught),
         soft_labelled=int((~np.isnan(taught.soft).all(axis=1) | has_states(taught)).sum()),
         tokens=len(train_set.tokens.ids),
@@ -244,12 +244,4 @@ def _digest(recipe: Recipe, *corpora: Corpus) -> str:
         for name, array in corpus.arrays().items():
             if name != "keys":
                 sha.update(array.tobytes())
-    return sha.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        sha = hashlib.sha256()
-        while block := file.read(1 << 20):
-            sha.update(block)
     return sha.hexdigest()
