@@ -10,8 +10,8 @@ from giantkiller.adapt.dial import Tried
 from giantkiller.adapt.judging import Flips, Group, Judged, signed
 from giantkiller.adapt.settings import Settings
 from giantkiller.atomic import replace_file
-from giantkiller.errors import MissingExtraError
 from giantkiller.evaluation.figures import Figure, to_json
+from giantkiller.evaluation.rendering import read_templates
 
 TEMPLATES = Path(__file__).parent
 
@@ -123,17 +123,7 @@ def write_report(report: AdaptationReport, folder: str | Path) -> list[Path]:
 
 def html(report: AdaptationReport) -> str:
     """Return the page: one file that loads nothing, comments escaped."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "train") from error
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
-    )
+    environment = read_templates(TEMPLATES, escape=True, extra="train")
     environment.filters |= {"figure": _figure, "change": _change, "percent": _percent}
     return str(environment.get_template("report.html.j2").render(about=report))
 
