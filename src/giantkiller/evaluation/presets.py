@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
+from giantkiller.evaluation.thresholds import MIN_FLAGGED, choose_threshold
 from giantkiller.policy import Policy
 
 Floats = NDArray[np.float64]
@@ -122,13 +123,11 @@ def _quantile(scores: Floats, share: float) -> float:
     return float((above[-1] + ordered[most]) / 2) if len(above) else float((1 + ordered[most]) / 2)
 
 
-def _precise(scores: Floats, toxic: NDArray[np.bool_], precision: float, least: int = 20) -> float:
-    """Return the lowest threshold from which on `precision` of at least `least` comments are toxic, or 1."""
-    order = np.argsort(-scores, kind="stable")
-    right = np.cumsum(toxic[order]) / np.arange(1, len(order) + 1)
-    ends = np.flatnonzero(np.append(scores[order][:-1] > scores[order][1:], True))
-    good = [int(i) for i in ends if i + 1 >= least and right[i] >= precision]
-    if not good:
+def _precise(scores: Floats, toxic: NDArray[np.bool_], precision: float) -> float:
+    """Return the lowest threshold from which on `precision` of `MIN_FLAGGED` comments are toxic, or 1."""
+    if len(scores) < MIN_FLAGGED:
         return 1.0
-    last = good[-1]
-    return float((scores[order][last] + scores[order][min(last + 1, len(order) - 1)]) / 2)
+    try:
+        return choose_threshold(scores, toxic, by="precision", value=precision)
+    except UserError:  # nothing is as precise: nothing is removed
+        return 1.0
