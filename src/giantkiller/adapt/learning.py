@@ -17,6 +17,7 @@ from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.methods import Learning, attach
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.adapt.settings import Settings
+from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.bundle import Bundle
 from giantkiller.calibration import Calibrator, sigmoid
 from giantkiller.encoding import Encoder
@@ -197,11 +198,10 @@ def _step_loss(model: Any, batch: tuple[Tensor, ...], line: tuple[Tensor, Tensor
 def _loss(model: Any, part: Part, chosen: NDArray[np.bool_], line: tuple[Tensor, Tensor]) -> float:
     """Return the loss of some rows without learning from them."""
     rows = np.flatnonzero(chosen)
-    order = rows[np.argsort(part.tokens.lengths[rows], kind="stable")]
     total = counted = 0.0
     with torch.no_grad():
-        for begin in range(0, len(order), 64):
-            batch = part.batch(order[begin : begin + 64])
+        for some in plan(part.tokens.lengths[rows].tolist(), PADDED_TOKENS, padded=True):
+            batch = part.batch(rows[some])
             weight = float(batch[3].sum())
             total += float(_step_loss(model, batch, line)) * weight
             counted += weight
