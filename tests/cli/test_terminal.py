@@ -1,6 +1,6 @@
 import pytest
 
-from giantkiller.cli.terminal import fit, printable, table
+from giantkiller.cli.terminal import printable, shorten, table
 
 
 @pytest.mark.parametrize(
@@ -17,15 +17,15 @@ def test_what_a_terminal_would_obey_is_escaped(text, shown):
 
 
 def test_texts_are_cut_to_cells():
-    assert fit("short", 10) == "short"
-    assert fit("x" * 10, 10) == "x" * 10
-    assert fit("x" * 11, 10) == "x" * 9 + "…"
-    assert fit("x" * 10_000, 10) == "x" * 9 + "…"
-    assert fit("漢" * 5, 10) == "漢" * 5
-    assert fit("漢" * 6, 10) == "漢" * 4 + "…"
-    assert fit("漢" * 6, 10, pad=True) == "漢" * 4 + "… "
-    assert fit("\x1b" * 4, 10) == r"\x1b\x1b\…"
-    assert fit("ab", 4, pad=True) == "ab  "
+    assert shorten("short", 10) == "short"
+    assert shorten("x" * 10, 10) == "x" * 10
+    assert shorten("x" * 11, 10) == "x" * 9 + "…"
+    assert shorten("x" * 10_000, 10) == "x" * 9 + "…"
+    assert shorten("漢" * 5, 10) == "漢" * 5
+    assert shorten("漢" * 6, 10) == "漢" * 4 + "…"
+    assert shorten("漢" * 6, 10, pad=True) == "漢" * 4 + "… "
+    assert shorten("\x1b" * 4, 10) == r"\x1b\x1b\…"
+    assert shorten("ab", 4, pad=True) == "ab  "
 
 
 def test_a_table_aligns_and_escapes():

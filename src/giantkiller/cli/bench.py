@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from giantkiller.cli.options import PATH, json_option, threads_option
-from giantkiller.cli.terminal import fit, table
+from giantkiller.cli.terminal import shorten, table
 from giantkiller.files.formats import ENDINGS
 
 if TYPE_CHECKING:
@@ -80,6 +80,6 @@ def _table(speeds: list["Speed"]) -> str:
         "resident_mb": "resident memory, MB",
         "bundle_bytes": "on disk, bytes",
     }
-    names = [fit(Path(speed.model).name, 22) for speed in speeds]
+    names = [shorten(Path(speed.model).name, 22) for speed in speeds]
     rows = [[label, *(f"{getattr(speed, key):,}" for speed in speeds)] for key, label in labels.items()]
     return table(rows, ("", *names))

@@ -6,7 +6,7 @@ import click
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.options import json_option, model_option
-from giantkiller.cli.terminal import fit, printable
+from giantkiller.cli.terminal import printable, shorten
 
 
 @click.command(
@@ -47,7 +47,7 @@ def command(text: str, attribute: str, model: str, as_json: bool) -> None:
     click.echo(shown + printable(text[end:]))
     for span in sorted(spans, key=lambda s: -abs(s.contribution))[:8]:
         if abs(span.contribution) >= 0.001:
-            word = fit(text[span.begin : span.end], 40)
+            word = shorten(text[span.begin : span.end], 40)
             click.echo(f"  {span.contribution:+.3f}  {_marked(word, span.contribution)}")
 
 

@@ -9,7 +9,7 @@ import click
 
 from giantkiller.cli.options import json_option, state_options
 from giantkiller.cli.state import open_state
-from giantkiller.cli.terminal import fit, printable
+from giantkiller.cli.terminal import printable, shorten
 from giantkiller.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def list_(state: Path | None, config: Path | None, as_json: bool) -> None:
         name = " ".join(part for part in (row["name"], row["version"]) if part)
         error = f": {row['error']}" if row["error"] else ""
         added = (row["added"] or "")[:10]
-        click.echo(f"{(row['digest'] or '')[:12]:12}  {row['role']:9}  {added:10}  {fit(name + error, 200)}")
+        click.echo(
+            f"{(row['digest'] or '')[:12]:12}  {row['role']:9}  {added:10}  {shorten(name + error, 200)}"
+        )
 
 
 @command.command()

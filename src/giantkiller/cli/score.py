@@ -9,7 +9,7 @@ import click
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli.options import json_option, model_option, policy_option, threads_option
-from giantkiller.cli.terminal import fit
+from giantkiller.cli.terminal import shorten
 from giantkiller.policy import ACTIONS, Policy
 
 SHORT = {
@@ -80,7 +80,7 @@ def command(
                     for attribute, score in verdict.scores.items()
                 )
                 action = click.style(f"{verdict.action:<{_WIDTH}}", fg=_COLOURS[verdict.action])
-                click.echo(f"{numbers}  {action}  {fit(text, 72)}")
+                click.echo(f"{numbers}  {action}  {shorten(text, 72)}")
 
 
 def _lines() -> Iterator[str]:

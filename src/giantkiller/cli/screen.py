@@ -15,7 +15,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cli import ROWS_FAILED
 from giantkiller.cli.options import json_option, model_option, policy_option, threads_option
 from giantkiller.cli.score import SHORT
-from giantkiller.cli.terminal import fit, printable
+from giantkiller.cli.terminal import printable, shorten
 from giantkiller.errors import UserError
 from giantkiller.files.formats import FORMATS
 from giantkiller.policy import ACTIONS, Policy
@@ -210,7 +210,7 @@ def table(rows: Sequence["ScreenedRow"], width: int) -> str:
     text_width = max(20, width - len(numbers) - max(map(len, ACTIONS)) - 3)
     lines = [f"{'comment':<{text_width}}{numbers}  action"]
     for row in rows:
-        text = fit(row.text, text_width - 1, pad=True) + " "
+        text = shorten(row.text, text_width - 1, pad=True) + " "
         if row.scores is None:
             lines.append(f"{text}  error: {printable(row.error or '')}")
         else:

@@ -22,7 +22,7 @@ def cells(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
-def fit(text: str, width: int, *, pad: bool = False) -> str:
+def shorten(text: str, width: int, *, pad: bool = False) -> str:
     """Escape a text and cut it to a width in terminal cells, with an ellipsis where something is cut.
 
     Args:
