@@ -33,7 +33,7 @@ from giantkiller.evaluation.reliability import (
     calibration_gaps,
     reliability,
 )
-from giantkiller.evaluation.settings import Settings, fit_settings, to_logits
+from giantkiller.evaluation.settings import FittedSettings, fit_settings, to_logits
 from giantkiller.evaluation.suites import SuiteReport
 from giantkiller.evaluation.swaps import Swapped, measure_swaps
 from giantkiller.evaluation.thresholds import Consequences, choose_threshold, consequences
@@ -195,7 +195,7 @@ def fit_validation(
         raise UserError("the model gives no toxicity score, so nothing can be fitted for it")
     target = np.where(present, target, np.nan)
     logits = np.where(np.isnan(score), 0.0, to_logits(score))
-    fitted: Settings = fit_settings(logits, target, seed=seed)
+    fitted: FittedSettings = fit_settings(logits, target, seed=seed)
     calibrated = calibrate(logits, fitted.calibration).astype(np.float32)
     thresholds = {"validation": {a: t for a, t in fitted.threshold.items() if present[ATTRIBUTES.index(a)]}}
     for choice in choices:

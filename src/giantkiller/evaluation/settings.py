@@ -40,7 +40,7 @@ class CalibrationFit:
 
 
 @dataclass(frozen=True)
-class Settings:
+class FittedSettings:
     """Calibration, thresholds and policy, and how they came about.
 
     Attributes:
@@ -75,7 +75,7 @@ def fit_settings(
     aims: PolicyAims | None = None,
     enriched: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> Settings:
+) -> FittedSettings:
     """Fit calibration, thresholds and policy, each attribute for itself.
 
     Args:
@@ -114,7 +114,7 @@ def fit_settings(
     for attribute, method in methods.items():
         if attribute not in losses:
             notes[attribute] = f"{attribute} leads to no action: {method.removeprefix('none: ')}"
-    return Settings(
+    return FittedSettings(
         calibration=calibration,
         threshold=fit_thresholds(scores, target),
         policy=policy,

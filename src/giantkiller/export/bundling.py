@@ -22,7 +22,7 @@ from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.evaluation.metrics import TooFewRowsError, measure
 from giantkiller.evaluation.presets import DEFAULT_PRESET, PRESETS, fit_preset
-from giantkiller.evaluation.settings import Settings, fit_settings
+from giantkiller.evaluation.settings import FittedSettings, fit_settings
 from giantkiller.evaluation.thresholds import PolicyAims
 from giantkiller.export import card, vocabulary
 from giantkiller.export.calibration_rows import first_labels, is_trained, unseen
@@ -86,7 +86,7 @@ class Draft:
     weights: Weights
     words: vocabulary.KeptWords | None = None
     model: bytes = b""
-    settings: Settings | None = None
+    settings: FittedSettings | None = None
     figures: dict[str, Any] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
 
@@ -140,7 +140,7 @@ def export_bundle(
         drop_words(draft, words_of)
     build_model(draft, quantize)
     if draft.rows:
-        fit(draft, aims or PolicyAims())
+        fit_to_labels(draft, aims or PolicyAims())
     if presets:
         fit_presets(draft)
     provenance = provenance_of(draft.source, quantize)
@@ -215,7 +215,7 @@ def build_model(draft: Draft, quantize: str) -> None:
         raise UserError(f"{draft.source.name} can't be exported: {error}") from error
 
 
-def fit(draft: Draft, aims: PolicyAims) -> None:
+def fit_to_labels(draft: Draft, aims: PolicyAims) -> None:
     """Fit calibration, thresholds and policy on the exported model's own logits.
 
     Raises:
