@@ -16,7 +16,7 @@ import pytest
 
 @contextmanager
 def tunnel(host, port, folder):
-    """Give the environment in which `https://host` is the server on a port of this machine."""
+    """Yield the environment in which `https://host` is the server on a port of this machine."""
     if shutil.which("openssl") is None:
         pytest.skip("no openssl here to make a certificate")
     key, certificate = folder / "key.pem", folder / "certificate.pem"

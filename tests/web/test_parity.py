@@ -129,7 +129,7 @@ def shaken(folder):
 
 
 def near_a_threshold(screener, logits):
-    """Tell for which texts a logit is as close to a threshold as logits may differ."""
+    """Return for which texts a logit is as close to a threshold as logits may differ."""
     near = np.zeros(len(logits), bool)
     for column, attribute in enumerate(ATTRIBUTES):
         calibration = screener.bundle.calibration[attribute]

@@ -1,4 +1,4 @@
-"""What an adaptation may be told."""
+"""The settings of an adaptation."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""`giantkiller desk`: what an operator does beside the pages."""
+"""`giantkiller desk`: what an operator does without the pages."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The service's state, as the commands beside `serve` open it."""
+"""The service's state, as the commands other than `serve` open it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -146,7 +146,7 @@ def _tell_of_reversal(
     settings: DeskSettings,
     now: datetime,
 ) -> None:
-    """Tell the platform at once what to do with the comment now.
+    """Post at once what the platform shall do with the comment now.
 
     Nothing where it was edited since: what stands there, or waits for a person, is another text.
     """

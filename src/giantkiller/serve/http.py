@@ -211,7 +211,7 @@ def _plain(error: msgspec.ValidationError) -> str:
 
 
 def rounded(rows: NDArray[np.float32]) -> list[list[float]]:
-    """Return scores as they are told, to six digits."""
+    """Return scores as answers have them, to six digits."""
     if len(rows) > SMALL:
         many: list[list[float]] = rows.astype(float).round(6).tolist()
         return many

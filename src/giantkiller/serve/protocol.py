@@ -210,7 +210,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self._check_unread, before)
 
     def _check_unread(self, before: int) -> None:
-        """Give a client up that reads nothing: what it is owed takes memory, and the request its place."""
+        """Abort a client that reads nothing: what it is owed takes memory, and the request its place."""
         if before - self.transport.get_write_buffer_size() < LEAST_READ:
             self._unread_timer = None
             self.transport.abort()

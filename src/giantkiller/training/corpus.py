@@ -53,7 +53,7 @@ class Corpus:
         return Corpus([self.texts[i] for i in rows], **arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the columns beside the texts, by name; states only if there are any."""
+        """Return all columns but the texts, by name; states only if there are any."""
         columns = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "texts"}
         return {name: values for name, values in columns.items() if values is not None}
 
@@ -64,7 +64,7 @@ def make_corpus(
     states: np.ndarray | None = None,
     **columns: Any,
 ) -> Corpus:
-    """Clean texts and put what is known about them beside.
+    """Clean texts and make a corpus of them and of what is known about them.
 
     Args:
         texts: n comments as they were written.
