@@ -4,6 +4,7 @@
     python benchmarks/adapt.py run --data DIR -o results.jsonl --tuned tuning.jsonl
     python benchmarks/adapt.py run --data DIR -o results.jsonl --tuned tuning.jsonl --noise 0.1 0.2 --seeds 3
     python benchmarks/adapt.py run --data DIR -o results.jsonl --tuned tuning.jsonl --updates 5 --seeds 3
+    python benchmarks/adapt.py run --data DIR -o results.jsonl --tuned tuning.jsonl --guarded both
     python benchmarks/adapt.py report results.jsonl
 
 A site is one source of hate_train.parquet with a rule of its own. Texts that the shipped model's teachers
@@ -35,7 +36,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from adapt_arms import ABLATION, ARMS, learn, settings_of, size
-from adapt_tables import report
+from adapt_tables import guarded_of, report
 from dendrite_study import read_rows
 from sklearn.metrics import average_precision_score
 
@@ -44,7 +45,7 @@ from giantkiller.adapt.compose import load_model
 from giantkiller.adapt.decisions import decisions_of, words_key
 from giantkiller.adapt.dial import dial
 from giantkiller.adapt.learning import chosen_of, make_part
-from giantkiller.adapt.rehearsal import Rehearsal, to_judge, to_learn
+from giantkiller.adapt.rehearsal import Rehearsal, to_choose, to_judge, to_learn
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import read_bundle
 from giantkiller.cleaning import clean_text
@@ -68,7 +69,7 @@ CHOOSING = 0.4
 class Bench:
     """The shipped model, the sites' comments, and what is judged elsewhere."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, guarded: str) -> None:
         self.bundle = read_bundle()
         with tempfile.TemporaryDirectory() as folder:
             self.model = load_model(self.bundle, Path(folder) / "base")
@@ -81,6 +82,8 @@ class Bench:
         rehearses, choosing = (civil.take(np.flatnonzero(part)) for part in (~chooses, chooses))
         self.rehearsal = to_learn(rehearses.texts)
         self.choosing = {"civil": Rehearsal(choosing.texts, choosing.targets)}
+        if guarded == "both":
+            self.choosing |= to_choose()
         test = decisions_of(read_labelled(data / "civil_test.parquet"), name="civil")
         situations = to_judge()["situations"]
         drawn = np.random.default_rng(0).permutation(len(situations))[:SITUATIONS]
@@ -153,12 +156,15 @@ def text_hash(text: str) -> int:
 
 
 KEYS = ("arm", "site", "decisions", "noise", "updates", "seed", "factor", "rehearsal")
+GUARDED = ("civil", "both")
+"""What the dial watches: civil_val's comments, or situations, too."""
 
 
 def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     sites = options.sites or (TUNING if options.tuning else SITES)
-    done = {tuple(row[key] for key in KEYS) for row in read_rows(options.output)}
+    rows = read_rows(options.output)
+    done = {tuple(row[key] for key in KEYS) for row in rows if guarded_of(row) == options.guarded}
     bench: Bench | None = None
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for count, noise, source, arm in itertools.product(
@@ -168,8 +174,8 @@ def run(options: argparse.Namespace) -> None:
                 key = (arm, source, count, noise, options.updates, seed, factor, rehearsal)
                 if key in done:
                     continue
-                bench = bench or Bench(options.data)
-                row = dict(zip(KEYS, key, strict=True)) | cell(bench, *key)
+                bench = bench or Bench(options.data, options.guarded)
+                row = dict(zip(KEYS, key, strict=True)) | {"guarded": options.guarded} | cell(bench, *key)
                 with options.output.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
@@ -240,7 +246,10 @@ def adapted(
     Delta(kept.tensors, ()).apply(model)
     known = {
         "share": kept.share,
-        "tried": [[each.share, round(each.gain, 4), round(each.losses["civil"], 4)] for each in kept.tried],
+        "tried": [
+            [each.share, round(each.gain, 4), *(round(loss, 4) for loss in each.losses.values())]
+            for each in kept.tried
+        ],
     }
     return model, {**known, "parameters": size(arm, tensors), "bytes": len(Delta(tensors, ()).content())}
 
@@ -255,6 +264,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--arms", nargs="+", choices=[*ARMS, *ABLATION], default=list(ARMS))
     parser.add_argument("--decisions", nargs="+", type=int, default=[500])
     parser.add_argument("--noise", nargs="+", type=float, default=[0.0], help="share of labels flipped")
+    parser.add_argument("--guarded", choices=GUARDED, default=GUARDED[0], help="what the dial watches")
     parser.add_argument("--updates", type=int, default=1, help="in a row, of equal shares of the decisions")
     parser.add_argument("--tuning", action="store_true", help="the tuning sites, several rates an arm")
     parser.add_argument("--factors", nargs="+", type=float, default=list(FACTORS))

@@ -10,25 +10,33 @@ from dendrite_study import interval, p_value, read_rows
 
 Rows = list[dict[str, Any]]
 ALLOWED = 0.005
-MAIN = (500, 0.0, 1)
-"""Decisions, noise and updates of the case that decides."""
+MAIN = (500, 0.0, 1, "civil")
+"""Decisions, noise, updates and what the dial watches in the case that decides."""
 
 
 def report(options: argparse.Namespace) -> None:
     rows = read_rows(options.results)
     cases = sorted({case_of(row) for row in rows}, key=lambda case: (case != MAIN, case))
     for case in cases:
-        count, noise, updates = case
+        count, noise, updates, guarded = case
         some = [row for row in rows if case_of(row) == case]
         updated = f", in {updates} updates" if updates > 1 else ""
-        print(f"\n### {count} decisions{updated}, {noise:.0%} of the labels flipped\n")
+        watched = ", situations guarded, too" if guarded == "both" else ""
+        print(f"\n### {count} decisions{updated}, {noise:.0%} of the labels flipped{watched}\n")
         table(some)
     print()
-    print(json.dumps(verdict([row for row in rows if case_of(row) == MAIN])).replace("NaN", "null"))
+    for case in [MAIN, (*MAIN[:-1], "both")]:
+        some = [row for row in rows if case_of(row) == case]
+        if some:
+            print(json.dumps({"guarded": case[-1], **verdict(some)}).replace("NaN", "null"))
 
 
-def case_of(row: dict[str, Any]) -> tuple[int, float, int]:
-    return row["decisions"], row["noise"], row["updates"]
+def case_of(row: dict[str, Any]) -> tuple[int, float, int, str]:
+    return row["decisions"], row["noise"], row["updates"], guarded_of(row)
+
+
+def guarded_of(row: dict[str, Any]) -> str:
+    return row.get("guarded", "civil")
 
 
 def table(rows: Rows) -> None:

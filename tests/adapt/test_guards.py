@@ -110,5 +110,13 @@ def test_few_own_comments_only_rehearse(decided):
     found = guard(decided(comments("site", 60)), None, [text for text, _ in comments("own", 100)])
     assert found.own == 100
     assert set(found.judging) == {"situations", "sentences"}
-    assert not found.choosing
+    assert set(found.choosing) == {"situations"}
     assert found.rehearsed.targets.shape[1] == len(ATTRIBUTES)
+
+
+def test_the_situations_that_choose_are_neither_rehearsed_nor_judge(decided):
+    found = guard(decided(comments("site", 60)))
+    chooses, judges = found.choosing["situations"], found.judging["situations"]
+    assert len(chooses) == 600
+    assert 0.2 < chooses.targets[:, 0].mean() < 0.8
+    assert not keys(chooses) & (keys(found.rehearsed) | keys(judges))

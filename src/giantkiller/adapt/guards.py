@@ -60,7 +60,7 @@ def guard(
     """
     seen = _keys(decisions.texts)
     rehearsed: list[str] = []
-    choosing: dict[str, Rehearsal] = {}
+    choosing = rehearsal.to_choose()
     judging = rehearsal.to_judge()
     for name, file in (elsewhere or {}).items():
         if name in {"site", OWN, *judging}:

@@ -10,12 +10,14 @@ from giantkiller.adapt.decisions import TOXICITY
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.augment.templates import identity_sentences
 from giantkiller.data.holdout import is_held_out, merge_key
-from giantkiller.data.situations import read_situations
+from giantkiller.data.situations import Situation, read_situations
 
 SITUATIONS = 2000
 """Situations that are rehearsed, at most; each costs the time of the old model's scores for it."""
 FEWEST = 600
 """At least, beside real comments, of which as many are rehearsed as situations."""
+CHOOSING = 600
+"""Situations that choose how much of what was learned is kept."""
 SENTENCES = 1600
 HELD_OUT = 0.2
 SEED = 20261129
@@ -66,9 +68,7 @@ def to_learn(comments: Sequence[str] = ()) -> Rehearsal:
         comments: Those for which the old model's scores are the targets.
     """
     count = min(SITUATIONS, max(FEWEST, len(comments))) if comments else SITUATIONS
-    situations = read_situations("train")
-    drawn = np.random.default_rng(SEED).permutation(len(situations))[:count]
-    situations = [situations[row] for row in np.sort(drawn)]
+    situations = _situations(slice(count))
     texts, targets = _sentences(held_out=False)
     some = np.sort(np.random.default_rng(SEED).permutation(len(texts))[: count // 2])
     texts, targets = [texts[row] for row in some], targets[some]
@@ -84,19 +84,34 @@ def to_learn(comments: Sequence[str] = ()) -> Rehearsal:
     )
 
 
+def to_choose() -> dict[str, Rehearsal]:
+    """Return situations that train but aren't rehearsed; the ones that judge are of other pairs."""
+    return {"situations": _harmful(_situations(slice(-CHOOSING, None)))}
+
+
 def to_judge() -> dict[str, Rehearsal]:
     """Return what is judged elsewhere than on the site: name to texts of which learning saw none.
 
     The situations are those of the validation split, harmful or not; the sentences about identities are
     those that a hash holds out.
     """
-    situations = read_situations("validation")
-    targets = np.full((len(situations), len(ATTRIBUTES)), np.nan, np.float32)
-    targets[:, TOXICITY] = [each.harmful for each in situations]
     return {
-        "situations": Rehearsal([each.text for each in situations], targets),
+        "situations": _harmful(read_situations("validation")),
         "sentences": Rehearsal(*_sentences(held_out=True)),
     }
+
+
+def _situations(part: slice) -> list[Situation]:
+    """Return a part of the situations that train, drawn once for all."""
+    situations = read_situations("train")
+    drawn = np.random.default_rng(SEED).permutation(len(situations))[part]
+    return [situations[row] for row in np.sort(drawn)]
+
+
+def _harmful(situations: Sequence[Situation]) -> Rehearsal:
+    targets = np.full((len(situations), len(ATTRIBUTES)), np.nan, np.float32)
+    targets[:, TOXICITY] = [each.harmful for each in situations]
+    return Rehearsal([each.text for each in situations], targets)
 
 
 def _sentences(*, held_out: bool) -> tuple[list[str], NDArray[np.float32]]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from giantkiller.errors import UserError
 
-LEARNING_RATES = {"low-rank": 2e-3, "dendrites": 2e-3, "head": 1e-2, "bias": 1e-2, "full": 2e-4}
-"""AdamW's learning rate, by method."""
+LEARNING_RATES = {"low-rank": 6e-3, "head": 3e-2, "dendrites": 6e-3, "bias": 1e-2, "full": 6e-4}
+"""AdamW's learning rate, by method: of two, what gained more on sites for tuning (docs/results/adapt.md)."""
 
-METHODS = ("low-rank", "dendrites", "head")
+METHODS = ("low-rank", "head", "dendrites")
 """What learns while the base stays frozen; a study may also ask for "bias" and "full"."""
 
 
@@ -17,8 +17,8 @@ class Settings:
 
     Attributes:
         method: "low-rank" adds a product of two thin matrices to each linear layer (LoRA, Hu et al. 2021),
-            "dendrites" grows one on each neuron of the layers that have none, "head" moves the last layer
-            alone.
+            "head" moves the last layer alone, "dendrites" grows one on each neuron of the layers that have
+            none.
         rank: Of the low-rank update.
         epochs: At most so many passes over the decisions; the best one by held-in decisions is kept.
         patience: Passes in a row without a better one after which learning ends.
@@ -36,7 +36,7 @@ class Settings:
     """
 
     method: str = "low-rank"
-    rank: int = 4
+    rank: int = 48
     epochs: int = 6
     patience: int = 2
     batch_size: int = 32
