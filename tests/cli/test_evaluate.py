@@ -40,6 +40,10 @@ def test_a_report_with_thresholds_chosen_on_validation(folder, tmp_path):
     assert list(report["attributes"]["toxicity"]["at"]) == ["0.5", "validation", "recall=0.8"]
     assert report["validation"]["rows"] == 400
     assert report["policy"]["consequences"]["caught"]["value"] > 0.5
+    assert report["policy"]["source"].startswith(
+        "fitted on val.csv by aims: 90% of what is removed toxic, 70%"
+    )
+    assert "It is fitted on val.csv by aims" in (tmp_path / "out" / "report.html").read_text()
     assert (tmp_path / "out" / "report.html").stat().st_size > 100_000
 
 
@@ -146,5 +150,6 @@ def test_a_bundle_gets_its_figures_and_its_card_and_stays_valid(tmp_path, insult
     assert after.bundle.figures["test"]["attributes"]["toxicity"]["roc_auc"]["value"] == 1
     card = (bundle / "README.md").read_text()
     assert "| toxicity | 30 of 90 | 1.000 (1.000 to 1.000) |" in card
-    refused = run(bundle, "--data", insults, "--validation", insults, "--update-card")
-    assert refused.exit_code == 2
+    (tmp_path / "strict.json").write_text('{"toxicity": {"remove": 0.1}}')
+    for other in (("--validation", insults), ("--policy", tmp_path / "strict.json")):
+        assert run(bundle, "--data", insults, *other, "--update-card").exit_code == 2

@@ -38,6 +38,15 @@ def test_obscene_words_alone_flag_nothing_on_a_forum():
     assert "obscene" in fit_preset(PRESETS["family"], scores, toxic, staged, harmful)
 
 
+def test_what_is_left_out_flags_nothing_and_changes_nothing_else():
+    scores, toxic = made(600, 1, 0.1)
+    staged, harmful = made(300, 2, 0.5)
+    for aims in PRESETS.values():
+        whole = fit_preset(aims, scores, toxic, staged, harmful).to_dict()
+        del whole["threat"]
+        assert fit_preset(aims, scores, toxic, staged, harmful, without=["threat"]).to_dict() == whole
+
+
 def test_scores_that_tie_are_flagged_together_or_not_at_all():
     scores = np.full((50, 7), 0.3)
     scores[:30] = 0.6

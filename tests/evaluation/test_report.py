@@ -13,6 +13,7 @@ from giantkiller.evaluation.config import EvaluationConfig
 from giantkiller.evaluation.metrics import measure
 from giantkiller.evaluation.report import evaluate, fit_validation
 from giantkiller.evaluation.settings import fit_settings, to_logits
+from giantkiller.evaluation.thresholds import PolicyAims
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +109,4 @@ def test_what_is_judged_is_what_export_would_ship():
     assert judged.calibration == shipped.calibration
     assert judged.thresholds["validation"] == shipped.threshold
     assert judged.notes == shipped.notes
+    assert judged.aims == PolicyAims()

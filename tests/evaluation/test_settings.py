@@ -95,6 +95,7 @@ def test_an_attribute_that_ranks_the_wrong_way_round_gets_no_action():
     assert list(fitted.policy) == ["toxicity"]
     assert (fitted.calibration["insult"], fitted.threshold["insult"]) == (Calibration(), 0.5)
     assert "the scores for insult rank labelled rows the wrong way round" in fitted.notes["insult"]
+    assert list(fitted.wrong_way_round) == ["insult"]
 
 
 def test_one_complete_surprise_does_not_decide_the_calibration():

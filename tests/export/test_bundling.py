@@ -189,6 +189,30 @@ def test_presets_take_the_place_of_aims(dendritic_bert, labelled, tmp_path):
     assert set(bundle.policies) == set(PRESETS)
     assert bundle.policy == bundle.policies[DEFAULT_PRESET] == read_bundle(tmp_path / "out").policy
     assert "obscene" not in bundle.policy
+    # Whatever flags or removes nothing is explained, as the policy that ships has it.
+    notes, card = bundle.figures["policy"], (bundle.folder / "README.md").read_text()
+    assert list(notes) == [name for name in ATTRIBUTES if "remove" not in bundle.policy.get(name, {})]
+    assert notes["obscene"] == "nothing is flagged by obscene alone in the default policy, `forum`"
+    assert notes["threat"].startswith("nothing is removed by threat alone in the default policy, `forum`")
+    assert all(f"- {note}\n" in card for note in notes.values())
     with pytest.raises(UserError, match="`presets` need labelled comments"):
         export_bundle(dendritic_bert, tmp_path / "other", presets=True)
     assert not (tmp_path / "other").exists()
+
+
+def test_presets_never_go_by_scores_that_are_the_wrong_way_round(dendritic_bert, labelled, tmp_path):
+    comments = read_labelled(labelled)
+    usual = export_bundle(dendritic_bert, tmp_path / "usual", validation={"a.csv": comments}, presets=True)
+    threat = reference_logits(dendritic_bert, comments.texts)[:, ATTRIBUTES.index("threat")]
+    comments.targets[:, ATTRIBUTES.index("threat")] = threat < np.quantile(threat, 0.4)
+    bundle = export_bundle(dendritic_bert, tmp_path / "out", validation={"a.csv": comments}, presets=True)
+    for name, policy in bundle.policies.items():
+        assert policy.to_dict() == {a: dict(s) for a, s in usual.policies[name].items() if a != "threat"}
+    note = bundle.figures["policy"]["threat"]
+    assert note.startswith(
+        "threat leads to no action: the scores for threat rank labelled rows the wrong way"
+    )
+    assert f"- {note}\n" in (bundle.folder / "README.md").read_text()
+    comments.targets[:, 0] = 1 - comments.targets[:, 0]
+    with pytest.raises(UserError, match="`presets` go by toxicity, which can't be fitted: the scores for"):
+        export_bundle(dendritic_bert, tmp_path / "worse", validation={"a.csv": comments}, presets=True)

@@ -1,7 +1,7 @@
 """`giantkiller evaluate`: judge a model on labelled comments."""
 
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from giantkiller.evaluation import opponents
 
 if TYPE_CHECKING:
     from giantkiller.bundle import Bundle
+    from giantkiller.evaluation.config import EvaluationConfig
     from giantkiller.evaluation.report import AttributeReport, Report, Validation
     from giantkiller.evaluation.suites import SuiteReport
     from giantkiller.policy import Policy
@@ -53,7 +54,8 @@ GROUPS = {
               help="Rows that count of a suite that has splits.")  # fmt: skip
 @click.option("--max-length", type=click.IntRange(min=8), help="Cut comments here (checkpoints only).")
 @click.option("--validation", type=PATH,
-              help="Fit calibration, thresholds and policy on these comments, not on --data.")  # fmt: skip
+              help="Fit calibration, thresholds and policy (by aims, not presets) on these comments, not on "
+              "--data.")  # fmt: skip
 @click.option("--choose", multiple=True, metavar="AIM",
               help="One more threshold, chosen on --validation: precision=0.9, recall=0.9, cost=5 (a missed "
               "comment costs five false alarms), capacity=0.02 (200 of 10,000 can be read). "
@@ -110,12 +112,13 @@ def command(
         raise click.UsageError("name a labelled file with --data, or a suite with --suite and no report")
     rows = read_labelled(file, text_column=text_column) if file else None
     loaded = opponents.load(model, rows, max_length=max_length)
-    if update_card and (not file or validation or loaded.bundle is None):
-        raise click.UsageError("--update-card needs a bundle, judged as it is on a labelled file")
+    if update_card and (not file or validation or policy or loaded.bundle is None):
+        raise click.UsageError("--update-card needs a bundle, as it is (no --policy), and a labelled file")
     fitted = _fit(model, loaded, validation, text_column, choose, seed) if validation else None
+    settings = EvaluationConfig({}, {}, base_rate, samples, seed, errors, split)
     report = evaluate_model(
         loaded,
-        EvaluationConfig({}, _policy(loaded, policy), base_rate, samples, seed, errors, split),
+        _with_policy(settings, loaded, policy),
         data=rows,
         file=file.name if file else "",
         suites=tuple(SUITES) if "all" in suite else suite,
@@ -133,15 +136,16 @@ def command(
     click.echo(report.json() if as_json else _as_text(report))
 
 
-def _policy(
-    model: opponents.ScoringModel, chosen: "Policy | str | None"
-) -> Mapping[str, Mapping[str, float]]:
-    """Return the policy that was chosen by name or from a file, an empty one if none was."""
+def _with_policy(
+    settings: "EvaluationConfig", model: opponents.ScoringModel, chosen: "Policy | str | None"
+) -> "EvaluationConfig":
+    """Add the policy that was chosen by name or from a file, if one was."""
     if not isinstance(chosen, str):
-        return chosen or {}
+        return replace(settings, policy=chosen or {})
     if model.bundle is None:
         raise click.UsageError(f"--policy {chosen} is a name, which only a bundle knows; name a file")
-    return model.bundle.choose_policy(chosen)
+    policy = model.bundle.choose_policy(chosen)
+    return replace(settings, policy=policy, policy_source=f"the model's {chosen!r}")
 
 
 def _update_card(bundle: "Bundle", report: "Report") -> None:

@@ -14,6 +14,7 @@ class EvaluationConfig:
     Attributes:
         thresholds: Name to a threshold per attribute, next to 0.5; the first one decides where one must.
         policy: Attribute to thresholds of the actions; may be empty.
+        policy_source: What the report says of where the policy is from, in words that follow "it is".
         base_rate: Share of toxic comments at the site in question; that of the rows if None.
         samples: Bootstrap samples.
         seed: Of every random draw.
@@ -28,6 +29,7 @@ class EvaluationConfig:
     seed: int = 0
     errors: int = 10
     split: str = "test"
+    policy_source: str = "one that was given"
 
     @property
     def drawn(self) -> dict[str, Any]:

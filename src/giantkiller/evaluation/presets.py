@@ -7,7 +7,7 @@ shares of harmless comments, counted on everyday comments that look harmful and 
 (`giantkiller.data.situations`) and on ordinary ones; the sterner of both decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,6 +61,8 @@ def fit_preset(
     toxic: ArrayLike,
     situation_scores: ArrayLike,
     harmful: ArrayLike,
+    *,
+    without: Collection[str] = (),
 ) -> Policy:
     """Fit one preset on validation rows.
 
@@ -70,6 +72,8 @@ def fit_preset(
         toxic: (n,) whether each is toxic.
         situation_scores: (m, 7) calibrated scores of situations.
         harmful: (m,) whether each is harmful.
+        without: Attributes besides toxicity that flag nothing, whatever the aims allow: their scores mean
+            nothing.
 
     Raises:
         UserError: Shapes differ, or there is no harmless comment in one of the two.
@@ -99,6 +103,8 @@ def fit_preset(
         "remove": remove,
     }
     for attribute, budget in aims.more.items():
+        if attribute in without:
+            continue
         index = ATTRIBUTES.index(attribute)
         # Of those that toxicity lets pass, as shares of all harmless ones.
         groups = [rows[rows[:, column] < review] for rows in (calm, clean)]

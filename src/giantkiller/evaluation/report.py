@@ -36,7 +36,7 @@ from giantkiller.evaluation.reliability import (
 from giantkiller.evaluation.settings import FittedSettings, fit_settings, to_logits
 from giantkiller.evaluation.suites import SuiteReport
 from giantkiller.evaluation.swaps import Swapped, measure_swaps
-from giantkiller.evaluation.thresholds import Consequences, choose_threshold, consequences
+from giantkiller.evaluation.thresholds import Consequences, PolicyAims, choose_threshold, consequences
 from giantkiller.policy import ACTIONS, Policy
 
 FORMAT = 2
@@ -61,8 +61,16 @@ class AttributeReport(Measured):
 
 @dataclass(frozen=True)
 class PolicyReport:
-    """A policy's thresholds, its actions per 10,000 comments, and calibration within each action."""
+    """What a policy means.
 
+    Attributes:
+        source: Where it is from, in words that follow "it is".
+        thresholds: Attribute to thresholds of the actions.
+        consequences: Its actions per 10,000 comments.
+        calibration: Within each action.
+    """
+
+    source: str
     thresholds: dict[str, dict[str, float]]
     consequences: Consequences
     calibration: dict[str, CalibrationGap]
@@ -115,7 +123,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Validation:
-    """What was fitted on validation rows before the model was judged on others."""
+    """What was fitted on validation rows before the model was judged on others; the policy by `aims`."""
 
     file: str
     rows: int
@@ -125,6 +133,7 @@ class Validation:
     thresholds: dict[str, dict[str, float]]
     policy: dict[str, dict[str, float]]
     notes: dict[str, str]
+    aims: PolicyAims
 
     def apply(self, scores: ArrayLike) -> NDArray[np.float32]:
         """Apply the calibration to probabilities (n, 7); columns of NaN stay so."""
@@ -178,6 +187,8 @@ def fit_validation(
 ) -> Validation:
     """Fit calibration, thresholds and policy for a model on validation rows, as `export` fits a bundle's.
 
+    The policy is fitted by aims; the presets of a bundle (`presets.fit_preset`) need situations, too.
+
     Args:
         scores: (n, 7) probabilities of the validation rows.
         targets: (n, 7) fractions of raters, NaN where missing.
@@ -195,7 +206,8 @@ def fit_validation(
         raise UserError("the model gives no toxicity score, so nothing can be fitted for it")
     target = np.where(present, target, np.nan)
     logits = np.where(np.isnan(score), 0.0, to_logits(score))
-    fitted: FittedSettings = fit_settings(logits, target, seed=seed)
+    aims = PolicyAims()
+    fitted: FittedSettings = fit_settings(logits, target, aims=aims, seed=seed)
     calibrated = calibrate(logits, fitted.calibration).astype(np.float32)
     thresholds = {"validation": {a: t for a, t in fitted.threshold.items() if present[ATTRIBUTES.index(a)]}}
     for choice in choices:
@@ -215,6 +227,7 @@ def fit_validation(
         thresholds=thresholds,
         policy=fitted.policy.to_dict(),
         notes=fitted.notes,
+        aims=aims,
     )
 
 
@@ -311,6 +324,7 @@ def _with_toxicity(
     if config.policy:
         actions = Policy(config.policy).actions(score[rows])
         policy = PolicyReport(
+            source=config.policy_source,
             thresholds={name: dict(steps) for name, steps in config.policy.items()},
             consequences=consequences(actions, positive, base_rate=config.base_rate, **config.drawn),
             calibration=calibration_gaps(column, positive, {name: actions == name for name in ACTIONS}),

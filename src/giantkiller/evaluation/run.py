@@ -89,8 +89,10 @@ def _completed(
 ) -> EvaluationConfig:
     """Take thresholds and policy that nobody named from what was fitted, or else from the model."""
     own = {model.kind: model.thresholds} if model.thresholds else {}
-    return replace(
-        config,
-        thresholds=config.thresholds or (validation.thresholds if validation else own),
-        policy=config.policy or (validation.policy if validation else model.policy),
-    )
+    config = replace(config, thresholds=config.thresholds or (validation.thresholds if validation else own))
+    if config.policy:
+        return config
+    if validation:
+        source = f"fitted on {validation.file} by aims: {validation.aims}"
+        return replace(config, policy=validation.policy, policy_source=source)
+    return replace(config, policy=model.policy, policy_source="the model's own")

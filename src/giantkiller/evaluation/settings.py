@@ -7,7 +7,7 @@ al. 2017), Platt scaling otherwise (Platt 1999, with his smoothed targets). It k
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +50,8 @@ class FittedSettings:
         methods: Attribute to the method of its calibration, or why there is none.
         losses: Attribute to each method's cross-validated log loss.
         notes: Attribute to why it has no actions, or no `remove`.
+        wrong_way_round: Attribute to what was said of its scores, where they are lower for positive rows than
+            for negative ones: no policy may decide by them.
     """
 
     calibration: dict[str, Calibration]
@@ -58,6 +60,7 @@ class FittedSettings:
     methods: dict[str, str]
     losses: dict[str, dict[str, float]]
     notes: dict[str, str]
+    wrong_way_round: dict[str, str] = field(default_factory=dict)
 
 
 def to_logits(scores: ArrayLike) -> Floats:
@@ -95,12 +98,14 @@ def fit_settings(
     calibration: dict[str, Calibration] = {}
     methods: dict[str, str] = {}
     losses: dict[str, dict[str, float]] = {}
+    refused: dict[str, str] = {}
     for column, attribute in enumerate(ATTRIBUTES):
         try:
             fit = choose_calibration(logit[:, column], target[:, column], seed=seed, name=attribute)
         except (TooFewRowsError, WrongWayRoundError) as reason:
             calibration[attribute], methods[attribute] = Calibration(), f"none: {reason}"
             if isinstance(reason, WrongWayRoundError):
+                refused[attribute] = str(reason)
                 target[:, column] = np.nan  # thresholds of such scores would flag the harmless ones
             continue
         calibration[attribute], methods[attribute] = fit.calibration, fit.method
@@ -121,6 +126,7 @@ def fit_settings(
         methods=methods,
         losses=losses,
         notes=notes,
+        wrong_way_round=refused,
     )
 
 

@@ -62,6 +62,12 @@ class PolicyAims:
                 "must be shares above 0, and review's must not exceed monitor's"
             )
 
+    def __str__(self) -> str:
+        return (
+            f"{self.remove_precision:.0%} of what is removed toxic, {self.review_recall:.0%} of the toxic "
+            f"removed or reviewed, {self.monitor_recall:.0%} of it not allowed"
+        )
+
 
 @dataclass(frozen=True)
 class ActionCounts:

@@ -247,11 +247,15 @@ def fit_presets(draft: Draft) -> None:
     """Fit the presets on the first file's comments and on the situations of the validation split.
 
     Raises:
-        UserError: There is no first file, or it has no comments labelled for toxicity.
+        UserError: There is no first file, it has no comments labelled for toxicity, or the model's scores
+            for toxicity rank comments the wrong way round.
     """
     first = next(iter(draft.parts.values()), None)
     if first is None or draft.settings is None:
         raise UserError("`presets` need labelled comments in `validation`: name a file with toxicity first")
+    refused = draft.settings.wrong_way_round
+    if "toxicity" in refused:
+        raise UserError(f"`presets` go by toxicity, which can't be fitted: {refused['toxicity']}")
     column = ATTRIBUTES.index("toxicity")
     labels = np.asarray(first.targets, dtype=np.float64)[:, column]
     known = ~np.isnan(labels)
@@ -268,14 +272,31 @@ def fit_presets(draft: Draft) -> None:
     toxic, harmful = labels[known] >= POSITIVE, [situation.harmful for situation in staged]
     staged_scores = scores(situations)
     draft.policies = {
-        name: fit_preset(preset, ordinary, toxic, staged_scores, harmful) for name, preset in PRESETS.items()
+        name: fit_preset(preset, ordinary, toxic, staged_scores, harmful, without=refused)
+        for name, preset in PRESETS.items()
     }
-    draft.figures["policy"] = {
-        attribute: f"nothing is flagged by {attribute} alone in the default policy, `{DEFAULT_PRESET}`"
-        for attribute in ATTRIBUTES
-        if attribute not in draft.policies[DEFAULT_PRESET]
-    }
+    draft.figures["policy"] = _preset_notes(draft.policies[DEFAULT_PRESET], refused)
     draft.figures["policy aims"] = {name: asdict(preset) for name, preset in PRESETS.items()}
+
+
+def _preset_notes(policy: Policy, refused: Mapping[str, str]) -> dict[str, str]:
+    """Say of each attribute why it has no actions in the default preset, or no `remove`.
+
+    What `fit_settings` noted is about thresholds fitted by aims, which the presets replace; what it refused
+    holds for both.
+    """
+    where = f"in the default policy, `{DEFAULT_PRESET}`"
+    notes = {}
+    for attribute in ATTRIBUTES:
+        if attribute in refused:
+            notes[attribute] = f"{attribute} leads to no action: {refused[attribute]}"
+        elif attribute not in policy:
+            notes[attribute] = f"nothing is flagged by {attribute} alone {where}"
+        elif "remove" not in policy[attribute]:
+            notes[attribute] = (
+                f"nothing is removed by {attribute} alone {where}: a person reviews what it flags"
+            )
+    return notes
 
 
 def _ranking(
