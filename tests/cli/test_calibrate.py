@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from giantkiller import Screener
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import BINS, CARD, DISTRIBUTION, MODEL, TOKENIZER, read_bundle
 from giantkiller.cli.main import giantkiller
+from giantkiller.export.card import update_card
 
 pytest.importorskip("pyarrow")
 
@@ -67,7 +69,17 @@ def test_the_bundle_that_is_written_follows_them_and_decides_as_before(log, tiny
     assert new.bundle.name == "tiny-like"
     for file in (MODEL, TOKENIZER):
         assert new.bundle.files[file] == old.bundle.files[file]
-    assert "## Calibrated like another service" in (tmp_path / "new" / CARD).read_text()
+    # One card, of what holds now: it says the thresholds that were moved, and none of the old ones.
+    card = (tmp_path / "new" / CARD).read_text()
+    assert card.count("## Calibrated like another service") == 1
+    assert "# tiny-like 1\n" in card
+    assert "of the bundle that\nthis one was made of, tiny 1, and" in card
+    cuts = new.bundle.policy["toxicity"]
+    assert (
+        f"| {new.bundle.threshold['toxicity']:.3f} | {', '.join(f'{cut:.3f}' for cut in cuts.values())} |"
+        in card
+    )
+    assert "0.300, 0.600, 0.990" not in card
     texts = comments(300, seed=7)
     before, after = old.scores(texts), new.scores(texts)
     kept = [i for i, a in enumerate(ATTRIBUTES) if a not in ("toxicity", "obscene")]
@@ -80,6 +92,13 @@ def test_the_bundle_that_is_written_follows_them_and_decides_as_before(log, tiny
     spread = new.bundle.figures[DISTRIBUTION]
     assert spread["rows"] == 600
     assert sum(spread["toxicity"]) == pytest.approx(1, abs=1e-4)
+    # The note stays when figures come onto the card, and when another reference is set.
+    assert update_card(replace(new.bundle, figures={})).name == "tiny-like"
+    assert (tmp_path / "new" / CARD).read_text().count("## Calibrated like another service") == 1
+    path = tmp_path / "comments.csv"
+    path.write_text("text\n" + "\n".join(texts) + "\n")
+    assert run("--reference", path, "-m", tmp_path / "new", "-o", tmp_path / "new").exit_code == 0
+    assert (tmp_path / "new" / CARD).read_text().count("## Calibrated like another service") == 1
     info = CliRunner().invoke(giantkiller, ["info", str(tmp_path / "new")]).output
     assert f"{len(new.bundle.calibration['toxicity'].curve)} points" in info
     again = run("--like", log, "--from", tmp_path / "new", "-o", tmp_path / "more")

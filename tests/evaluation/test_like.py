@@ -141,7 +141,8 @@ def test_a_bundle_moves_with_its_scores(tiny_bundle):
         assert new.policy["toxicity"][step] == pytest.approx(follow(curve, cut))
     assert new.policy["threat"] == bundle.policy["threat"]
     assert new.threshold["toxicity"] == pytest.approx(follow(curve, 0.5))
-    assert new.provenance["calibrated_like"]["bundle"] == bundle.digest
+    about = {"file": "scores.csv", "rows": 4000, "bundle": bundle.digest, "base": "tiny 1"}
+    assert new.provenance["calibrated_like"] == about
     spread = new.figures[DISTRIBUTION]
     assert (spread["file"], spread["rows"]) == ("scores.csv", 4000)
     # The spread is that of their scores now.

@@ -30,14 +30,6 @@ _EXAMPLES = """Examples:
   giantkiller calibrate --reference comments.csv -o my-bundle
 """
 
-_NOTE = """
-## Calibrated like another service
-
-The scores of this copy follow those that another service gave to the comments in `{file}`: thresholds and
-policies were moved along and call for the same actions. Figures above that depend on the scale are those of
-{name} {version}, which it was made of; those of ranking hold for both.
-"""
-
 
 @click.command(name="calibrate", epilog=_EXAMPLES)
 @click.option("--like", type=PATH, metavar="FILE",
@@ -82,6 +74,8 @@ def command(
     if reference and not output:
         raise click.UsageError("--reference needs --output: the reference is written into a bundle")
     need_extra("parquet", "pyarrow")
+    if like and output:
+        need_extra("judge", "jinja2")  # of the card
     from giantkiller.bundle import is_bundle
     from giantkiller.evaluation.like import compare_scores, report_of, with_curves, with_distribution
     from giantkiller.loading import load_screener
@@ -134,15 +128,14 @@ def _scores(screener: "Screener", texts: list[str]) -> "NDArray[np.float32]":
 
 
 def _write(new: "Bundle", old: "Bundle", output: Path) -> Path:
-    """Write a bundle with the files of the one that it was made of."""
-    from giantkiller.bundle import CARD, write_bundle
+    """Write a bundle with the files of the one that it was made of; a card of its own if scores changed."""
+    if new.calibration != old.calibration:
+        from giantkiller.export.card import update_card
 
-    files: dict[str, bytes | Path] = {name: old.folder / name for name in old.files}
-    made = new.provenance.get("calibrated_like")
-    if made is not None and CARD in files:
-        card = (old.folder / CARD).read_text(encoding="utf-8")
-        files[CARD] = (card + _NOTE.format(file=made["file"], name=old.name, version=old.version)).encode()
-    return write_bundle(output, new, files).folder
+        return update_card(new, output).folder
+    from giantkiller.bundle import write_bundle
+
+    return write_bundle(output, new, {name: old.folder / name for name in old.files}).folder
 
 
 def _as_text(found: "Likeness") -> str:

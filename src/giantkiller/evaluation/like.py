@@ -249,7 +249,12 @@ def with_curves(bundle: Bundle, likeness: Likeness, scores: NDArray[np.float32],
         threshold={a: moved(a, cut) for a, cut in bundle.threshold.items()},
         provenance={
             **bundle.provenance,
-            "calibrated_like": {"file": likeness.file, "rows": likeness.rows, "bundle": bundle.digest},
+            "calibrated_like": {
+                "file": likeness.file,
+                "rows": likeness.rows,
+                "bundle": bundle.digest,
+                "base": f"{bundle.name} {bundle.version}",
+            },
         },
         figures=figures,
     )

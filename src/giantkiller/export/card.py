@@ -37,6 +37,7 @@ def render(bundle: Bundle, sizes: Mapping[str, int]) -> str:
         **_common(bundle.name, bundle.max_length, bundle.provenance),
         bundle=bundle,
         sizes=sizes,
+        followed=[name for name, line in bundle.calibration.items() if line.curve],
         index=_model_index(bundle),
     )
 
@@ -87,15 +88,19 @@ def with_figures(bundle: Bundle, report: "Report") -> Bundle:
     return replace(bundle, figures={**bundle.figures, "test": test})
 
 
-def update_card(bundle: Bundle) -> Bundle:
-    """Write a bundle in its place again, with the card of what it says now.
+def update_card(bundle: Bundle, output: Path | None = None) -> Bundle:
+    """Write a bundle with the card of what it says now.
+
+    Args:
+        bundle: The bundle; its files are those of its folder.
+        output: Where to; its own place if not given.
 
     Raises:
         UserError: The place can't be written.
     """
     files: dict[str, bytes | Path] = {name: bundle.folder / name for name in bundle.files if name != CARD}
     sizes = {name: record.bytes for name, record in bundle.files.items() if name != CARD}
-    return write_bundle(bundle.folder, bundle, {**files, CARD: render(bundle, sizes).encode()})
+    return write_bundle(output or bundle.folder, bundle, {**files, CARD: render(bundle, sizes).encode()})
 
 
 def _attribute(block: "AttributeReport") -> dict[str, Any]:
