@@ -284,22 +284,22 @@ def report(year: int, output: Path | None, language: str, state: Path | None, co
         from giantkiller.desk.figures import standalone_bars
         from giantkiller.desk.texts import LANGUAGES, translate
         from giantkiller.desk.web import ENVIRONMENT
-        from giantkiller.desk.yearly import FIRST_YEAR, LAST_YEAR, report_page, yearly
+        from giantkiller.desk.yearly import FIRST_YEAR, LAST_YEAR, count_year, report_page
 
         if not FIRST_YEAR <= year <= LAST_YEAR:
             raise UserError(f"{year} is no year")
         if language not in LANGUAGES:
             raise UserError(f"--language {language!r} is none of {', '.join(LANGUAGES)}")
         with store.read() as connection:
-            counts = yearly(connection, year)
+            counts = count_year(connection, year)
     kind = output.suffix.lower() if output is not None else ""
     if kind == ".html":
         content = report_page(ENVIRONMENT, counts, partial(translate, language), language)
     elif kind == ".svg":
-        months = counts["removals_by_month"]
+        months = counts.moderation.removals_by_month
         content = standalone_bars(f"Removals in {year}", list(months), list(months.values()))
     else:
-        content = json.dumps(counts, indent=1)
+        content = json.dumps(counts.to_dict(), indent=1)
     _write(output, content)
 
 

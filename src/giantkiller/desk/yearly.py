@@ -2,8 +2,8 @@
 
 import calendar
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -155,21 +155,6 @@ class Year:
         parts = (self.notices, self.moderation, self.appeals, self.automation)
         return {"year": self.year} | {name: count for part in parts for name, count in asdict(part).items()}
 
-    @classmethod
-    def from_dict(cls, counts: Mapping[str, Any]) -> "Year":
-        """Return the year of which `to_dict` made these counts."""
-        notices, moderation, appealed, automation = (
-            {field.name: counts[field.name] for field in fields(part)}
-            for part in (Notices, Moderation, Appeals, Automation)
-        )
-        return cls(
-            counts["year"],
-            Notices(**notices),
-            Moderation(**moderation),
-            Appeals(**appealed),
-            Automation(**automation),
-        )
-
 
 @dataclass(frozen=True)
 class Count:
@@ -197,11 +182,6 @@ def count_year(connection: Connection, year: int) -> Year:
     )
 
 
-def yearly(connection: Connection, year: int) -> dict[str, Any]:
-    """Return the counts of one year as JSON has them."""
-    return count_year(connection, year).to_dict()
-
-
 def rows_of(year: Year) -> list[Count]:
     """Return the counts as the rows of a table."""
     rows = []
@@ -222,20 +202,18 @@ def charts_of(year: Year, say: Callable[[str], str]) -> dict[str, Markup]:
     }
 
 
-def report_page(
-    environment: Environment, counts: Mapping[str, Any], translate: Callable[..., str], language: str
-) -> str:
+def report_page(environment: Environment, year: Year, translate: Callable[..., str], language: str) -> str:
     """Make a report as one HTML file, without scripts and without anything from elsewhere.
 
     Args:
         environment: Of the templates.
-        counts: As `yearly` returns them.
+        year: Its counts.
         translate: Translates a text of the catalogue.
         language: Into which.
     """
-    charts = charts_of(Year.from_dict(counts), translate)
+    charts = charts_of(year, translate)
     return environment.get_template("year_file.html").render(
-        counts=counts, charts=charts, sections=SECTIONS, labels=LABELS, by_hand=BY_HAND, _=translate,
+        counts=year.to_dict(), charts=charts, sections=SECTIONS, labels=LABELS, by_hand=BY_HAND, _=translate,
         lang=language,
     )  # fmt: skip
 
