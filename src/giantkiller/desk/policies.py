@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -88,11 +88,16 @@ def default_policy(bundle: Policy) -> CommunityPolicy:
     return CommunityPolicy(bundle.to_dict())
 
 
-def presets(bundle: Policy) -> dict[str, CommunityPolicy]:
-    """Return the policies to start from: the bundle's thresholds, moved towards caution or calm.
+def presets(bundle: Policy, fitted: Mapping[str, Policy]) -> dict[str, CommunityPolicy]:
+    """Return the policies to start from; forum and adults heed swearing only where it is aimed at somebody.
 
-    family: half-way from each threshold down; forum: as they are, swearing only where it is aimed at
-    somebody; adults: higher, no threshold for coarse or sexual language.
+    Each has the thresholds that the bundle has under that name. A bundle without them lends its own, moved
+    towards caution or calm: family nearly half-way down; forum as they are; adults higher, none for coarse or
+    sexual language.
+
+    Args:
+        bundle: The bundle's own policy.
+        fitted: Its others by name.
     """
 
     def moved(by: float, without: tuple[str, ...] = ()) -> dict[str, dict[str, float]]:
@@ -105,10 +110,14 @@ def presets(bundle: Policy) -> dict[str, CommunityPolicy]:
             if attribute not in without
         }
 
-    return {
+    start = {
         "family": CommunityPolicy(moved(0.4)),
         "forum": CommunityPolicy(moved(0), swearing="aimed"),
         "adults": CommunityPolicy(moved(-0.3, ("obscene", "sexual_explicit")), swearing="aimed"),
+    }
+    return {
+        name: replace(policy, thresholds=fitted[name].to_dict()) if name in fitted else policy
+        for name, policy in start.items()
     }
 
 

@@ -149,7 +149,7 @@ def policy_page(visit: Visit) -> Response:
     bundle = visit.service.screener.policy
     with visit.service.store.read() as connection:
         current = policies.read_policy(connection, visit.param("community"), bundle)
-    return _policy(visit, policies.presets(bundle).get(visit.query("preset"), current))
+    return _policy(visit, _presets(visit).get(visit.query("preset"), current))
 
 
 def change_policy(visit: Visit) -> Response:
@@ -311,6 +311,11 @@ def _policy_of(visit: Visit) -> dict[str, Any]:
     }
 
 
+def _presets(visit: Visit) -> dict[str, policies.CommunityPolicy]:
+    screener = visit.service.screener
+    return policies.presets(screener.policy, screener.bundle.policies)
+
+
 def _policy(
     visit: Visit,
     policy: policies.CommunityPolicy,
@@ -327,7 +332,7 @@ def _policy(
         names = people.names(connection)
     return visit.render(
         "policy.html", status, community=community, policy=policy, current=current, history=history,
-        names=names, presets=list(policies.presets(bundle)), attributes=ATTRIBUTES, actions=ACTIONS,
+        names=names, presets=list(_presets(visit)), attributes=ATTRIBUTES, actions=ACTIONS,
         preview=preview, error=error, unseen=unseen, mark=policies.mark_of(policy) if preview else "",
     )  # fmt: skip
 
