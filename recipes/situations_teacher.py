@@ -6,7 +6,7 @@
         --teacher runs/situations-teacher -o runs/situations-labels
 
 `--stored` in place of `--teacher` takes stored logits: recipes/situations-labels.npz has the larger
-teacher's, recipes/situations-labels-3.npz and -4 those behind the shipped model. With both, a text's label
+teacher's, recipes/situations-labels-3.npz to -5 those behind the shipped model. With both, a text's label
 is the mean. `--states 128` keeps the teacher's pooled states, too.
 
 What is notable:

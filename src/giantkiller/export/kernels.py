@@ -41,13 +41,14 @@ class Float:
     """Everything in float32."""
 
     clips = False
+    gelu = "Gelu"
 
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""
         y = graph.node("MatMul", [x, graph.constant(f"{name}_weight", weight)], f"{name}_product")
         return graph.node("Add", [y, graph.constant(f"{name}_bias", bias)], f"{name}_biased")
 
-    def table(self, graph: Graph, ids: str, table: Floats, name: str) -> str:
+    def table(self, graph: Graph, ids: str, table: Floats, name: str, *, widened: bool = False) -> str:
         """Add table[ids]."""
         return graph.node("Gather", [graph.constant(f"{name}s", table), ids], f"{ids}_read")
 
@@ -64,6 +65,7 @@ class Static:
 
     ranges: Ranges
     clips = True
+    gelu = "FastGelu"
 
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""
@@ -91,12 +93,18 @@ class Static:
             domain=MICROSOFT,
         )
 
-    def table(self, graph: Graph, ids: str, table: Floats, name: str) -> str:
+    def table(self, graph: Graph, ids: str, table: Floats, name: str, *, widened: bool = False) -> str:
         """Add table[ids]."""
         values, scale = by_row(table)
-        rows = graph.node("Gather", [graph.constant(f"{name}s", values), ids], f"{ids}_read")
+        rows, scales = graph.constant(f"{name}s", values), graph.constant(f"{name}_scales", scale[:, None])
+        if widened:
+            wide = f"{name}s_wide"
+            if wide not in graph.made:
+                floats = graph.node("Cast", [rows], f"{name}s_float", to=TensorProto.FLOAT)
+                graph.node("Mul", [floats, scales], wide)
+            return graph.node("Gather", [wide, ids], f"{ids}_read")
+        rows = graph.node("Gather", [rows, ids], f"{ids}_read")
         rows = graph.node("Cast", [rows], f"{ids}_float", to=TensorProto.FLOAT)
-        scales = graph.constant(f"{name}_scales", scale[:, None])
         scales = graph.node("Gather", [scales, ids], f"{ids}_scales")
         return graph.node("Mul", [rows, scales], f"{ids}_scaled")
 
