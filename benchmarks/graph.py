@@ -24,7 +24,7 @@ from giantkiller.export.kernels import Float, Static, by_row
 from giantkiller.export.onnx import MICROSOFT, Weights, build
 from giantkiller.export.running import batched, observe, open_session
 
-HERE = {name: getattr(graph, name) for name in ("_linear", "_layer", "_last_layer", "_norm", "_activate")}
+HERE = {name: getattr(graph, name) for name in ("_linear", "_layer", "_last_layer", "_norm")}
 
 
 @contextlib.contextmanager
@@ -79,7 +79,7 @@ def wide_linear(g, kernel, x, layer, name):
         for e, earlier in enumerate(fired):
             link = g.constant(f"{name}_link{d}_{e}", layer.cascade[d * (d - 1) // 2 + e])
             net = g.node("Add", [net, g.node("Mul", [earlier, link], f"{name}_p{d}_{e}")], f"{name}_n{d}_{e}")
-        fired.append(graph._activate(g, layer.activation, net, f"{name}_fired{d}"))
+        fired.append(graph._activate(g, kernel, layer.activation, net, f"{name}_fired{d}"))
         strength = g.constant(f"{name}_strength{d}", layer.strength[d])
         felt = g.node("Mul", [fired[-1], strength], f"{name}_felt{d}")
         total = g.node("Add", [total, felt], f"{name}_total{d}")
@@ -109,22 +109,24 @@ def skip_norm(g, weights, x, residual, prefix, name):
     )
 
 
-def fast_gelu(g, activation, x, name):
-    if activation == "gelu":
-        return g.node("FastGelu", [x], name, domain=MICROSOFT)
-    return HERE["_activate"](g, activation, x, name)
+class ByErf(Static):
+    """GELU as it is defined instead of by tanh."""
+
+    gelu = "Gelu"
+
+
+class NarrowPairs(Static):
+    """Rows of pairs turned into floats as they are read instead of all of them on loading."""
+
+    def table(self, graph, ids, table, name, *, widened=False):
+        """Add table[ids]."""
+        return super().table(graph, ids, table, name)
 
 
 class SmallTable(Float):
     """Embeddings in int8 with a scale a row; matrix products in float32."""
 
-    def table(self, g, ids, table):
-        """Add table[ids]."""
-        values, scale = by_row(table)
-        rows = g.node("Gather", [g.constant("words", values), ids], "words_read")
-        rows = g.node("Cast", [rows], "words_float", to=graph.TensorProto.FLOAT)
-        scales = g.node("Gather", [g.constant("word_scales", scale[:, None]), ids], "word_scales_read")
-        return g.node("Mul", [rows, scales], "words_scaled")
+    table = Static.table
 
 
 @dataclass
@@ -203,7 +205,8 @@ def forms(weights, ranges, longest):
         "(dendrites in one wider product)": make(Static(ranges), _linear=wide_linear),
         "(MultiHeadAttention)": make(Static(ranges), _layer=attention_operator),
         "(SkipLayerNormalization)": make(Static(ranges), _norm=skip_norm),
-        "(FastGelu)": make(Static(ranges), _activate=fast_gelu),
+        "(GELU by erf)": make(ByErf(ranges)),
+        "(pairs turned into floats as read)": make(NarrowPairs(ranges)),
         "(ReLU for GELU: needs training)": make(Static(ranges), relu),
         "(8-bit weights by block)": make(Blocks()),
         "(dynamic int8: neighbours matter)": make(Dynamic()),
