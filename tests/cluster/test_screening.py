@@ -53,6 +53,12 @@ def test_places_that_would_harm_are_refused(shards, tmp_path, tiny_bundle):
     with pytest.raises(UserError, match="`workers` is 0"):
         screen(shards, tmp_path / "other", tiny_bundle, workers=0)
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "_manifest.json").write_text('{"format": 2, "settings": []}')
-    with pytest.raises(UserError, match=r"_manifest\.json is damaged"):
-        screen(shards, tmp_path / "other", tiny_bundle)
+    for content, problem in (
+        ('{"format": 2, "settings": [], "shards": {}}', "damaged"),
+        ('{"format": 2, "settings": {}, "shards": {"a.csv": {"rows": 1}}}', "damaged"),
+        ('{"format": 1, "settings": {}, "shards": {"a.csv": {"output_sha256": "0"}}}', "of another version"),
+        ("[]", "damaged"),
+    ):
+        (tmp_path / "other" / "_manifest.json").write_text(content)
+        with pytest.raises(UserError, match=rf"_manifest\.json is {problem}"):
+            screen(shards, tmp_path / "other", tiny_bundle)

@@ -69,7 +69,7 @@ class Manifest:
         """Read the manifest of a folder, if it has one.
 
         Raises:
-            UserError: It is damaged, or of a run with other settings.
+            UserError: It is damaged, of another version, or of a run with other settings.
         """
         content = read(place, NAME)
         if content is None:
@@ -77,10 +77,14 @@ class Manifest:
         where = place.join(NAME)
         try:
             found = json.loads(content.decode())
-            version, former = found["format"], found["settings"]
+            if found["format"] != _FORMAT:
+                raise UserError(
+                    f"{where} is of another version of giantkiller; go on with that, or name another folder"
+                )
+            former = found["settings"]
             shards = {name: ShardRecord(**record) for name, record in found["shards"].items()}
-            if version != _FORMAT or not isinstance(former, dict):
-                raise ValueError("another format")
+            if not isinstance(former, dict):
+                raise TypeError("settings are no table")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{where} is damaged; name another folder for the output") from error
         for name, value in settings.items():
