@@ -14,13 +14,15 @@ class _OneLine(logging.Formatter):
     """Formats a message as one line, whatever it quotes; a traceback keeps its lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return printable(super().formatMessage(record))
+        line = super().formatMessage(record)
+        return printable(line, len(line))
 
     def formatException(
         self,
         ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
     ) -> str:
-        return "\n".join(map(printable, super().formatException(ei).split("\n")))
+        lines = super().formatException(ei).split("\n")
+        return "\n".join(printable(line, len(line)) for line in lines)
 
 
 def log_to_stderr(pattern: str = "giantkiller: %(message)s") -> None:
