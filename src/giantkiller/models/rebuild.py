@@ -1,7 +1,7 @@
 """A checkpoint that can be trained, rebuilt from a bundle.
 
 A bundle holds its weights in eight bits and folds some of them together; what comes back computes the same
-logits but for the rounding of activations, which only the bundle's graph does.
+logits but for the rounding of activations, and GELU's form by tanh, which only the bundle's graph has.
 """
 
 from collections.abc import Mapping
