@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 from giantkiller.adapt import Decisions, Settings
 from giantkiller.adapt.learning import Part, chosen_of, fit, make_part
 from giantkiller.adapt.methods import Learning, attach
+from giantkiller.adapt.regression import fit_row
 from giantkiller.bundle import Bundle
 from giantkiller.calibration import Calibrator
 from giantkiller.dendrites import CorrelationRule, Errors, perforate
-from giantkiller.models.inference import Tokens
 
 LAYER = "bert.encoder.layer.0.attention.output.dense"
 GROWN = ("weight", "bias", "strength")
@@ -95,7 +94,7 @@ def learn(
     part = make_part(base, bundle, decisions.texts, decisions.targets, unasked=settings.unasked)
     chosen = chosen_of(decisions)
     if not arm.method:
-        return regression(base, bundle, part.tokens, decisions.positive, ~chosen)
+        return fit_row(base, bundle, part.tokens, decisions.positive.astype(float), (~chosen).astype(float))
     model = copy.deepcopy(base)
     grown: dict[str, torch.Tensor] = {}
     if arm.method == "layer":
@@ -104,22 +103,6 @@ def learn(
         learning = attach(model, settings)
     learned = fit(model, learning, bundle, (part, rehearsed), chosen, settings)
     return {**grown, **learned.tensors}
-
-
-def regression(
-    base: Any, bundle: Bundle, tokens: Tokens, positive: np.ndarray, teach: np.ndarray
-) -> dict[str, torch.Tensor]:
-    """Fit logistic regression on the pooled features in place of the head's row for toxicity."""
-    found = LogisticRegression(C=0.1, max_iter=500).fit(pooled(base, tokens)[teach], positive[teach])
-    line, head = Calibrator(bundle.calibration), base.classifier
-    weight, bias = torch.zeros_like(head.weight), torch.zeros_like(head.bias)
-    slope, intercept = float(line.slopes[0]), float(line.intercepts[0])
-    weight[0] = torch.from_numpy(found.coef_[0] / slope).float() - head.weight[0].detach()
-    bias[0] = float((found.intercept_[0] - intercept) / slope) - float(head.bias[0].detach())
-    strength = torch.zeros_like(head.dendrite_strength)
-    strength[..., 0] = -head.dendrite_strength[..., 0].detach()
-    changes = {"weight": weight, "bias": bias, "dendrite_strength": strength}
-    return {f"classifier.{name}.add": change for name, change in changes.items()}
 
 
 def on_one_layer(
@@ -163,18 +146,6 @@ def errors_of(part: Part, bundle: Bundle) -> Errors:
         return (each * weights).sum() / weights.sum()
 
     return Errors(batches, loss, mask=lambda batch: batch[1].bool())
-
-
-@torch.no_grad()
-def pooled(model: Any, tokens: Tokens) -> np.ndarray:
-    """Return the pooled features of texts, (n, hidden)."""
-    found = np.empty((len(tokens.lengths), model.config.hidden_size), np.float32)
-    order = np.argsort(tokens.lengths, kind="stable")
-    for begin in range(0, len(order), 64):
-        rows = order[begin : begin + 64]
-        ids, mask = tokens.batch(rows)
-        found[rows] = model.bert(input_ids=ids, attention_mask=mask).pooler_output.numpy()
-    return found
 
 
 def size(name: str, tensors: Mapping[str, torch.Tensor]) -> int:

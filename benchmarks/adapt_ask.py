@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from adapt_arms import pooled
 from adapt_promise import SITES, TUNING, Ground
 from dendrite_study import interval, p_value, read_rows, shown
 from sklearn.linear_model import LogisticRegression
@@ -35,6 +34,7 @@ from sklearn.metrics import average_precision_score
 from giantkiller.adapt import Settings, read_decisions
 from giantkiller.adapt.compose import load_model
 from giantkiller.adapt.learning import learn
+from giantkiller.adapt.regression import pooled
 from giantkiller.adapt.rehearsal import to_learn
 from giantkiller.bundle import read_bundle
 from giantkiller.encoding import Encoder
@@ -116,7 +116,7 @@ class Desk:
             path.write_text("\n".join(lines) + "\n", encoding="utf-8")
             decisions = read_decisions(path)
         model = copy.deepcopy(self.base)
-        learn(model, self.bundle, decisions, self.rehearsal, Settings(seed=seed))
+        learn(model, self.bundle, decisions, self.rehearsal, Settings(method="low-rank", seed=seed))
         return model
 
 

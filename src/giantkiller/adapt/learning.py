@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.methods import Learning, attach
+from giantkiller.adapt.regression import learn_row
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.adapt.settings import Settings
 from giantkiller.batching import PADDED_TOKENS, plan
@@ -78,7 +79,7 @@ def learn(model: Any, bundle: Bundle, site: Decisions, rehearsal: Rehearsal, set
     The loss is the cross-entropy of calibrated scores, so the bundle's calibration goes on meaning what it
     meant. What a decision says nothing of, and the rehearsal, have the old model's scores as targets
     (Li and Hoiem 2016, "Learning without forgetting"); of rehearsal texts with labels the target is the mean
-    of both.
+    of both. Logistic regression goes by the decisions alone.
 
     Args:
         model: The bundle's, in float; changed in place.
@@ -86,7 +87,12 @@ def learn(model: Any, bundle: Bundle, site: Decisions, rehearsal: Rehearsal, set
         site: The decisions to learn from.
         rehearsal: What is not to be forgotten.
         settings: How.
+
+    Raises:
+        UserError: Logistic regression has decisions of one kind only.
     """
+    if settings.method == "logistic":
+        return Learned(learn_row(model, bundle, site, ~chosen_of(site)), 1, 1, [])
     parts = (
         make_part(model, bundle, site.texts, site.targets, weights=site.weights, unasked=settings.unasked),
         make_part(model, bundle, rehearsal.texts, rehearsal.targets, share=0.5),

@@ -7,7 +7,7 @@ from giantkiller.errors import UserError
 LEARNING_RATES = {"low-rank": 6e-3, "head": 3e-2, "dendrites": 6e-3, "bias": 1e-2, "full": 6e-4}
 """AdamW's learning rate, by method: of two, what gained more on sites for tuning (docs/results/adapt.md)."""
 
-METHODS = ("low-rank", "head", "dendrites")
+METHODS = ("logistic", "low-rank", "head", "dendrites")
 """What learns while the base stays frozen; a study may also ask for "bias" and "full"."""
 
 
@@ -16,9 +16,10 @@ class Settings:
     """How to learn from decisions, and what counts as better.
 
     Attributes:
-        method: "low-rank" adds a product of two thin matrices to each linear layer (LoRA, Hu et al. 2021),
-            "head" moves the last layer alone, "dendrites" grows one on each neuron of the layers that have
-            none.
+        method: "logistic" fits the last layer's row for toxicity anew, by logistic regression on the frozen
+            features; "low-rank" adds a product of two thin matrices to each linear layer (LoRA, Hu et al.
+            2021); "head" moves the last layer alone; "dendrites" grows one on each neuron of the layers that
+            have none.
         rank: Of the low-rank update.
         epochs: At most so many passes over the decisions; the best one by held-in decisions is kept.
         patience: Passes in a row without a better one after which learning ends.
@@ -35,7 +36,7 @@ class Settings:
         seed: Of every random draw.
     """
 
-    method: str = "low-rank"
+    method: str = "logistic"
     rank: int = 48
     epochs: int = 6
     patience: int = 2
@@ -51,7 +52,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in LEARNING_RATES:
+        if self.method not in (*METHODS, *LEARNING_RATES):
             raise UserError(f"`method` is {self.method!r}; it must be one of {', '.join(METHODS)}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise UserError(f"`learning_rate` is {self.learning_rate:g}; it must lie between 0 and 1")
@@ -63,7 +64,7 @@ class Settings:
 
     @property
     def rate(self) -> float:
-        """The learning rate that counts."""
+        """The learning rate that counts; logistic regression has none."""
         return self.learning_rate or LEARNING_RATES[self.method]
 
     def limit(self, labelled: bool) -> float:

@@ -37,8 +37,9 @@ GROUPS = {
               help="Comments that nobody decided, whose scores shall stay as they are.")  # fmt: skip
 @click.option("--elsewhere", type=PATH, multiple=True,
               help="Labelled comments of other places that must not get worse; repeatable.")  # fmt: skip
-@click.option("--method", type=click.Choice(["low-rank", "head", "dendrites"]), default="low-rank",
-              show_default=True, help="What learns while the rest stays as it is.")  # fmt: skip
+@click.option("--method", type=click.Choice(["logistic", "low-rank", "head", "dendrites"]),
+              default="logistic", show_default=True,
+              help="What learns while the rest stays as it is.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(1, 64), default=48, show_default=True,
               help="Of the low-rank update.")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1, 1000), default=6, show_default=True,
@@ -80,7 +81,9 @@ def command(
 
     Example: giantkiller adapt decisions.jsonl -o ours --delta ours.delta --report report
     """
-    need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow", "scipy", "safetensors")
+    need_extra(
+        "train", "torch", "transformers", "onnx", "jinja2", "pyarrow", "scipy", "safetensors", "sklearn"
+    )
     log_to_stderr()
     from giantkiller.adapt import Adapter, Settings, read_decisions
     from giantkiller.adapt.decisions import read_texts
