@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from giantkiller.adapt.decisions import TOXICITY, Decisions
@@ -53,6 +52,8 @@ def fit_row(
     Raises:
         UserError: What counts is all of one kind.
     """
+    from sklearn.linear_model import LogisticRegression  # slow to import, and merging needs none
+
     features = pooled(model, tokens)
     shares = np.concatenate([targets * weights, (1 - targets) * weights])
     labels = np.repeat([True, False], len(targets))
