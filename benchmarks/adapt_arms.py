@@ -12,7 +12,8 @@ from torch.nn import functional
 from giantkiller.adapt import Decisions, Settings
 from giantkiller.adapt.learning import Part, chosen_of, fit, make_part
 from giantkiller.adapt.methods import Learning, attach
-from giantkiller.adapt.regression import fit_row
+from giantkiller.adapt.regression import learn_row
+from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.bundle import Bundle
 from giantkiller.calibration import Calibrator
 from giantkiller.dendrites import CorrelationRule, Errors, perforate
@@ -31,6 +32,7 @@ class Arm:
         method: Of `giantkiller.adapt.Settings`; "" for what is fitted and doesn't learn by steps, "layer" for
             dendrites on one layer.
         rank: Of a low-rank update.
+        alone: Whether logistic regression goes by the decisions alone.
         grown: How the dendrites on one layer begin: at random, or by correlation with the errors.
         frozen: Whether their input weights stay as they began, as in cascade correlation.
         candidates: Of which the rule keeps the best.
@@ -38,6 +40,7 @@ class Arm:
 
     method: str
     rank: int = 4
+    alone: bool = False
     grown: str = ""
     frozen: bool = False
     candidates: int = 4
@@ -57,6 +60,7 @@ ARMS: Mapping[str, Arm] = {
     "full": Arm("full"),
 }
 ABLATION: Mapping[str, Arm] = {
+    "logistic, nothing rehearsed": Arm("", alone=True),
     "random, frozen": Arm("layer", grown="random", frozen=True),
     "correlation, 1 candidate": Arm("layer", grown="correlation", frozen=True, candidates=1),
     "correlation, 16 candidates": Arm("layer", grown="correlation", frozen=True, candidates=16),
@@ -78,7 +82,13 @@ def settings_of(arm: Arm, factor: float, rehearsal: float, seed: int) -> Setting
 
 
 def learn(
-    name: str, base: Any, bundle: Bundle, decisions: Decisions, rehearsed: Part, settings: Settings
+    name: str,
+    base: Any,
+    bundle: Bundle,
+    decisions: Decisions,
+    rehearsal: Rehearsal,
+    rehearsed: Part,
+    settings: Settings,
 ) -> dict[str, torch.Tensor]:
     """Let an arm learn from decisions; return a delta's tensors, those of the whole change.
 
@@ -87,14 +97,15 @@ def learn(
         base: The old model; it isn't changed.
         bundle: Whose calibration counts.
         decisions: A fifth of them chooses the pass.
-        rehearsed: What is not to be forgotten.
+        rehearsal: What is not to be forgotten.
+        rehearsed: The same as a step needs it.
         settings: Of `settings_of`.
     """
     arm = (ARMS | ABLATION)[name]
-    part = make_part(base, bundle, decisions.texts, decisions.targets, unasked=settings.unasked)
     chosen = chosen_of(decisions)
     if not arm.method:
-        return fit_row(base, bundle, part.tokens, decisions.positive.astype(float), (~chosen).astype(float))
+        return learn_row(base, bundle, decisions, ~chosen, None if arm.alone else rehearsal)
+    part = make_part(base, bundle, decisions.texts, decisions.targets, unasked=settings.unasked)
     model = copy.deepcopy(base)
     grown: dict[str, torch.Tensor] = {}
     if arm.method == "layer":

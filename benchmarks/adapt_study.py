@@ -239,7 +239,7 @@ def adapted(
 ) -> tuple[Any, dict[str, Any]]:
     """Let an arm learn, and turn the dial; return the model, and what is known of it."""
     rehearsed = bench.rehearsed_at_first if base is bench.model else bench.rehearsed(base)
-    tensors = learn(arm, base, bench.bundle, decisions, rehearsed, settings)
+    tensors = learn(arm, base, bench.bundle, decisions, bench.rehearsal, rehearsed, settings)
     chooses = decisions.take(np.flatnonzero(chosen_of(decisions)))
     kept = dial(base, bench.bundle, tensors, chooses, bench.choosing, settings)
     model = copy.deepcopy(base)

@@ -8,6 +8,7 @@ from giantkiller.adapt.decisions import decisions_of, words_key
 from giantkiller.adapt.guards import guard
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.labelled import read_labelled
+from giantkiller.data.situations import read_situations
 from giantkiller.errors import UserError
 
 
@@ -114,9 +115,26 @@ def test_few_own_comments_only_rehearse(decided):
     assert found.rehearsed.targets.shape[1] == len(ATTRIBUTES)
 
 
-def test_the_situations_that_choose_are_neither_rehearsed_nor_judge(decided):
+def test_the_situations_that_choose_and_judge_are_new_to_the_model_and_share_no_pair(decided):
     found = guard(decided(comments("site", 60)))
     chooses, judges = found.choosing["situations"], found.judging["situations"]
-    assert len(chooses) == 600
-    assert 0.2 < chooses.targets[:, 0].mean() < 0.8
-    assert not keys(chooses) & (keys(found.rehearsed) | keys(judges))
+    validation = {each.text: each.pair for each in read_situations("validation")}
+    parts = [[validation[text] for text in part.texts if validation[text]] for part in (chooses, judges)]
+    assert not set(parts[0]) & set(parts[1])
+    assert not set(chooses.texts) & set(judges.texts)
+    assert len(chooses) + len(judges) == len(validation)
+    assert len(chooses) == pytest.approx(len(judges), rel=0.15)
+    for part in (chooses, judges):
+        assert 0.35 < part.targets[:, 0].mean() < 0.65
+        assert not set(part.texts) & {each.text for each in read_situations("train")}
+
+
+def test_what_does_not_rehearse_comments_has_more_of_them_choose(decided):
+    site, forum = decided(comments("site", 60)), decided(comments("forum", 600), "forum")
+    own = [text for text, _ in comments("own", 1000)]
+    found = guard(site, {"forum": forum}, own, rehearse=False)
+    assert len(found.choosing["forum"]) == pytest.approx(360, rel=0.05)
+    assert not keys(found.choosing["forum"]) & keys(found.judging["forum"])
+    assert found.own == 0
+    assert not [text for text in found.rehearsed.texts if text.startswith(("forum", "own"))]
+    assert guard(site, None, own, rehearse=False).own == 0

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from adapted import site_rows
 
+from giantkiller.adapt import regression
 from giantkiller.adapt.compose import load_model
 from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.delta import Delta
 from giantkiller.adapt.learning import chosen_of, learn
 from giantkiller.adapt.regression import learn_row, pooled
-from giantkiller.adapt.rehearsal import unlabelled
+from giantkiller.adapt.rehearsal import Rehearsal, to_learn, unlabelled
 from giantkiller.adapt.settings import Settings
 from giantkiller.bundle import read_bundle
 from giantkiller.calibration import Calibrator
@@ -85,6 +86,27 @@ def test_a_half_toxic_decision_is_neither(loaded):
     np.testing.assert_allclose(new[:, 0], 0, atol=0.02)
 
 
+def test_what_has_labels_is_rehearsed_by_the_old_scores(loaded, monkeypatch):
+    bundle, model = loaded
+    site = decided()
+    texts = [f"{text} again" for text in site.texts]
+    old = lines(bundle, model, texts)[:, 0]
+    teaches = np.ones(200, bool)
+
+    def moved(rehearsal):
+        return np.abs(
+            lines(bundle, model, texts, learn_row(model, bundle, site, teaches, rehearsal))[:, 0] - old
+        ).mean()
+
+    alone = moved(None)
+    assert moved(unlabelled(texts)) == alone
+    labels = np.zeros((200, 7), np.float32)
+    assert moved(Rehearsal(texts, labels)) < 0.9 * alone
+    assert moved(Rehearsal(texts, labels)) == moved(Rehearsal(texts, labels + 1))  # the labels don't count
+    monkeypatch.setattr(regression, "REHEARSED", 100.0)
+    assert moved(Rehearsal(texts, labels)) < 0.3 * alone
+
+
 def test_decisions_of_one_kind_are_refused(loaded):
     bundle, model = loaded
     with pytest.raises(UserError, match="all of one kind"):
@@ -94,6 +116,6 @@ def test_decisions_of_one_kind_are_refused(loaded):
 def test_learning_goes_by_the_decisions_that_choose_nothing(loaded):
     bundle, model = loaded
     site = decided()
-    found = learn(copy.deepcopy(model), bundle, site, unlabelled(["a"]), Settings(method="logistic"))
-    wanted = learn_row(model, bundle, site, ~chosen_of(site))
+    found = learn(copy.deepcopy(model), bundle, site, to_learn(), Settings(method="logistic"))
+    wanted = learn_row(model, bundle, site, ~chosen_of(site), to_learn())
     assert all((found.tensors[name] == wanted[name]).all() for name in wanted)

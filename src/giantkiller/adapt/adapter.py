@@ -99,7 +99,7 @@ class Adapter:
         """
         began = time.perf_counter()
         site, held_out = decisions.split(self.settings.held_out)
-        guards = guard(decisions, elsewhere, unlabelled)
+        guards = guard(decisions, elsewhere, unlabelled, rehearse=self.settings.method != "logistic")
         with temporary_folder() as folder:
             base = load_model(self.bundle, folder / "base")
             learned = self._learn(base, site, guards, progress)

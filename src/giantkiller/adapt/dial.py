@@ -6,17 +6,19 @@ old one knew and most of what the new one learned.
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from giantkiller.adapt.decisions import TOXICITY, Decisions
 from giantkiller.adapt.delta import Delta, scaled
+from giantkiller.adapt.regression import pooled
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.adapt.settings import Settings
 from giantkiller.attributes import POSITIVE
@@ -25,15 +27,16 @@ from giantkiller.calibration import Calibrator, sigmoid
 from giantkiller.encoding import Encoder
 from giantkiller.evaluation.metrics import ranking
 from giantkiller.evaluation.ranked import Ranked
-from giantkiller.models.inference import Tokens, predict, tokenize
+from giantkiller.models.inference import predict, tokenize
 
-SHARES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.15, 0.1)
+SHARES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.28, 0.22, 0.17, 0.13, 0.1, 0.07)
 """Of the change, that are tried."""
-MARGINS = {True: 0.5, False: 0.8}
-"""Of what may be lost elsewhere, what may be lost on the texts that choose: the judge has others.
+MARGIN = 0.8
+"""Of what may be lost elsewhere, what may be lost on the texts that choose: the judge has others."""
 
-With labels, and without them, where a tenth of the texts stand for the toxic ones and the figure is steadier.
-"""
+
+Scoring = Callable[[Any], NDArray[np.float32]]
+"""Returns a model's logits, (n, 7), of n texts that it has."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,12 @@ class Dialled:
 class _Chooser:
     """Texts that choose, and what the old model makes of them."""
 
-    tokens: Tokens
+    logits: Scoring
     positive: NDArray[np.bool_]
     before: float
 
     def loss(self, model: Any) -> float:
-        return self.before - _average_precision(predict(model, self.tokens)[:, TOXICITY], self.positive)
+        return self.before - _average_precision(self.logits(model)[:, TOXICITY], self.positive)
 
 
 def dial(
@@ -101,12 +104,12 @@ def dial(
     """
     if not elsewhere:
         return Dialled(1.0, dict(tensors), [])
-    encoder = Encoder(bundle.tokenizer, bundle.max_length)
-    choosers = {name: _chooser(base, encoder, some) for name, some in elsewhere.items()}
-    decisions = tokenize(encoder, site.texts or [""], clean=True)
+    scoring = _scoring(base, bundle, tensors)
+    choosers = {name: _chooser(base, scoring(some.texts), some) for name, some in elsewhere.items()}
+    decisions = scoring(site.texts or [""])
 
     def error(model: Any) -> float:
-        return _cross_entropy(predict(model, decisions), site, bundle) if len(site) else 0.0
+        return _cross_entropy(decisions(model), site, bundle) if len(site) else 0.0
 
     def changed(share: float) -> Any:
         model = copy.deepcopy(base)
@@ -115,9 +118,7 @@ def dial(
 
     before = error(base)
     gains = {share: before - error(changed(share)) for share in SHARES}
-    limits = {
-        name: MARGINS[some.labelled] * settings.limit(some.labelled) for name, some in elsewhere.items()
-    }
+    limits = {name: MARGIN * settings.limit(some.labelled) for name, some in elsewhere.items()}
     tried: list[Tried] = []
     best_first = sorted(SHARES, key=lambda share: (gains[share], share), reverse=True)
     for share in tqdm(best_first, desc="choosing", unit="share", leave=False, disable=None):
@@ -129,11 +130,31 @@ def dial(
     return Dialled(SHARES[-1], scaled(tensors, SHARES[-1]), tried)
 
 
-def _chooser(base: Any, encoder: Encoder, some: Rehearsal) -> _Chooser:
-    tokens = tokenize(encoder, some.texts, clean=True)
-    old = predict(base, tokens)[:, TOXICITY]
+def _scoring(base: Any, bundle: Bundle, tensors: Mapping[str, Tensor]) -> Callable[[list[str]], Scoring]:
+    """Return what makes of texts their scoring; where the last layer alone changes, the rest runs once."""
+    encoder = Encoder(bundle.tokenizer, bundle.max_length)
+    last = all(name.startswith("classifier.") for name in tensors)
+
+    def scoring(texts: list[str]) -> Scoring:
+        tokens = tokenize(encoder, texts, clean=True)
+        if not last:
+            return lambda model: predict(model, tokens)
+        features = torch.from_numpy(pooled(base, tokens))
+
+        def logits(model: Any) -> NDArray[np.float32]:
+            with torch.no_grad():
+                found: NDArray[np.float32] = model.classifier(features).numpy()
+            return found
+
+        return logits
+
+    return scoring
+
+
+def _chooser(base: Any, logits: Scoring, some: Rehearsal) -> _Chooser:
+    old = logits(base)[:, TOXICITY]
     positive = some.labels(old) >= POSITIVE
-    return _Chooser(tokens, positive, _average_precision(old, positive))
+    return _Chooser(logits, positive, _average_precision(old, positive))
 
 
 def _cross_entropy(logits: NDArray[np.float32], site: Decisions, bundle: Bundle) -> float:

@@ -43,7 +43,11 @@ class Guards:
 
 
 def guard(
-    decisions: Decisions, elsewhere: Mapping[str, Decisions] | None = None, unlabelled: Sequence[str] = ()
+    decisions: Decisions,
+    elsewhere: Mapping[str, Decisions] | None = None,
+    unlabelled: Sequence[str] = (),
+    *,
+    rehearse: bool = True,
 ) -> Guards:
     """Divide what must not get worse; the texts that come with the package are guarded besides.
 
@@ -54,6 +58,7 @@ def guard(
         decisions: All of the site's.
         elsewhere: Labelled comments of other places, by name.
         unlabelled: The site's own comments that nobody decided.
+        rehearse: Whether learning rehearses real comments; if it doesn't, more of them choose.
 
     Raises:
         UserError: A file has too few comments of a kind to judge by, or the name of something else.
@@ -71,21 +76,23 @@ def guard(
         _check(fresh, name)
         seen |= _keys(file.texts)
         rest, judges = replace(fresh, times=None).split(JUDGING)
-        rehearses, chooses = map(_drawn, rest.split(CHOOSING))
+        if rehearse:
+            rehearses, rest = rest.split(CHOOSING)
+            rehearsed += _drawn(rehearses).texts
+        chooses = _drawn(rest)
         judges = _drawn(judges)
         for part in (chooses, judges):
             if part.positive.all() or not part.positive.any():
                 raise UserError(
                     f"{name} has too few comments of one kind to tell what is lost there; add some"
                 )
-        rehearsed += rehearses.texts
         choosing[name] = Rehearsal(chooses.texts, chooses.targets)
         judging[name] = Rehearsal(judges.texts, judges.targets)
     own = {words_key(text): text for text in unlabelled}
     kept = [text for text in own.values() if not _keys([text]) & seen]
     if not elsewhere and len(kept) >= FEWEST:
         kept, choosing[OWN], judging[OWN] = _parted(kept)
-    drawn = np.random.default_rng(rehearsal.SEED).permutation(len(kept))[:MOST]
+    drawn = np.random.default_rng(rehearsal.SEED).permutation(len(kept))[: MOST if rehearse else 0]
     rehearsed += [kept[row] for row in drawn]
     return Guards(rehearsal.to_learn(rehearsed), choosing, judging, len(drawn))
 

@@ -79,7 +79,7 @@ def learn(model: Any, bundle: Bundle, site: Decisions, rehearsal: Rehearsal, set
     The loss is the cross-entropy of calibrated scores, so the bundle's calibration goes on meaning what it
     meant. What a decision says nothing of, and the rehearsal, have the old model's scores as targets
     (Li and Hoiem 2016, "Learning without forgetting"); of rehearsal texts with labels the target is the mean
-    of both. Logistic regression goes by the decisions alone.
+    of both. Logistic regression rehearses those with labels only, with the old scores.
 
     Args:
         model: The bundle's, in float; changed in place.
@@ -92,7 +92,7 @@ def learn(model: Any, bundle: Bundle, site: Decisions, rehearsal: Rehearsal, set
         UserError: Logistic regression has decisions of one kind only.
     """
     if settings.method == "logistic":
-        return Learned(learn_row(model, bundle, site, ~chosen_of(site)), 1, 1, [])
+        return Learned(learn_row(model, bundle, site, ~chosen_of(site), rehearsal), 1, 1, [])
     parts = (
         make_part(model, bundle, site.texts, site.targets, weights=site.weights, unasked=settings.unasked),
         make_part(model, bundle, rehearsal.texts, rehearsal.targets, share=0.5),

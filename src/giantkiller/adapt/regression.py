@@ -9,8 +9,9 @@ from torch import Tensor
 
 from giantkiller.adapt.decisions import TOXICITY, Decisions
 from giantkiller.adapt.delta import ADDED
+from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.bundle import Bundle
-from giantkiller.calibration import Calibrator
+from giantkiller.calibration import Calibrator, sigmoid
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
 from giantkiller.models.inference import Tokens, tokenize
@@ -18,48 +19,68 @@ from giantkiller.models.inference import Tokens, tokenize
 STRENGTH = 0.1
 """Inverse strength of the L2 penalty: some hundred decisions stand against a hundred features."""
 
+REHEARSED = 0.1
+"""What the rehearsal weighs, of what the decisions do. Chosen on sites for tuning: docs/results/adapt.md."""
 
-def learn_row(model: Any, bundle: Bundle, site: Decisions, teaches: NDArray[np.bool_]) -> dict[str, Tensor]:
+
+def learn_row(
+    model: Any,
+    bundle: Bundle,
+    site: Decisions,
+    teaches: NDArray[np.bool_],
+    rehearsal: Rehearsal | None = None,
+) -> dict[str, Tensor]:
     """Fit the last layer's row for toxicity to decisions; return a delta's tensors.
 
-    What the old row knew is not in it: how much of the new one is kept, the dial says.
+    How much of the new row is kept, the dial says.
 
     Args:
         model: A bundle's, in float; it isn't changed.
         bundle: Whose tokenizer and calibration count.
         site: The decisions.
         teaches: (n,) which of them teach.
+        rehearsal: What the old scores shall hold for: its texts that have labels.
 
     Raises:
         UserError: Those that teach are all of one kind.
     """
-    tokens = tokenize(Encoder(bundle.tokenizer, bundle.max_length), site.texts, clean=True)
-    return fit_row(model, bundle, tokens, site.targets[:, TOXICITY], site.weights * teaches)
+    encoder = Encoder(bundle.tokenizer, bundle.max_length)
+    targets, weights = site.targets[:, TOXICITY].astype(np.float64), site.weights * teaches
+    if not ((targets * weights).any() and ((1 - targets) * weights).any()):
+        raise UserError("the decisions that teach are all of one kind; add some of the other")
+    features = pooled(model, tokenize(encoder, site.texts, clean=True))
+    rehearsed = _labelled(rehearsal)
+    if rehearsed:
+        old = pooled(model, tokenize(encoder, rehearsed, clean=True))
+        with torch.no_grad():
+            logits = model.classifier(torch.from_numpy(old)).numpy()
+        scores = sigmoid(Calibrator(bundle.calibration).lines(logits)[:, TOXICITY])
+        each = REHEARSED * weights.sum() / len(rehearsed)
+        features, targets = np.concatenate([features, old]), np.concatenate([targets, scores])
+        weights = np.concatenate([weights, np.full(len(rehearsed), each)])
+    return _fit(model, bundle, features, targets, weights)
 
 
-def fit_row(
-    model: Any, bundle: Bundle, tokens: Tokens, targets: NDArray[np.floating], weights: NDArray[np.floating]
+def _labelled(rehearsal: Rehearsal | None) -> list[str]:
+    if rehearsal is None:
+        return []
+    known = ~np.isnan(rehearsal.targets[:, TOXICITY])
+    return [text for text, one in zip(rehearsal.texts, known, strict=True) if one]
+
+
+def _fit(
+    model: Any,
+    bundle: Bundle,
+    features: NDArray[np.float32],
+    targets: NDArray[np.floating],
+    weights: NDArray[np.floating],
 ) -> dict[str, Tensor]:
-    """Do so for encoded texts.
-
-    Args:
-        model: A bundle's.
-        bundle: Whose calibration counts.
-        tokens: Of n texts.
-        targets: (n,) shares of people who would say toxic.
-        weights: (n,) what each text counts.
-
-    Raises:
-        UserError: What counts is all of one kind.
-    """
+    """Fit a row to features (n, hidden), n shares of people who would say toxic, and what each counts."""
     from sklearn.linear_model import LogisticRegression  # slow to import, and merging needs none
 
-    features = pooled(model, tokens)
     shares = np.concatenate([targets * weights, (1 - targets) * weights])
     labels = np.repeat([True, False], len(targets))
     counts = shares > 0
-    if len(set(labels[counts])) < 2:
-        raise UserError("the decisions that teach are all of one kind; add some of the other")
     found = LogisticRegression(C=STRENGTH, max_iter=500).fit(
         np.concatenate([features, features])[counts], labels[counts], sample_weight=shares[counts]
     )

@@ -16,8 +16,6 @@ SITUATIONS = 2000
 """Situations that are rehearsed, at most; each costs the time of the old model's scores for it."""
 FEWEST = 600
 """At least, beside real comments, of which as many are rehearsed as situations."""
-CHOOSING = 600
-"""Situations that choose how much of what was learned is kept."""
 SENTENCES = 1600
 HELD_OUT = 0.2
 SEED = 20261129
@@ -68,7 +66,7 @@ def to_learn(comments: Sequence[str] = ()) -> Rehearsal:
         comments: Those for which the old model's scores are the targets.
     """
     count = min(SITUATIONS, max(FEWEST, len(comments))) if comments else SITUATIONS
-    situations = _situations(slice(count))
+    situations = _training(count)
     texts, targets = _sentences(held_out=False)
     some = np.sort(np.random.default_rng(SEED).permutation(len(texts))[: count // 2])
     texts, targets = [texts[row] for row in some], targets[some]
@@ -85,27 +83,32 @@ def to_learn(comments: Sequence[str] = ()) -> Rehearsal:
 
 
 def to_choose() -> dict[str, Rehearsal]:
-    """Return situations that train but aren't rehearsed; the ones that judge are of other pairs."""
-    return {"situations": _harmful(_situations(slice(-CHOOSING, None)))}
+    """Return half of the situations of the validation split, of which the model learned nothing."""
+    return {"situations": _harmful(_validation(judging=False))}
 
 
 def to_judge() -> dict[str, Rehearsal]:
     """Return what is judged elsewhere than on the site: name to texts of which learning saw none.
 
-    The situations are those of the validation split, harmful or not; the sentences about identities are
-    those that a hash holds out.
+    The situations are the other half of the validation split, twins together; the sentences about identities
+    are those that a hash holds out.
     """
     return {
-        "situations": _harmful(read_situations("validation")),
+        "situations": _harmful(_validation(judging=True)),
         "sentences": Rehearsal(*_sentences(held_out=True)),
     }
 
 
-def _situations(part: slice) -> list[Situation]:
-    """Return a part of the situations that train, drawn once for all."""
+def _training(count: int) -> list[Situation]:
+    """Return so many of the situations that train, drawn once for all."""
     situations = read_situations("train")
-    drawn = np.random.default_rng(SEED).permutation(len(situations))[part]
+    drawn = np.random.default_rng(SEED).permutation(len(situations))[:count]
     return [situations[row] for row in np.sort(drawn)]
+
+
+def _validation(*, judging: bool) -> list[Situation]:
+    situations = read_situations("validation")
+    return [each for each in situations if is_held_out(each.pair or merge_key(each.text), 0.5) is judging]
 
 
 def _harmful(situations: Sequence[Situation]) -> Rehearsal:
