@@ -3,10 +3,10 @@
     python benchmarks/adapt.py promise --data DIR -o promise.jsonl
     python benchmarks/adapt.py promise --data DIR -o tuning.jsonl --tuning --set rehearsal=3
 
-What a user runs, with its defaults: 500 decisions of a site; `--elsewhere` is civil_val, or `--unlabelled`
-are 2,000 other comments of the site. The judge of `adapt` says whether the candidate is better; this judges
-the candidate again, as it was exported, whether it was promoted or not: on 1,500 more comments of the site,
-and on civil_test, by which nothing is chosen. Runs resume.
+What a user runs, with its defaults: 500 decisions of a site, or `--decisions` N; `--elsewhere` is civil_val,
+or `--unlabelled` are 2,000 other comments of the site. The judge of `adapt` says whether the candidate is
+better; this judges the candidate again, as it was exported, whether it was promoted or not: on 1,500 more
+comments of the site, and on civil_test, by which nothing is chosen. Runs resume.
 
 With --tuning, which defaults are chosen by: two other sites, of which every tenth comment is an attack on a
 group as on the sites reported, and civil_val only: half of it is guarded, the other half judges.
@@ -36,7 +36,7 @@ from giantkiller.evaluation.figures import to_json
 
 SITES = ("gab_hate", "cad", "stormfront")
 TUNING = ("implicit_hate", "hatexplain")
-DECISIONS, OWN, FRESH = 500, 2000, 1500
+OWN, FRESH = 2000, 1500
 RATE = 0.1
 """Share of a tuning site's comments that attack a group."""
 GUARDS = ("elsewhere", "unlabelled", "both", "nothing")
@@ -64,7 +64,9 @@ class Ground:
     def scores(self, screener: Screener, texts: list[str]) -> np.ndarray:
         return screener.scores(texts)[:, 0]
 
-    def site(self, source: str, seed: int) -> tuple[Decisions, list[str], list[str], np.ndarray]:
+    def site(
+        self, source: str, seed: int, count: int = 500
+    ) -> tuple[Decisions, list[str], list[str], np.ndarray]:
         """Draw decisions, undecided comments, and comments that judge, with their labels."""
         rows = self.table.filter(pc.equal(self.table["source"], source))
         rng = np.random.default_rng([seed, len(source)])
@@ -74,20 +76,22 @@ class Ground:
             clean, toxic = np.flatnonzero(~labels), np.flatnonzero(labels)
             few = rng.permutation(toxic)[: int(RATE / (1 - RATE) * len(clean))]
             kept = np.concatenate([clean, few])
-        drawn = rng.permutation(kept)[: DECISIONS + OWN + FRESH]
+        drawn = rng.permutation(kept)[: count + OWN + FRESH]
         texts, labels = rows["text"].take(drawn).to_pylist(), labels[drawn]
-        targets = np.full((DECISIONS, len(ATTRIBUTES)), np.nan, np.float32)
-        targets[:, 0] = labels[:DECISIONS]
+        targets = np.full((count, len(ATTRIBUTES)), np.nan, np.float32)
+        targets[:, 0] = labels[:count]
         decisions = Decisions(
-            texts[:DECISIONS], targets, np.ones(DECISIONS), np.arange(DECISIONS), None, DECISIONS, 0, source
+            texts[:count], targets, np.ones(count), np.arange(count), None, count, 0, source
         )
-        own, fresh = texts[DECISIONS : DECISIONS + OWN], texts[DECISIONS + OWN :]
-        return decisions, own, fresh, labels[DECISIONS + OWN :]
+        own, fresh = texts[count : count + OWN], texts[count + OWN :]
+        return decisions, own, fresh, labels[count + OWN :]
 
 
-def cell(ground: Ground, source: str, seed: int, guards: str, options: dict[str, Any]) -> dict[str, Any]:
+def cell(
+    ground: Ground, source: str, count: int, seed: int, guards: str, options: dict[str, Any]
+) -> dict[str, Any]:
     """Adapt to one site, and judge what came of it."""
-    decisions, own, fresh, labels = ground.site(source, seed)
+    decisions, own, fresh, labels = ground.site(source, seed, count)
     settings = Settings(seed=seed, **options)
     found = Adapter(settings=settings).adapt(
         decisions,
@@ -103,6 +107,7 @@ def cell(ground: Ground, source: str, seed: int, guards: str, options: dict[str,
         civil = [average_precision_score(toxic, each) for each in (before, ground.scores(new, texts))]
     return {
         "site": source,
+        "decisions": count,
         "seed": seed,
         "guards": guards,
         "options": options,
@@ -115,6 +120,7 @@ def cell(ground: Ground, source: str, seed: int, guards: str, options: dict[str,
         "judged": {
             name: part.average_precision.difference.value for name, part in found.report.judged.items()
         },
+        "site interval": to_json(found.report.judged["site"].average_precision.difference),
         "tried": to_json(found.report.learned.tried),
         "seconds": found.report.seconds,
     }
@@ -123,15 +129,16 @@ def cell(ground: Ground, source: str, seed: int, guards: str, options: dict[str,
 def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     sites = options.sites or (TUNING if options.tuning else SITES)
-    done = [(row["site"], row["seed"], row["guards"], row["options"]) for row in read_rows(options.output)]
+    keys = ("site", "decisions", "seed", "guards", "options")
+    done = [tuple(row[key] for key in keys) for row in read_rows(options.output)]
     ground: Ground | None = None
     for seed in range(1, options.seeds + 1):
         for source in sites:
             for guards in options.guards:
-                if (source, seed, guards, options.set) in done:
+                if (source, options.decisions, seed, guards, options.set) in done:
                     continue
                 ground = ground or Ground(options.data, options.tuning)
-                row = cell(ground, source, seed, guards, options.set)
+                row = cell(ground, source, options.decisions, seed, guards, options.set)
                 with options.output.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 print(json.dumps(row), flush=True)
@@ -140,13 +147,23 @@ def run(options: argparse.Namespace) -> None:
 
 def report(rows: list[dict[str, Any]]) -> None:
     """Print a table of means over seeds with 95 % intervals, and the same as JSON."""
-    cases: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    cases: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
     for row in rows:
-        cases.setdefault((named(row), row["site"]), []).append(row)
-    heads = ("guarded", "site", "seeds", "promoted", "share kept", "AP before", "on the site", "on Civil")
+        cases.setdefault((named(row), row["decisions"], row["site"]), []).append(row)
+    heads = (
+        "guarded",
+        "decisions",
+        "site",
+        "seeds",
+        "promoted",
+        "share kept",
+        "AP before",
+        "on the site",
+        "on Civil",
+    )
     print(f"\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     told = []
-    for (name, site), some in sorted(cases.items()):
+    for (name, count, site), some in sorted(cases.items()):
         means = {key: interval(np.array([row[key] for row in some])) for key in ("gain", "civil")}
         share, before = (float(np.mean([row[key] for row in some])) for key in ("share", "before"))
         promoted = sum(row["better"] for row in some)
@@ -155,9 +172,10 @@ def report(rows: list[dict[str, Any]]) -> None:
             for mean, low, high in means.values()
         ]
         figures = f"{len(some)} | {promoted} | {share:.2f} | {before:.3f} | {' | '.join(texts)}"
-        print(f"| {name} | {site} | {figures} |")
+        print(f"| {name} | {count} | {site} | {figures} |")
         found = {key: [round(float(each), 4) for each in mean] for key, mean in means.items()}
-        told.append({"guards": name, "site": site, "seeds": len(some), "promoted": promoted} | found)
+        case = {"guards": name, "decisions": count, "site": site, "seeds": len(some), "promoted": promoted}
+        told.append(case | found)
     print()
     print(json.dumps({"promise": told}).replace("NaN", "null"))
 
@@ -184,6 +202,7 @@ def add_to(commands: Any) -> None:
         "--data", type=Path, required=True, help="folder with hate_train, civil_val, civil_test"
     )
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--decisions", type=int, default=500)
     parser.add_argument("--sites", nargs="+")
     parser.add_argument("--guards", nargs="+", choices=GUARDS, default=["elsewhere"])
     parser.add_argument("--tuning", action="store_true", help="two other sites, civil_val only")
