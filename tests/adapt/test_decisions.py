@@ -75,6 +75,23 @@ def test_no_text_and_no_author_is_on_both_sides(tmp_path):
     assert not authors[0] & authors[1]
 
 
+def test_in_turns_every_comment_judges_once_what_others_words_and_authors_teach(tmp_path):
+    rows = [f"w{i} x{i},{int(i % 3 == 0)},a{i % 40}" for i in range(120)]
+    rows += [f"x{i} w{i},0," for i in range(0, 120, 5)]
+    decisions = read_decisions(write(tmp_path / "d.csv", rows, "text,toxicity,author"))
+    turns = decisions.turns(0.3)
+    assert len(turns) == 3
+    assert np.sort(np.concatenate(turns)).tolist() == list(range(len(decisions)))
+    for rows in turns:
+        others = np.setdiff1d(np.arange(len(decisions)), rows)
+        assert not set(decisions.units[rows]) & set(decisions.units[others])
+        assert decisions.positive[rows].mean() == pytest.approx(decisions.positive.mean(), abs=0.1)
+    assert len(decisions.turns(0.5)) == 2
+    few = read_decisions(write(tmp_path / "few.csv", numbered(40, of=10)))
+    with pytest.raises(UserError, match="leaves 1 toxic comment to judge by"):
+        few.turns(0.3)
+
+
 def test_a_split_without_times_goes_by_the_text_alone(tmp_path):
     first = read_decisions(write(tmp_path / "a.csv", numbered(100)))
     second = read_decisions(write(tmp_path / "b.csv", numbered(100)[::-1]))

@@ -41,7 +41,7 @@ def test_the_page_says_what_was_found_and_escapes_what_people_wrote(report):
     page = html(report)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 3  # a reason, a name, a comment
-    assert "from 70 decisions, judged by 30 others" in page
+    assert "from 70 decisions, judged by 30 others, told apart by time" in " ".join(page.split())
     assert "60 % of the change is kept" in page
     assert "0.800</td><td" in page.replace("\n", "")
     assert "+0.100 (+0.050 to +0.150)" in page

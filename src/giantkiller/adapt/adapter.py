@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from giantkiller.adapt.compose import Composed, compose, load_model, temporary_folder
 from giantkiller.adapt.decisions import Decisions
 from giantkiller.adapt.delta import Delta, lineage_of
-from giantkiller.adapt.dial import dial
+from giantkiller.adapt.dial import Dialled, dial
 from giantkiller.adapt.guards import Guards, guard
 from giantkiller.adapt.judging import Judgement, judge
 from giantkiller.adapt.learning import Learned, chosen_of, learn
 from giantkiller.adapt.report import AdaptationReport, DecisionCounts, LearnedSummary
 from giantkiller.adapt.resume import learned_before
 from giantkiller.adapt.settings import Settings
+from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle, read_bundle
 from giantkiller.evaluation.figures import to_json
 from giantkiller.screener import Screener
@@ -83,6 +85,10 @@ class Adapter:
     ) -> Adaptation:
         """Learn from decisions, and judge by others of them; nothing is written but `progress`.
 
+        The latest decisions judge where times are known. Where they aren't, logistic regression learns from
+        all decisions; what parts of them would teach is judged by the other parts, in turns (Stone 1974,
+        "Cross-validatory choice and assessment of statistical predictions").
+
         Args:
             decisions: What people decided.
             elsewhere: Labelled comments of other places, by name, on which it must not get worse: a part
@@ -98,25 +104,25 @@ class Adapter:
                 built by this package.
         """
         began = time.perf_counter()
-        site, held_out = decisions.split(self.settings.held_out)
         guards = guard(decisions, elsewhere, unlabelled, rehearse=self.settings.method != "logistic")
+        turns = self._turns(decisions)
+        site, judges = (decisions, decisions) if turns else decisions.split(self.settings.held_out)
         with temporary_folder() as folder:
             base = load_model(self.bundle, folder / "base")
-            learned = self._learn(base, site, guards, progress)
-            chooses = site.take(np.flatnonzero(chosen_of(site)))
-            kept = dial(base, self.bundle, learned.tensors, chooses, guards.choosing, self.settings)
+            learned, kept = self._change(base, site, guards, progress)
             delta = Delta(kept.tensors, lineage_of(self.bundle))
             composed = compose(self.bundle, [delta], name)
             candidate = composed.write(folder / "candidate")
             judgement = judge(
                 Screener(self.bundle.folder),
                 Screener(candidate.folder),
-                held_out,
+                judges,
                 guards.judging,
                 self.settings,
+                scores=self._scores_in_turns(base, decisions, turns, guards, folder) if turns else None,
             )
         report = self._report(
-            _counted(decisions, (len(site), len(held_out)), guards),
+            _counted(decisions, (len(site), len(judges)), guards, in_turns=bool(turns)),
             LearnedSummary(learned.passes, learned.best, kept.share, kept.tried),
             judgement,
             delta.parameters,
@@ -125,14 +131,38 @@ class Adapter:
         told = {key: to_json(getattr(report, key)) for key in ("method", "decisions", "learned", "judged")}
         return Adaptation(judgement, Delta(delta.tensors, delta.base, told), composed, report)
 
-    def _learn(self, base: Any, site: Decisions, guards: Guards, progress: Path | None) -> Learned:
-        return learned_before(
+    def _turns(self, decisions: Decisions) -> list[NDArray[np.int64]]:
+        """Return the parts that judge in turns; none where later decisions judge, or learning takes long."""
+        if decisions.times is not None or self.settings.method != "logistic":
+            return []
+        return decisions.turns(self.settings.held_out)
+
+    def _change(
+        self, base: Any, site: Decisions, guards: Guards, progress: Path | None = None
+    ) -> tuple[Learned, Dialled]:
+        """Learn from decisions, and choose how much of it is kept."""
+        learned = learned_before(
             progress,
             self.bundle,
             (site, guards.rehearsed),
             self.settings,
             lambda: learn(copy.deepcopy(base), self.bundle, site, guards.rehearsed, self.settings),
         )
+        chooses = site.take(np.flatnonzero(chosen_of(site)))
+        return learned, dial(base, self.bundle, learned.tensors, chooses, guards.choosing, self.settings)
+
+    def _scores_in_turns(
+        self, base: Any, decisions: Decisions, turns: list[NDArray[np.int64]], guards: Guards, folder: Path
+    ) -> NDArray[np.float32]:
+        """Score each part of the decisions, (n, 7), by what the others taught."""
+        scores = np.zeros((len(decisions), len(ATTRIBUTES)), np.float32)
+        for rows in turns:
+            others = decisions.take(np.setdiff1d(np.arange(len(decisions)), rows))
+            kept = self._change(base, others, guards)[1]
+            composed = compose(self.bundle, [Delta(kept.tensors, lineage_of(self.bundle))])
+            screener = Screener(composed.write(folder / "turn").folder)
+            scores[rows] = screener.scores(decisions.take(rows).texts)
+        return scores
 
     def _report(
         self,
@@ -159,7 +189,9 @@ class Adapter:
         )
 
 
-def _counted(decisions: Decisions, sides: tuple[int, int], guards: Guards) -> DecisionCounts:
+def _counted(
+    decisions: Decisions, sides: tuple[int, int], guards: Guards, *, in_turns: bool
+) -> DecisionCounts:
     return DecisionCounts(
         read=decisions.read,
         different=len(decisions),
@@ -167,6 +199,6 @@ def _counted(decisions: Decisions, sides: tuple[int, int], guards: Guards) -> De
         contradicted=decisions.contradicted,
         learned_from=sides[0],
         judged_by=sides[1],
-        split_by="time" if decisions.times is not None else "text",
+        split_by="turns" if in_turns else "text" if decisions.times is None else "time",
         unlabelled=guards.own,
     )

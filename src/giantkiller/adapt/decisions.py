@@ -97,6 +97,36 @@ class Decisions:
         Raises:
             UserError: One side would lack a class.
         """
+        judged = self._places() <= share
+        sides = self.take(np.flatnonzero(~judged)), self.take(np.flatnonzero(judged))
+        for side, purpose in zip(sides, ("learn from", "judge by"), strict=True):
+            self._check_side(side, purpose)
+        return sides
+
+    def turns(self, share: float) -> list[NDArray[np.int64]]:
+        """Part the decisions, so that each part can judge what the others teach.
+
+        Whole units go to one part, of toxic and other comments the same share.
+
+        Args:
+            share: Of the decisions, about, in a part; there are at least two.
+
+        Returns:
+            The rows of each part.
+
+        Raises:
+            UserError: A part, or what is left without it, would lack a class.
+        """
+        parts = max(2, round(1 / share))
+        part = np.minimum((self._places() * parts).astype(np.int64), parts - 1)
+        rows = [np.flatnonzero(part == each) for each in range(parts)]
+        for some in rows:
+            self._check_side(self.take(some), "judge by")
+            self._check_side(self.take(np.setdiff1d(np.arange(len(self)), some)), "learn from")
+        return rows
+
+    def _places(self) -> NDArray[np.float64]:
+        """Return where each row's unit stands among those of its kind, 0 to 1, the latest first."""
         last = np.zeros(int(self.units.max()) + 1) if len(self) else np.zeros(0)
         toxic = np.zeros(len(last), bool)
         size = np.bincount(self.units, minlength=len(last))
@@ -106,22 +136,21 @@ class Decisions:
         else:
             np.maximum.at(last, self.units, self.times)
         np.logical_or.at(toxic, self.units, self.positive)
-        chosen = np.zeros(len(last), bool)
+        places = np.zeros(len(last))
         for kind in (toxic, ~toxic):
             some = np.flatnonzero(kind & (size > 0))
             order = some[np.argsort(-last[some], kind="stable")]
             before = np.cumsum(size[order]) - size[order]
-            chosen[order[before + size[order] / 2 <= share * size[order].sum()]] = True
-        judged = chosen[self.units]
-        sides = self.take(np.flatnonzero(~judged)), self.take(np.flatnonzero(judged))
-        for side, purpose in zip(sides, ("learn from", "judge by"), strict=True):
-            for count, which in ((side.positive.sum(), "toxic"), ((~side.positive).sum(), "harmless")):
-                if count < 2:
-                    raise UserError(
-                        f"{self.name} leaves {count} {which} comment{'s' * int(count != 1)} to {purpose} "
-                        "once split by text, author and time; gather more decisions"
-                    )
-        return sides
+            places[order] = (before + size[order] / 2) / max(1, size[order].sum())
+        return places[self.units]
+
+    def _check_side(self, side: "Decisions", purpose: str) -> None:
+        for count, which in ((side.positive.sum(), "toxic"), ((~side.positive).sum(), "harmless")):
+            if count < 2:
+                raise UserError(
+                    f"{self.name} leaves {count} {which} comment{'s' * int(count != 1)} to {purpose} "
+                    "once split by text, author and time; gather more decisions"
+                )
 
 
 def read_decisions(path: str | Path, *, text_column: str | None = None) -> Decisions:

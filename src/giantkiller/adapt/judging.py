@@ -113,6 +113,8 @@ def judge(
     site: Decisions,
     elsewhere: Mapping[str, Rehearsal],
     settings: Settings,
+    *,
+    scores: NDArray[np.float32] | None = None,
 ) -> Judgement:
     """Compare two models.
 
@@ -122,8 +124,10 @@ def judge(
         site: Decisions that it never saw.
         elsewhere: Texts that it never saw, by name.
         settings: What counts as better.
+        scores: (n, 7) for the site's decisions in place of the new model's, by models that did not see them
+            where it did.
     """
-    before, after = old.scores(site.texts), new.scores(site.texts)
+    before, after = old.scores(site.texts), new.scores(site.texts) if scores is None else scores
     labels = site.positive.astype(np.float64)
     on_site = _compare(before, after, labels, settings)
     others = {

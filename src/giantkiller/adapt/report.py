@@ -27,7 +27,7 @@ class DecisionCounts:
         contradicted: Comments that were decided both ways.
         learned_from: Comments that taught.
         judged_by: Comments that judged.
-        split_by: "time" or "text": how those were told apart.
+        split_by: How they were told apart: by "time", by "text", or "turns", in which each part judges once.
         unlabelled: The site's own comments that were guarded without a decision.
     """
 
