@@ -56,6 +56,7 @@ class Frontier:
             decisions,
             {"civil": self.ground.guarded} if guards in ("elsewhere", "both") else None,
             own[OWN:] if guards in ("unlabelled", "both") else (),
+            rehearse=settings.method != "logistic",
         )
         site, _ = decisions.split(settings.held_out)
         learned = learn(copy.deepcopy(self.base), self.bundle, site, guarded.rehearsed, settings)

@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     sites = options.sites or (TUNING if options.tuning else SITES)
     keys = ("site", "decisions", "seed", "guards", "options")
-    done = [tuple(row[key] for key in keys) for row in read_rows(options.output)]
+    done = [tuple(row.get(key, 500) for key in keys) for row in read_rows(options.output)]
     ground: Ground | None = None
     for seed in range(1, options.seeds + 1):
         for source in sites:
@@ -149,7 +149,7 @@ def report(rows: list[dict[str, Any]]) -> None:
     """Print a table of means over seeds with 95 % intervals, and the same as JSON."""
     cases: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
     for row in rows:
-        cases.setdefault((named(row), row["decisions"], row["site"]), []).append(row)
+        cases.setdefault((named(row), row.get("decisions", 500), row["site"]), []).append(row)
     heads = (
         "guarded",
         "decisions",

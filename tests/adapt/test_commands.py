@@ -153,7 +153,7 @@ def test_noise_is_not_better_and_nothing_is_written(base, tmp_path):
     done = run("adapt", site, "--from", base, "-o", tmp_path / "ours", "--delta", tmp_path / "d",
                "--epochs", 2, "--samples", 100)  # fmt: skip
     assert done.exit_code == 4, done.output
-    assert "not better: on held-out decisions average precision changes by" in done.stderr
+    assert "not better: on the decisions that judge average precision changes by" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["noise.csv"]
 
 

@@ -96,7 +96,8 @@ def test_own_comments_judge_where_nothing_else_does(decided):
     chooses, judges = found.choosing[rooms.OWN], found.judging[rooms.OWN]
     assert not chooses.labelled
     assert not judges.labelled
-    assert found.own + len(chooses) + len(judges) == 1000
+    assert found.own == 1000
+    assert (len(chooses), len(judges)) == pytest.approx((200, 200), rel=0.15)
     assert not keys(chooses) & keys(judges)
     old = np.random.default_rng(0).random(len(judges))
     labels = judges.labels(old)
@@ -129,12 +130,20 @@ def test_the_situations_that_choose_and_judge_are_new_to_the_model_and_share_no_
         assert not set(part.texts) & {each.text for each in read_situations("train")}
 
 
-def test_what_does_not_rehearse_comments_has_more_of_them_choose(decided):
+def test_what_does_not_rehearse_comments_has_more_of_them_choose(decided, caplog):
     site, forum = decided(comments("site", 60)), decided(comments("forum", 600), "forum")
     own = [text for text, _ in comments("own", 1000)]
     found = guard(site, {"forum": forum}, own, rehearse=False)
     assert len(found.choosing["forum"]) == pytest.approx(360, rel=0.05)
     assert not keys(found.choosing["forum"]) & keys(found.judging["forum"])
     assert found.own == 0
+    assert "`elsewhere` guards" in caplog.text
     assert not [text for text in found.rehearsed.texts if text.startswith(("forum", "own"))]
-    assert guard(site, None, own, rehearse=False).own == 0
+    found = guard(site, None, own, rehearse=False)
+    parts = found.choosing[rooms.OWN], found.judging[rooms.OWN]
+    assert tuple(map(len, parts)) == pytest.approx((600, 400), rel=0.1)
+    assert not keys(parts[0]) & keys(parts[1])
+    assert found.own == 1000
+    assert not [text for text in found.rehearsed.texts if text.startswith("own")]
+    guard(site, None, own[:100], rehearse=False)
+    assert "500 are needed" in caplog.text

@@ -1,5 +1,6 @@
 """The report of an adaptation, made by hand."""
 
+import dataclasses
 import json
 
 import pytest
@@ -47,6 +48,14 @@ def test_the_page_says_what_was_found_and_escapes_what_people_wrote(report):
     assert "+0.100 (+0.050 to +0.150)" in page
     assert page.count(">–<") == 4  # what nobody labelled has no figures
     assert "20.0% (10.0% to 30.0%)" in page
+
+
+def test_a_page_of_turns_says_whose_scores_those_are(report):
+    counts = dataclasses.replace(report.decisions, learned_from=100, judged_by=100, split_by="turns")
+    page = " ".join(html(dataclasses.replace(report, decisions=counts)).split())
+    assert "from 100 decisions, judged by 100 in turns, each part by what the others taught" in page
+    assert "<td>decisions, in turns</td>" in page
+    assert "held-out" not in page
 
 
 def test_the_json_has_the_same_and_no_nan(report, tmp_path):

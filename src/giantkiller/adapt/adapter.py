@@ -1,5 +1,6 @@
 """From decisions to a bundle that is better for a site, or to the reasons why it isn't."""
 
+import contextlib
 import copy
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from giantkiller.adapt.compose import Composed, compose, load_model, temporary_folder
 from giantkiller.adapt.decisions import Decisions
-from giantkiller.adapt.delta import Delta, lineage_of
+from giantkiller.adapt.delta import Delta, lineage_of, scaled
 from giantkiller.adapt.dial import Dialled, dial
 from giantkiller.adapt.guards import Guards, guard
 from giantkiller.adapt.judging import Judgement, judge
@@ -22,6 +23,7 @@ from giantkiller.adapt.resume import learned_before
 from giantkiller.adapt.settings import Settings
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.bundle import Bundle, read_bundle
+from giantkiller.errors import UserError
 from giantkiller.evaluation.figures import to_json
 from giantkiller.screener import Screener
 
@@ -86,15 +88,17 @@ class Adapter:
         """Learn from decisions, and judge by others of them; nothing is written but `progress`.
 
         The latest decisions judge where times are known. Where they aren't, logistic regression learns from
-        all decisions; what parts of them would teach is judged by the other parts, in turns (Stone 1974,
-        "Cross-validatory choice and assessment of statistical predictions").
+        all decisions, and each part of them judges in turn what the others teach, of which the same share is
+        kept (Stone 1974, "Cross-validatory choice and assessment of statistical predictions").
 
         Args:
             decisions: What people decided.
             elsewhere: Labelled comments of other places, by name, on which it must not get worse: a part
-                rehearses, a part chooses how much of the change is kept, a part judges.
+                rehearses, but for logistic regression, a part chooses how much of the change is kept, a part
+                judges.
             unlabelled: The site's own comments, whose scores shall stay as they are; those that were decided
-                are left out, and of many a part is drawn. Without `elsewhere` some of them judge.
+                are left out. Some rehearse, but for logistic regression; without `elsewhere` some choose and
+                some judge, if there are enough.
             name: Of the bundle that comes out.
             progress: A file that keeps what was learned: a run after an interruption, on the same, begins
                 with it. Delete it once what comes out is written.
@@ -119,7 +123,7 @@ class Adapter:
                 judges,
                 guards.judging,
                 self.settings,
-                scores=self._scores_in_turns(base, decisions, turns, guards, folder) if turns else None,
+                scores=self._scores_in_turns(base, decisions, turns, guards, kept.share, folder),
             )
         report = self._report(
             _counted(decisions, (len(site), len(judges)), guards, in_turns=bool(turns)),
@@ -132,13 +136,17 @@ class Adapter:
         return Adaptation(judgement, Delta(delta.tensors, delta.base, told), composed, report)
 
     def _turns(self, decisions: Decisions) -> list[NDArray[np.int64]]:
-        """Return the parts that judge in turns; none where later decisions judge, or learning takes long."""
-        if decisions.times is not None or self.settings.method != "logistic":
-            return []
-        return decisions.turns(self.settings.held_out)
+        """Return the parts that judge in turns.
+
+        None where later decisions judge, learning takes long, or a part would lack a class.
+        """
+        if decisions.times is None and self.settings.method == "logistic":
+            with contextlib.suppress(UserError):
+                return decisions.turns(self.settings.held_out)
+        return []
 
     def _change(
-        self, base: Any, site: Decisions, guards: Guards, progress: Path | None = None
+        self, base: Any, site: Decisions, guards: Guards, progress: Path | None
     ) -> tuple[Learned, Dialled]:
         """Learn from decisions, and choose how much of it is kept."""
         learned = learned_before(
@@ -152,14 +160,23 @@ class Adapter:
         return learned, dial(base, self.bundle, learned.tensors, chooses, guards.choosing, self.settings)
 
     def _scores_in_turns(
-        self, base: Any, decisions: Decisions, turns: list[NDArray[np.int64]], guards: Guards, folder: Path
-    ) -> NDArray[np.float32]:
-        """Score each part of the decisions, (n, 7), by what the others taught."""
+        self,
+        base: Any,
+        decisions: Decisions,
+        turns: list[NDArray[np.int64]],
+        guards: Guards,
+        share: float,
+        folder: Path,
+    ) -> NDArray[np.float32] | None:
+        """Score each part of the decisions, (n, 7), by a share of what the others teach; None without any."""
+        if not turns:
+            return None
         scores = np.zeros((len(decisions), len(ATTRIBUTES)), np.float32)
         for rows in turns:
             others = decisions.take(np.setdiff1d(np.arange(len(decisions)), rows))
-            kept = self._change(base, others, guards)[1]
-            composed = compose(self.bundle, [Delta(kept.tensors, lineage_of(self.bundle))])
+            learned = learn(copy.deepcopy(base), self.bundle, others, guards.rehearsed, self.settings)
+            delta = Delta(scaled(learned.tensors, share), lineage_of(self.bundle))
+            composed = compose(self.bundle, [delta])
             screener = Screener(composed.write(folder / "turn").folder)
             scores[rows] = screener.scores(decisions.take(rows).texts)
         return scores

@@ -122,7 +122,6 @@ class Decisions:
         rows = [np.flatnonzero(part == each) for each in range(parts)]
         for some in rows:
             self._check_side(self.take(some), "judge by")
-            self._check_side(self.take(np.setdiff1d(np.arange(len(self)), some)), "learn from")
         return rows
 
     def _places(self) -> NDArray[np.float64]:

@@ -98,7 +98,7 @@ def dial(
         base: The old model; it isn't changed.
         bundle: Whose tokenizer and calibration count.
         tensors: Of the whole change.
-        site: Decisions that taught nothing and don't judge; without any the largest share gains most.
+        site: Decisions that taught nothing; without any the largest share gains most.
         elsewhere: What must not get worse, by name; without any all of the change is kept.
         settings: Whose `tolerance` and `agreement` count.
     """

@@ -1,5 +1,6 @@
 """What must not get worse elsewhere, in parts that share no text: one rehearses, one chooses, one judges."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,8 @@ from giantkiller.adapt.decisions import Decisions, same_key, words_key
 from giantkiller.adapt.rehearsal import Rehearsal
 from giantkiller.data.holdout import is_held_out
 from giantkiller.errors import UserError
+
+log = logging.getLogger(__name__)
 
 JUDGING = 0.4
 """Share of what is guarded that judges."""
@@ -22,7 +25,7 @@ MOST = 3000
 OWN = "own comments"
 """What the site's undecided comments are called where they are guarded."""
 FEWEST = 500
-"""Fewer undecided comments only rehearse."""
+"""Fewer undecided comments don't choose and don't judge."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Guards:
         rehearsed: What every step rehearses.
         choosing: What chooses how much of what was learned is kept, by name.
         judging: What judges, by name.
-        own: How many of the site's undecided comments rehearse.
+        own: How many of the site's undecided comments rehearse, choose or judge.
     """
 
     rehearsed: Rehearsal
@@ -91,10 +94,16 @@ def guard(
     own = {words_key(text): text for text in unlabelled}
     kept = [text for text in own.values() if not _keys([text]) & seen]
     if not elsewhere and len(kept) >= FEWEST:
-        kept, choosing[OWN], judging[OWN] = _parted(kept)
+        kept, choosing[OWN], judging[OWN] = _parted(kept, rehearse=rehearse)
     drawn = np.random.default_rng(rehearsal.SEED).permutation(len(kept))[: MOST if rehearse else 0]
     rehearsed += [kept[row] for row in drawn]
-    return Guards(rehearsal.to_learn(rehearsed), choosing, judging, len(drawn))
+    count = len(drawn) + sum(len(part[OWN]) for part in (choosing, judging) if OWN in part)
+    if unlabelled and not count:
+        log.warning(
+            "the undecided comments are of no use here: logistic regression rehearses none, and %s",
+            "`elsewhere` guards" if elsewhere else f"{FEWEST} are needed to guard them",
+        )
+    return Guards(rehearsal.to_learn(rehearsed), choosing, judging, count)
 
 
 def _check(file: Decisions, name: str) -> None:
@@ -122,10 +131,11 @@ def _drawn(part: Decisions) -> Decisions:
     return part.take(np.concatenate([toxic[:share], harmless[: MOST - share]]))
 
 
-def _parted(texts: list[str]) -> tuple[list[str], Rehearsal, Rehearsal]:
-    """Part comments without labels by a hash: some rehearse, some choose, some judge."""
+def _parted(texts: list[str], *, rehearse: bool) -> tuple[list[str], Rehearsal, Rehearsal]:
+    """Part comments without labels by a hash: some rehearse, unless none shall, some choose, some judge."""
     held = [is_held_out(words_key(text), JUDGING) for text in texts]
     kept = [text for text, one in zip(texts, held, strict=True) if not one]
     others = [text for text, one in zip(texts, held, strict=True) if one]
-    chooses, judges = (rehearsal.unlabelled(others[begin::2][:MOST]) for begin in (0, 1))
-    return kept, chooses, judges
+    chooses, judges = (kept, others) if not rehearse else (others[0::2], others[1::2])
+    rehearses = kept if rehearse else []
+    return rehearses, rehearsal.unlabelled(chooses[:MOST]), rehearsal.unlabelled(judges[:MOST])

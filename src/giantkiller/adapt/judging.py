@@ -36,7 +36,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Flip:
-    """A held-out comment that the two models treat differently.
+    """A decided comment that the two models treat differently.
 
     Attributes:
         text: The comment.
@@ -68,7 +68,7 @@ class Flips:
 
 @dataclass(frozen=True)
 class Group:
-    """Held-out comments that mention a group and that people called harmless.
+    """Decided comments that mention a group and that people called harmless.
 
     Attributes:
         harmless: How many.
@@ -86,7 +86,7 @@ class Judgement:
     """The judge's findings.
 
     Attributes:
-        site: On held-out decisions.
+        site: On the decisions that judge.
         elsewhere: On what is guarded, by name.
         flagged: Comments that go to review or removal now and did not before.
         passed: The other way.
@@ -164,11 +164,11 @@ def _reasons(site: Judged, elsewhere: Mapping[str, Judged], limits: Mapping[str,
     gain = site.average_precision.difference
     if np.isnan(gain.low):
         reasons.append(
-            f"{site.rows} held-out decisions, {site.positives} of them toxic, are too few to tell: at least "
-            f"{MIN_CLASS} of each kind are needed"
+            f"{site.rows} decisions that judge, {site.positives} of them toxic, are too few to tell: at "
+            f"least {MIN_CLASS} of each kind are needed"
         )
     elif not gain.low > 0:
-        reasons.append(f"on held-out decisions average precision changes by {signed(gain)}")
+        reasons.append(f"on the decisions that judge average precision changes by {signed(gain)}")
     for name, judged in elsewhere.items():
         loss = judged.average_precision.difference
         if loss.value < -limits[name]:

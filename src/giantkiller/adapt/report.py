@@ -28,7 +28,7 @@ class DecisionCounts:
         learned_from: Comments that taught.
         judged_by: Comments that judged.
         split_by: How they were told apart: by "time", by "text", or "turns", in which each part judges once.
-        unlabelled: The site's own comments that were guarded without a decision.
+        unlabelled: The site's own comments without a decision that rehearsed, chose or judged.
     """
 
     read: int
@@ -69,7 +69,8 @@ class AdaptationReport:
         reasons: Why not; empty if it may.
         decisions: What there was to learn from.
         learned: How much of it was.
-        judged: The two models on held-out decisions ("site"), and on what is guarded, by name.
+        judged: The two models on the decisions that judge ("site"; in turns the new one's place is taken by
+            those that parts of the decisions teach), and on what is guarded, by name.
         flagged: Comments that go to review or removal now and did not before.
         passed: The other way.
         groups: Whose harmless mentions are flagged how often.
@@ -125,7 +126,13 @@ def html(report: AdaptationReport) -> str:
     """Return the page: one file that loads nothing, comments escaped."""
     environment = read_templates(TEMPLATES, escape=True, extra="train")
     environment.filters |= {"figure": _figure, "change": _change, "percent": _percent}
-    return str(environment.get_template("report.html.j2").render(about=report))
+    template = environment.get_template("report.html.j2")
+    return str(template.render(about=report, site_rows=site_rows(report.decisions.split_by)))
+
+
+def site_rows(split_by: str) -> str:
+    """Name the decisions that judge, as `DecisionCounts.split_by` says how they were told apart."""
+    return "decisions, in turns" if split_by == "turns" else "held-out decisions"
 
 
 def _figure(figure: Figure) -> str:

@@ -27,7 +27,8 @@ class Settings:
         learning_rate: That of the method, if not given.
         rehearsal: Weight of what must not be forgotten, against the decisions'.
         unasked: Weight of the old model's scores for the attributes that a decision doesn't judge.
-        held_out: Share of the decisions that judge.
+        held_out: Share of the decisions that judge what the others teach; each part does, in turns, where the
+            regression learns and no times are known.
         tolerance: Average precision that may be lost elsewhere.
         agreement: How far the average precision of the new scores may fall below 1 where the site's own
             comments are guarded and the tenth that the old model scores highest stands for labels.

@@ -45,7 +45,7 @@ GROUPS = {
 @click.option("--epochs", type=click.IntRange(1, 1000), default=6, show_default=True,
               help="Most passes over the decisions.")  # fmt: skip
 @click.option("--held-out", type=click.FloatRange(0.1, 0.9), default=0.3, show_default=True,
-              help="Share of the decisions that judge and teach nothing.")  # fmt: skip
+              help="Share of the decisions that judge what the others teach.")  # fmt: skip
 @click.option("--tolerance", type=click.FloatRange(0, 1), default=0.005, show_default=True,
               help="Average precision that may be lost elsewhere.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(100, 100_000), default=1000, show_default=True,
@@ -129,8 +129,9 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
 
 def _shown(found: "Adaptation", output: Path) -> str:
     from giantkiller.adapt.judging import signed
+    from giantkiller.adapt.report import site_rows
 
-    judged = {"held-out decisions": found.judgement.site, **found.judgement.elsewhere}
+    judged = {site_rows(found.report.decisions.split_by): found.judgement.site, **found.judgement.elsewhere}
     rows = [
         [
             name,
