@@ -48,7 +48,7 @@ PRESETS = {
         0.85,
         {"threat": 0.02, "identity_attack": 0.01, "sexual_explicit": 0.01, "obscene": 0.02},
     ),
-    "forum": PresetAims(0.08, 0.20, 0.003, 0.9, {"threat": 0.01, "identity_attack": 0.005}),
+    "forum": PresetAims(0.10, 0.20, 0.003, 0.9, {"threat": 0.01, "identity_attack": 0.005}),
     "adults": PresetAims(0.04, 0.12, 0.001, 0.95, {"threat": 0.01, "identity_attack": 0.0025}),
 }
 """The presets that ship."""
