@@ -338,6 +338,10 @@ def test_a_node_that_dies_loses_nothing(cluster, tmp_path, tiny_bundle, monkeypa
             if ray.get_runtime_context().get_node_id() == doomed:
                 (stuck / shard.name).touch()
                 time.sleep(600)
+            # The other node leaves it a shard, however late its worker starts.
+            end = time.monotonic() + PATIENCE
+            while not any(stuck.iterdir()) and time.monotonic() < end:
+                time.sleep(0.05)
             return super().screen(shard)
 
     monkeypatch.setattr(pool, "Worker", Stuck)
