@@ -115,7 +115,7 @@ class Decisions:
             The rows of each part.
 
         Raises:
-            UserError: A part, or what is left without it, would lack a class.
+            UserError: A part would lack a class.
         """
         parts = max(2, round(1 / share))
         part = np.minimum((self._places() * parts).astype(np.int64), parts - 1)
