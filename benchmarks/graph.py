@@ -21,8 +21,9 @@ import giantkiller.export.onnx as graph
 from giantkiller.encoding import Encoder, length
 from giantkiller.export.checkpoint import read_checkpoint
 from giantkiller.export.kernels import Float, Static, by_row
-from giantkiller.export.onnx import MICROSOFT, Weights, build
+from giantkiller.export.onnx import MICROSOFT, build
 from giantkiller.export.running import batched, observe, open_session
+from giantkiller.export.weights import Weights
 
 HERE = {name: getattr(graph, name) for name in ("_linear", "_layer", "_last_layer", "_norm")}
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from giantkiller.encoding import pack
 from giantkiller.errors import UserError
 from giantkiller.export.kernels import KINDS, Float, Static, by_row, by_row_in_pairs, make_kernel
-from giantkiller.export.onnx import Weights, build
+from giantkiller.export.onnx import build
 from giantkiller.export.running import batched, observe, open_session
+from giantkiller.export.weights import Weights
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
 
 PARTS = (
@@ -29,7 +30,7 @@ WORDS, LONGEST = 50, 40
 SHAPE = {"max_length": LONGEST, "attributes": 7}
 
 
-def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="gelu", pairs=0):
+def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="gelu", pairs=0, phrases=0):
     torch.manual_seed(3)
     config = tiny_config(
         dendrites={name: count for name, count in counts.items() if f"layer.{layers}" not in name},
@@ -42,6 +43,7 @@ def make(counts, layers=2, activation="tanh", hidden=32, heads=2, hidden_act="ge
         intermediate_size=48,
         max_position_embeddings=LONGEST,
         pairs=pairs,
+        phrases=phrases,
     )
     model = DendriticBertForSequenceClassification(config).eval()
     with torch.no_grad():
@@ -117,6 +119,24 @@ def test_embeddings_of_pairs_are_exported():
     with torch.no_grad():
         model.bert.pairs.weight.zero_()
     assert np.abs(expected - torch_logits(model, texts)).max() > 0.1
+
+
+@pytest.mark.parametrize("pairs", [0, 37])
+@pytest.mark.parametrize("kind", KINDS)
+def test_phrases_are_exported(kind, pairs):
+    model = make({"pooler.dense": 1}, pairs=pairs, phrases=41)
+    with torch.no_grad():
+        model.bert.phrases.weight.mul_(20)
+    texts = rows(30)
+    expected = torch_logits(model, texts)
+    graph = build(weights_of(model), make_kernel(kind, observed(model, texts)), **SHAPE)
+    onnx.checker.check_model(graph)
+    got = run(open_session(graph, 1), texts)
+    with torch.no_grad():
+        model.bert.phrases.weight.zero_()
+    told = np.abs(expected - torch_logits(model, texts)).max()
+    assert told > 0.5
+    assert np.abs(got - expected).max() < (3e-5 if kind == "none" else 0.3 * told)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "gelu"])

@@ -18,6 +18,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.dendrites import compact, sparse_layers
 from giantkiller.dendrites.layers import DendriticLinear
 from giantkiller.models import DendriticBertForSequenceClassification, masked_loss, tiny_config
+from giantkiller.models.bert import pair_hashes
 
 NAMES = [
     *(
@@ -115,6 +116,28 @@ def test_pairs_tell_the_order_of_two_tokens_and_come_back_bit_for_bit(tmp_path):
     there, back = model.bert.pairs(torch.tensor([[5, 7, 9], [7, 5, 9]]))
     assert not torch.equal(there[1], back[1])  # 7 after 5, 5 after 7
     assert not torch.equal(there[2], back[2])  # 9 after 7, 9 after 5
+    model.save_pretrained(tmp_path)
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    with torch.no_grad():
+        assert torch.equal(model(**batch()).logits, again(**batch()).logits)
+
+
+def test_phrases_count_pairs_whatever_the_padding_and_come_back_bit_for_bit(tmp_path):
+    model = make({}, phrases=64)
+    with torch.no_grad():
+        model.bert.phrases.weight.copy_(torch.arange(64.0))
+        model.bert.phrases.direction.fill_(2.0)
+    ids, more = torch.tensor([[5, 7, 9]]), torch.tensor([[5, 7, 9, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 0, 0]])
+    told = model.bert.phrases(ids, None)
+    each = pair_hashes(ids)[0] % 64
+    assert told.shape == (1, model.config.hidden_size)
+    torch.testing.assert_close(told[0, 0], 2 * each.sum() / 3**0.5)
+    assert torch.equal(told, model.bert.phrases(more, mask))
+    assert not torch.equal(told, model.bert.phrases(ids.flip(1), None))
+    with torch.no_grad():
+        as_tuple = model.bert(**batch(), return_dict=False)
+        assert torch.equal(as_tuple[1], model.bert(**batch()).pooler_output)
     model.save_pretrained(tmp_path)
     again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     with torch.no_grad():

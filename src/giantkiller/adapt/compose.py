@@ -21,7 +21,7 @@ from giantkiller.errors import UserError
 from giantkiller.export import card, vocabulary
 from giantkiller.export.bundling import Draft, build_model, start_draft
 from giantkiller.export.checkpoint import Checkpoint, read_checkpoint
-from giantkiller.export.onnx import WORDS
+from giantkiller.export.weights import WORDS
 from giantkiller.models.loading import load_pretrained
 from giantkiller.models.rebuild import rebuild_checkpoint
 

@@ -28,8 +28,9 @@ from giantkiller.export import card, vocabulary
 from giantkiller.export.calibration_rows import first_labels, is_trained, unseen
 from giantkiller.export.checkpoint import Checkpoint, provenance_of, read_checkpoint
 from giantkiller.export.kernels import Float, make_kernel
-from giantkiller.export.onnx import WORDS, Weights, build
+from giantkiller.export.onnx import build
 from giantkiller.export.running import batched, logits_of, observe
+from giantkiller.export.weights import WORDS, Weights
 from giantkiller.policy import Policy
 
 log = logging.getLogger(__name__)

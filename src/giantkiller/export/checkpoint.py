@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from giantkiller import __version__
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import MissingExtraError, UserError
-from giantkiller.export.onnx import Floats, Weights
+from giantkiller.export.weights import Floats, Weights
 
 
 @dataclass
@@ -128,6 +128,7 @@ def provenance_of(source: Checkpoint, quantize: str) -> dict[str, Any]:
         "parameters": int(sum(p.numel() for p in source.model.parameters())),
         "dendrites": counts,
         "pairs": source.model.config.pairs,
+        "phrases": source.model.config.phrases,
         "dendrite_activation": source.model.config.dendrite_activation,
         "training": {key: source.record[key] for key in known if key in source.record},
     }

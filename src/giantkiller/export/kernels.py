@@ -7,7 +7,8 @@ import numpy as np
 from onnx import TensorProto
 
 from giantkiller.errors import UserError
-from giantkiller.export.onnx import MICROSOFT, Floats, Graph, Kernel
+from giantkiller.export.onnx import MICROSOFT, Graph, Kernel
+from giantkiller.export.weights import Floats
 
 KINDS = ("static", "none")
 """What `make_kernel` makes."""
@@ -51,6 +52,10 @@ class Float:
     def table(self, graph: Graph, ids: str, table: Floats, name: str, *, widened: bool = False) -> str:
         """Add table[ids]."""
         return graph.node("Gather", [graph.constant(f"{name}s", table), ids], f"{ids}_read")
+
+    def numbers(self, graph: Graph, values: Floats, name: str) -> str:
+        """Add a constant (n,)."""
+        return graph.constant(name, values)
 
 
 @dataclass
@@ -107,6 +112,13 @@ class Static:
         rows = graph.node("Cast", [rows], f"{ids}_float", to=TensorProto.FLOAT)
         scales = graph.node("Gather", [scales, ids], f"{ids}_scales")
         return graph.node("Mul", [rows, scales], f"{ids}_scaled")
+
+    def numbers(self, graph: Graph, values: Floats, name: str) -> str:
+        """Add a constant (n,), with one scale for all; it becomes floats once, on loading."""
+        rounded, scale = by_row(values[None])
+        stored = graph.constant(name, rounded[0])
+        floats = graph.node("Cast", [stored], f"{name}_float", to=TensorProto.FLOAT)
+        return graph.node("Mul", [floats, graph.constant(f"{name}_scale", scale)], f"{name}_wide")
 
 
 def make_kernel(kind: str, ranges: Ranges | None = None) -> Kernel:

@@ -14,17 +14,17 @@ What is notable about the graph:
 - How a matrix product is computed (float, or one of the quantized forms) is the `Kernel`'s business.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
-WORDS = "bert.embeddings.word_embeddings.weight"
+from giantkiller.export.weights import WORDS, Floats, Layer, Weights
+
 PAIRS = "bert.pairs.weight"
+PHRASES = "bert.phrases.weight"
 PAIR_PRIME = 2**31 - 1
 PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
 """Of the hash functions of pairs, as in `giantkiller.models.bert`."""
@@ -33,98 +33,6 @@ MICROSOFT = "com.microsoft"
 OPSET = 17
 IR = 9
 MASKED = 1e4  # exp(-MASKED) is zero in float32: padding gets no weight at all
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One linear layer with D dendrites; shapes as in `giantkiller.dendrites.DendriticLinear`."""
-
-    weight: Floats  # (out, in)
-    bias: Floats  # (out)
-    dendrite_weight: Floats  # (D * out, in)
-    dendrite_bias: Floats  # (D * out)
-    strength: Floats  # (D, out)
-    cascade: Floats  # (D * (D - 1) / 2, out)
-    activation: str = "tanh"
-
-    @property
-    def out(self) -> int:
-        """Number of neurons."""
-        return int(self.weight.shape[0])
-
-    @property
-    def dendrites(self) -> int:
-        """Number of dendrites a neuron."""
-        return int(self.strength.shape[0])
-
-    def scaled(self, factor: float) -> "Layer":
-        """Return the same layer with its output multiplied by a factor."""
-        f = np.float32(factor)
-        return Layer(
-            self.weight * f,
-            self.bias * f,
-            self.dendrite_weight,
-            self.dendrite_bias,
-            self.strength * f,
-            self.cascade,
-            self.activation,
-        )
-
-    def without_soma(self) -> "Layer":
-        """Return only what the dendrites add: no plain columns, no bias."""
-        return Layer(
-            np.zeros((0, self.weight.shape[1]), np.float32),
-            np.zeros(0, np.float32),
-            self.dendrite_weight,
-            self.dendrite_bias,
-            self.strength,
-            self.cascade,
-            self.activation,
-        )
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A dendritic BERT's weights by their state-dict names, and the few numbers its graph depends on."""
-
-    tensors: Mapping[str, Floats]
-    layers: int
-    heads: int
-    epsilon: float
-    activation: str = "tanh"  # the dendrites'
-    hidden_activation: str = "gelu"
-    word_rows: np.ndarray[Any, np.dtype[np.intp]] | None = None  # of each token id, where some were dropped
-
-    def with_words(self, kept: np.ndarray[Any, np.dtype[np.bool_]], unknown: int) -> "Weights":
-        """Drop the word embeddings that are not kept.
-
-        Args:
-            kept: One entry a token id; the unknown token's must be True.
-            unknown: The token id whose embedding all dropped ones get.
-        """
-        rows = np.cumsum(kept) - 1
-        rows[~kept] = rows[unknown]
-        return replace(self, tensors={**self.tensors, WORDS: self.tensors[WORDS][kept]}, word_rows=rows)
-
-    def linear(self, name: str) -> Layer:
-        """Collect the tensors of one linear layer; dendrites whose strengths are all zero are left out."""
-        weight = self.tensors[f"{name}.weight"]
-        out, inputs = weight.shape
-        nothing = np.zeros((0, out), np.float32)
-        strength = self.tensors.get(f"{name}.dendrite_strength", nothing)
-        if not strength.any():
-            empty = np.zeros((0, inputs), np.float32)
-            zero = np.zeros(0, np.float32)
-            return Layer(weight, self.tensors[f"{name}.bias"], empty, zero, nothing, nothing, self.activation)
-        return Layer(
-            weight,
-            self.tensors[f"{name}.bias"],
-            self.tensors[f"{name}.dendrite_weight"],
-            self.tensors[f"{name}.dendrite_bias"],
-            strength,
-            self.tensors.get(f"{name}.dendrite_cascade", nothing),
-            self.activation,
-        )
 
 
 class Kernel(Protocol):
@@ -148,6 +56,9 @@ class Kernel(Protocol):
 
         A small table of which many rows are read is better `widened`: turned into floats once, on loading.
         """
+
+    def numbers(self, graph: "Graph", values: Floats, name: str) -> str:
+        """Add a constant (n,), one number a row, and return its name; it is a float's when the graph runs."""
 
 
 class Graph:
@@ -187,8 +98,8 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
         attributes: Number of logits.
     """
     g = Graph()
-    mask = g.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
-    mask = g.node("Sub", [mask, g.constant("one", np.asarray(1, np.float32))], "mask_less_one")
+    kept = g.node("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)  # (B, T)
+    mask = g.node("Sub", [kept, g.constant("one", np.asarray(1, np.float32))], "mask_less_one")
     mask = g.node("Mul", [mask, g.constant("masked", np.asarray(MASKED, np.float32))], "mask_added")  # (B, T)
     mask = g.node(
         "Unsqueeze", [mask, g.constant("axis_1", np.asarray([1], np.int64))], "mask_row"
@@ -201,6 +112,8 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
     pooled = g.node(
         "Tanh", [_linear(g, kernel, first, weights.linear("bert.pooler.dense"), "pooler")], "pooled"
     )
+    if PHRASES in weights.tensors:
+        pooled = g.node("Add", [pooled, _phrases(g, kernel, weights, kept)], "pooled_with_phrases")
     logits = _linear(g, kernel, pooled, weights.linear("classifier"), "classifier")
     g.node("Identity", [logits], "logits")
     inputs = [
@@ -245,23 +158,55 @@ def _word_rows(g: Graph, weights: Weights) -> str:
 
 def _pairs(g: Graph, kernel: Kernel, table: Floats) -> str:
     """The embeddings of each token with the one before it, the sum of two hashed rows: (B, T, H)."""
-    shift = g.constant("pair_shift", np.asarray([0, 1, 0, -1], np.int64))
-    before = g.node("Pad", ["input_ids", shift], "pair_before")  # (B, T), 0 before the first
-    prime = g.constant("pair_prime", np.asarray(PAIR_PRIME, np.int64))
     size = g.constant("pair_rows", np.asarray(len(table), np.int64))
-    both = []
-    for i, factors in enumerate(PAIR_FACTORS):
-        first, second = (
-            g.node(
-                "Mul", [ids, g.constant(f"pair_factor{i}{j}", np.asarray(factor, np.int64))], f"pair{i}{j}"
-            )
-            for j, (ids, factor) in enumerate(zip((before, "input_ids"), factors, strict=True))
+    both = [
+        kernel.table(
+            g, g.node("Mod", [_pair_hashes(g, i), size], f"pair{i}_row"), table, "pair", widened=True
         )
-        mixed = g.node("Mod", [g.node("Add", [first, second], f"pair{i}_mixed"), prime], f"pair{i}_hash")
-        both.append(
-            kernel.table(g, g.node("Mod", [mixed, size], f"pair{i}_row"), table, "pair", widened=True)
-        )
+        for i in (0, 1)
+    ]
     return g.node("Add", both, "pairs_summed")
+
+
+def _pair_hashes(g: Graph, i: int) -> str:
+    """One of two numbers of each token with the one before it, by the hash functions of pairs: (B, T)."""
+    name = f"pair{i}_hash"
+    if name in g.made:
+        return name
+    before = "pair_before"
+    if before not in g.made:
+        shift = g.constant("pair_shift", np.asarray([0, 1, 0, -1], np.int64))
+        g.node("Pad", ["input_ids", shift], before)  # (B, T), 0 before the first
+    first, second = (
+        g.node("Mul", [ids, g.constant(f"pair_factor{i}{j}", np.asarray(factor, np.int64))], f"pair{i}{j}")
+        for j, (ids, factor) in enumerate(zip((before, "input_ids"), PAIR_FACTORS[i], strict=True))
+    )
+    prime = g.constant("pair_prime", np.asarray(PAIR_PRIME, np.int64))
+    return g.node("Mod", [g.node("Add", [first, second], f"pair{i}_mixed"), prime], name)
+
+
+def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
+    """What pairs of tokens say on their own, along its direction: (B, H).
+
+    Args:
+        g: The graph.
+        kernel: How the table is stored.
+        weights: The checkpoint's.
+        kept: 1 for tokens, 0 for padding: (B, T).
+    """
+    table = weights.tensors[PHRASES]
+    row = g.node(
+        "Mod", [_pair_hashes(g, 0), g.constant("phrase_rows", np.asarray(len(table), np.int64))], "phrase_row"
+    )
+    each = g.node("Gather", [kernel.numbers(g, table, "phrases"), row], "phrases_read")
+    last = g.constant("axis_1", np.asarray([1], np.int64))
+    total = g.node(
+        "ReduceSum", [g.node("Mul", [each, kept], "phrases_kept"), last], "phrases_total"
+    )  # (B, 1)
+    tokens = g.node("Sqrt", [g.node("ReduceSum", [kept, last], "tokens")], "tokens_root")
+    mean = g.node("Div", [total, tokens], "phrases_told")
+    direction = g.constant("phrase_direction", weights.tensors["bert.phrases.direction"])
+    return g.node("Mul", [mean, direction], "phrases_moved")
 
 
 def _layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix: str, name: str) -> str:

@@ -13,7 +13,8 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.encoding import length, unpack
 from giantkiller.export.kernels import Float, Ranges
-from giantkiller.export.onnx import Weights, build
+from giantkiller.export.onnx import build
+from giantkiller.export.weights import Weights
 from giantkiller.runtime import onnxruntime
 
 Inputs = dict[str, NDArray[np.int64]]

@@ -45,6 +45,7 @@ class DendriticBertConfig(BertConfig):
     sparse_dendrites: shape of each pruned layer by the same names, as `sparse_layout` tells.
     dendrite_activation: the dendrites' activation function, as `DendriticLinear` names it.
     pairs: rows of `PairEmbeddings`; 0 for none.
+    phrases: rows of `Phrases`; 0 for none.
     attributes: what the classifier's outputs are, in order; toxicity first.
     labels_view: "attributes" for one logit an attribute, or "two" for the logits [0, z_toxicity].
     """
@@ -59,6 +60,7 @@ class DendriticBertConfig(BertConfig):
         attributes: list[str] | tuple[str, ...] | None = None,
         labels_view: str = "attributes",
         pairs: int = 0,
+        phrases: int = 0,
         **kwargs: Any,
     ) -> None:
         if labels_view not in ("attributes", "two"):
@@ -68,6 +70,7 @@ class DendriticBertConfig(BertConfig):
         self.sparse_dendrites = dict(sparse_dendrites or {})
         self.labels_view = labels_view
         self.pairs = int(pairs)
+        self.phrases = int(phrases)
         if attributes is not None and "id2label" not in kwargs and labels_view == "attributes":
             kwargs["id2label"] = dict(enumerate(attributes))
             kwargs["label2id"] = {name: index for index, name in enumerate(attributes)}
@@ -169,10 +172,44 @@ class PairEmbeddings(nn.Module):
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Return embeddings (batch, tokens, width) of ids (batch, tokens)."""
-        before = nn.functional.pad(input_ids[:, :-1], (1, 0))
-        hashes = [(before * first + input_ids * second) % PAIR_PRIME for first, second in PAIR_FACTORS]
-        rows = torch.stack(hashes) % len(self.weight)  # (2, batch, tokens)
+        rows = torch.stack([pair_hashes(input_ids, i) for i in (0, 1)]) % len(self.weight)
         return nn.functional.embedding(rows, self.weight).sum(dim=0)
+
+
+def pair_hashes(input_ids: torch.Tensor, function: int = 0) -> torch.Tensor:
+    """Return a number for each token with the one before it, (batch, tokens) like the ids.
+
+    Before the first token stands 0. There are two functions, 0 and 1; take the number modulo a table's rows.
+    """
+    first, second = PAIR_FACTORS[function]
+    before = nn.functional.pad(input_ids[:, :-1], (1, 0))
+    return (before * first + input_ids * second) % PAIR_PRIME
+
+
+class Phrases(nn.Module):
+    """What a text's pairs of tokens say on their own, whatever the network makes of them.
+
+    A linear model of hashed pairs (Weinberger et al. 2009, "Feature hashing for large scale multitask
+    learning"), the wide part of a wide and deep model (Cheng et al. 2016, "Wide & deep learning for
+    recommender systems"): one number a pair, their sum divided by the square root of the number of tokens.
+    The sum moves what the classifier reads along one direction: whatever reads it, reads phrases, too.
+
+    Args:
+        rows: Numbers; pairs share them by hashing.
+        width: Of what the classifier reads.
+    """
+
+    def __init__(self, rows: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows))
+        self.direction = nn.Parameter(torch.zeros(width))
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """Return what to add, (batch, width), for ids and mask (batch, tokens)."""
+        each = self.weight[pair_hashes(input_ids) % len(self.weight)]
+        kept = torch.ones_like(each) if attention_mask is None else attention_mask.to(each.dtype)
+        told = (each * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1).sqrt()
+        return told[:, None] * self.direction
 
 
 class _Dendritic(PreTrainedModel):
@@ -183,8 +220,9 @@ class _Dendritic(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Set starting values of weights that no checkpoint brought; dendrites start with strength zero."""
         super()._init_weights(module)
-        if isinstance(module, PairEmbeddings):
-            nn.init.zeros_(module.weight)
+        if isinstance(module, (PairEmbeddings, Phrases)):
+            for parameter in module.parameters():
+                nn.init.zeros_(parameter)
         if isinstance(module, DendriticLinear):
             bound = module.in_features**-0.5
             if module.dendrite_weight is not None:
@@ -214,6 +252,9 @@ class DendriticBertModel(_Dendritic, BertModel):
     def __init__(self, config: DendriticBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config, add_pooling_layer=add_pooling_layer)
         self.pairs = PairEmbeddings(config.pairs, config.hidden_size) if config.pairs else None
+        self.phrases = (
+            Phrases(config.phrases, config.hidden_size) if config.phrases and add_pooling_layer else None
+        )
         _allocate(self, self.base_model_prefix)
         self.post_init()
 
@@ -226,11 +267,15 @@ class DendriticBertModel(_Dendritic, BertModel):
         inputs_embeds: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return what BERT does, with the embeddings of pairs added to those of tokens."""
+        """Return what BERT does; embeddings of pairs are added to those of tokens, phrases to what is pooled.
+
+        Without `input_ids` there are neither.
+        """
+        ids = input_ids
         if self.pairs is not None and input_ids is not None:
             inputs_embeds = self.embeddings.word_embeddings(input_ids) + self.pairs(input_ids)
             input_ids = None
-        return super().forward(
+        outputs = super().forward(
             input_ids,
             attention_mask=attention_mask,
             token_type_ids=token_type_ids,
@@ -238,6 +283,12 @@ class DendriticBertModel(_Dendritic, BertModel):
             inputs_embeds=inputs_embeds,
             **kwargs,
         )
+        if self.phrases is None or ids is None:
+            return outputs
+        if isinstance(outputs, tuple):
+            return (outputs[0], outputs[1] + self.phrases(ids, attention_mask), *outputs[2:])
+        outputs.pooler_output = outputs.pooler_output + self.phrases(ids, attention_mask)
+        return outputs
 
 
 class DendriticBertForSequenceClassification(_Dendritic, BertForSequenceClassification):

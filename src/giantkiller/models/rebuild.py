@@ -72,6 +72,9 @@ def _embeddings(stored: Mapping[str, Any]) -> dict[str, Floats]:
     pairs = {}
     if "pairs" in stored:
         pairs["bert.pairs.weight"] = stored["pairs"].astype(np.float32) * stored.get("pair_scales", 1)
+    if "phrases" in stored:
+        pairs["bert.phrases.weight"] = stored["phrases"].astype(np.float32) * stored.get("phrases_scale", 1)
+        pairs["bert.phrases.direction"] = stored["phrase_direction"]
     return pairs | {
         "bert.embeddings.word_embeddings.weight": words,
         "bert.embeddings.position_embeddings.weight": stored["places"],
@@ -161,6 +164,7 @@ def rebuild_checkpoint(bundle: Bundle, folder: str | Path) -> Path:
         intermediate_size=len(tensors["bert.encoder.layer.0.intermediate.dense.bias"]),
         max_position_embeddings=len(tensors["bert.embeddings.position_embeddings.weight"]),
         pairs=len(tensors.get("bert.pairs.weight", ())),
+        phrases=len(tensors.get("bert.phrases.weight", ())),
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )

@@ -237,6 +237,18 @@ class GrowthSettings:
 
 
 @dataclass(frozen=True)
+class PhraseSettings:
+    """Numbers for pairs of tokens beside the network, fitted when it is done: none when `rows` is 0."""
+
+    rows: Rows = 0
+    """Numbers; pairs share them by hashing."""
+    gain: NonNegative = 0.3
+    """What toxicity's logit takes of theirs."""
+    strength: Positive = 2.0
+    """Inverse strength of the L2 penalty."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything about one training run. Same recipe, same data, same machine: same model."""
 
@@ -252,6 +264,8 @@ class Recipe:
     """What is minimized."""
     growth: GrowthSettings = field(default_factory=GrowthSettings)
     """Whether and how dendrites grow."""
+    phrases: PhraseSettings = field(default_factory=PhraseSettings)
+    """Whether pairs of tokens have their say beside the network."""
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     """Of everything drawn: starting weights, order of comments, dropout, rows held out."""
     checkpoint_seconds: NonNegative = 120.0
@@ -262,6 +276,8 @@ class Recipe:
             raise ValueError("optim.epochs = 0 needs model.start = 'weights'")
         if self.growth.max_dendrites and self.model.kind != "dendritic-bert":
             raise ValueError("growth needs model.kind = 'dendritic-bert'")
+        if self.phrases.rows and self.model.kind != "dendritic-bert":
+            raise ValueError("phrases need model.kind = 'dendritic-bert'")
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings, which tells whether a checkpoint belongs to this recipe."""

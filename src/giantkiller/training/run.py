@@ -24,6 +24,7 @@ from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora
 from giantkiller.training.growth import grow, prepare
 from giantkiller.training.loop import DivergedError, Phase, fit
+from giantkiller.training.phrases import fit_phrases
 from giantkiller.training.recipe import Recipe
 from giantkiller.training.start_weights import build_model
 from giantkiller.training.validation import choose_by, validate
@@ -116,6 +117,8 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
             ledger = grow(model, train_set, validation, recipe, phase, work / "growth")
             for line in ledger.table().split("\n"):
                 log.info("%s", line)
+        if recipe.phrases.rows:
+            fit_phrases(model, train_set, recipe.phrases)
     except DivergedError:
         _forget(work)
         raise

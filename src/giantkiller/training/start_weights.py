@@ -78,6 +78,7 @@ def _config(settings: ModelSettings, tokenizer: Any) -> DendriticBertConfig:
         config.max_position_embeddings = there.max_position_embeddings
         if isinstance(there, DendriticBertConfig) and there.dendrites:
             config = there
+        config.phrases = getattr(there, "phrases", 0)
     config.pairs = settings.pairs or getattr(config, "pairs", 0)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = settings.dropout
     return config
