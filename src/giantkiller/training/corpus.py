@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cleaning import clean_text
+from giantkiller.data.augment.people import sentences_about_people
 from giantkiller.data.augment.templates import harsh_sentences, identity_sentences
 from giantkiller.data.holdout import fold, is_held_out
 from giantkiller.data.labelled import Labelled, read_labelled
@@ -267,6 +268,8 @@ def _made_up(source: SourceSettings, seed: int) -> Corpus:
     assert source.limit is not None
     if source.made_up == "identities":
         return make_corpus(*identity_sentences(source.limit, seed))
+    if source.made_up == "people":
+        return make_corpus(*sentences_about_people(source.limit, seed))
     texts = harsh_sentences(source.limit, seed)
     return make_corpus(texts, np.zeros((len(texts), len(ATTRIBUTES))))
 
