@@ -126,7 +126,7 @@ release-model: have-data .venv/dev
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
-		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl),--vocabulary $(file))
+		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl.gz),--vocabulary $(file))
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
 $(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST): force

@@ -1,8 +1,9 @@
-"""Hand-written comments in which the situation decides, not the word: one JSON Lines file a writer.
+"""Hand-written comments in which the situation decides, not the word: one file of JSON Lines a writer.
 
 docs/situations.md says how they were written and split, and what the kinds mean.
 """
 
+import gzip
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -90,8 +91,8 @@ def read_situations(split: str | None = None) -> list[Situation]:
 def _all() -> tuple[Situation, ...]:
     rows = (
         json.loads(line)
-        for path in sorted(Path(__file__).parent.glob("*.jsonl"))
-        for line in path.read_text(encoding="utf-8").splitlines()
+        for path in sorted(Path(__file__).parent.glob("*.jsonl.gz"))
+        for line in gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
     )
     return tuple(
         Situation(
