@@ -187,7 +187,7 @@ runs/situations-labels-6: force
 		--recombined 7000 --hate 9000 --chat 2000 --states 128
 
 # The same teacher of the last writers' situations, and of many more texts put together from all of them. The shipped one's
-# texts were other draws, and what the pass before had labelled stayed as it was.
+# texts were other draws, and those that the pass before had labelled kept its labels.
 runs/situations-labels-7: force
 	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
 		--teacher runs/situations-teacher-4 --stored recipes/situations-labels-6.npz -o $@ --precision fp32 \

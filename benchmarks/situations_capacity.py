@@ -224,8 +224,8 @@ def main() -> None:
             float(roc_auc_score(each.harmful, logits_of(tail, each))) for each in (validation, train)
         )
 
-    rows: dict[str, list[tuple[float, float]]] = {"as shipped": [judge(start)]}
-    sizes = {"as shipped": size(start)}
+    rows: dict[str, list[tuple[float, float]]] = {"as shipped, phrases apart": [judge(start)]}
+    sizes = {"as shipped, phrases apart": size(start)}
     start = start.without_dendrites()
     grown = copy.deepcopy(start)
     grow(grown, LAST, "gradient", train, 0)

@@ -11,6 +11,7 @@ from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import make_corpus
 from giantkiller.training.phrases import fit_phrases, pair_counts
 from giantkiller.training.recipe import PhraseSettings
+from giantkiller.training.start_weights import average_weights
 
 ROWS = [[2, 5, 6, 3], [2, 6, 5, 3], [2, 5, 6, 5, 6, 3], [2, 9, 3], [2, 6, 5, 8, 3], [2, 5, 6, 8, 3]]
 TOXIC = np.array([1, 0, 1, np.nan, 0, 0.8])
@@ -26,10 +27,10 @@ def examples(toxic=TOXIC):
     return Examples(make_corpus([f"text {i}" for i in range(len(toxic))], targets), tokens())
 
 
-def model():
+def model(**config):
     torch.manual_seed(5)
-    sizes = {"vocab_size": 20, "hidden_size": 16, "intermediate_size": 24, "max_position_embeddings": 16}
-    return DendriticBertForSequenceClassification(tiny_config(**sizes)).eval()
+    sizes = {"vocab_size": 20, "hidden_size": 32, "intermediate_size": 24, "max_position_embeddings": 16}
+    return DendriticBertForSequenceClassification(tiny_config(**sizes, **config)).eval()
 
 
 def test_counts_are_what_phrases_sum():
@@ -42,10 +43,18 @@ def test_counts_are_what_phrases_sum():
     np.testing.assert_allclose(pair_counts(tokens(), 31) @ table.numpy(), summed, rtol=1e-4, atol=1e-5)
 
 
-def test_fitted_phrases_move_toxicity_alone_and_know_the_order():
-    before = model()
-    after = model()
-    fit_phrases(after, examples(), PhraseSettings(rows=997, gain=0.5, strength=10.0))
+def living(count):
+    made = model(dendrites={"classifier": count} if count else {})
+    if count:
+        with torch.no_grad():
+            made.classifier.dendrite_strength.fill_(1.5)
+    return made
+
+
+@pytest.mark.parametrize("dendrites", [0, 1])
+def test_fitted_phrases_move_toxicity_alone_and_know_the_order(dendrites):
+    before, after = living(dendrites), living(dendrites)
+    fit_phrases(after, examples(), PhraseSettings(rows=997, gain=0.5, inverse_penalty=10.0))
     assert after.config.phrases == 997
     ids = torch.tensor([ROWS[0][:4], ROWS[1][:4]])
     with torch.no_grad():
@@ -54,6 +63,30 @@ def test_fitted_phrases_move_toxicity_alone_and_know_the_order():
     np.testing.assert_allclose(moved[:, ATTRIBUTES.index("toxicity")], told, atol=1e-4)
     assert moved[0, 0] > 0.1 > -0.1 > moved[1, 0]
     assert np.abs(moved[:, 1:]).max() < 1e-4
+
+
+def test_without_gain_nothing_moves():
+    before, after = model(), model()
+    fit_phrases(after, examples(), PhraseSettings(rows=97, gain=0.0))
+    ids = torch.tensor([ROWS[0]])
+    with torch.no_grad():
+        assert torch.equal(after(input_ids=ids).logits, before(input_ids=ids).logits)
+
+
+def test_a_text_without_tokens_says_nothing():
+    none = Tokens(np.array([2, 5, 3], np.int32), np.array([0, 0, 3, 3]))
+    counts = pair_counts(none, 31).toarray()
+    assert counts.sum(axis=1) == pytest.approx([0, 3**0.5, 0], rel=1e-6)
+
+
+def test_the_mean_of_weights_leaves_phrases_alone():
+    one, other = model(phrases=7), model(phrases=7)
+    with torch.no_grad():
+        one.bert.phrases.weight.fill_(2.0)
+        other.classifier.bias.fill_(4.0)
+    average_weights(one, [other])
+    assert one.classifier.bias.tolist() == [2.0] * 7
+    assert one.bert.phrases.weight.tolist() == [2.0] * 7
 
 
 def test_labels_of_one_kind_are_refused():

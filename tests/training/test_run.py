@@ -58,6 +58,23 @@ def test_the_log_tells_each_validation(finished):
         )
 
 
+def test_phrases_are_fitted_last_and_stay_where_a_run_starts_from_them(tiny, tmp_path):
+    text = (tiny / "recipe.toml").read_text()
+    (tmp_path / "phrases.toml").write_text(text + "[phrases]\nrows = 64\n")
+    with_phrases = train(read_recipe(tmp_path / "phrases.toml"), tiny, tmp_path / "one")
+    first = AutoModelForSequenceClassification.from_pretrained(tmp_path / "one")
+    table = first.bert.phrases.weight
+    assert first.config.phrases == len(table) == 64
+    assert table.abs().max() > 0
+    start = f'[model]\nstart = "weights"\nsource = "{tmp_path / "one"}"\n'
+    (tmp_path / "more.toml").write_text(text.replace("[model]\n", start))
+    train(read_recipe(tmp_path / "more.toml"), tiny, tmp_path / "two")
+    second = AutoModelForSequenceClassification.from_pretrained(tmp_path / "two")
+    assert second.bert.phrases.weight.equal(table)
+    assert not second.classifier.weight.equal(first.classifier.weight)
+    assert with_phrases.parameters == sum(p.numel() for p in first.parameters())
+
+
 @pytest.mark.slow
 def test_same_recipe_same_model(finished, tiny, tmp_path):
     folder, _ = finished

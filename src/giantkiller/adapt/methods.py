@@ -128,7 +128,7 @@ def _dense(model: nn.Module, method: str) -> Learning:
         "head": lambda name: name in ("classifier.weight", "classifier.bias"),
         "bias of the head": lambda name: name == "classifier.bias",
         "bias": lambda name: name.endswith(".bias") and "dendrite" not in name,
-        "full": lambda name: "embeddings" not in name,
+        "full": lambda name: "embeddings" not in name and "phrases" not in name,
     }
     wanted = choices[method]
     chosen = {f"{name}{ADDED}": p for name, p in model.named_parameters() if wanted(name)}

@@ -60,7 +60,7 @@ class Float:
 
 @dataclass
 class Static:
-    """Everything in int8: embeddings with a scale a row, weights with one a column.
+    """Everything in int8: embeddings with a scale a row, weights with one a column, phrases with one for all.
 
     Activations are uint8 with scales fixed beforehand, so that no comment's score depends on its neighbours.
 

@@ -58,7 +58,7 @@ class Kernel(Protocol):
         """
 
     def numbers(self, graph: "Graph", values: Floats, name: str) -> str:
-        """Add a constant (n,), one number a row, and return its name; it is a float's when the graph runs."""
+        """Add a constant (n,) and return the name of its floats."""
 
 
 class Graph:
@@ -199,14 +199,14 @@ def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
         "Mod", [_pair_hashes(g, 0), g.constant("phrase_rows", np.asarray(len(table), np.int64))], "phrase_row"
     )
     each = g.node("Gather", [kernel.numbers(g, table, "phrases"), row], "phrases_read")
-    last = g.constant("axis_1", np.asarray([1], np.int64))
-    total = g.node(
-        "ReduceSum", [g.node("Mul", [each, kept], "phrases_kept"), last], "phrases_total"
-    )  # (B, 1)
-    tokens = g.node("Sqrt", [g.node("ReduceSum", [kept, last], "tokens")], "tokens_root")
-    mean = g.node("Div", [total, tokens], "phrases_told")
+    each = g.node("Mul", [each, kept], "phrases_kept")
+    along = g.constant("axis_1", np.asarray([1], np.int64))
+    one = g.constant("one", np.asarray(1, np.float32))
+    tokens = g.node("Max", [g.node("ReduceSum", [kept, along], "tokens"), one], "tokens_or_one")  # (B, 1)
+    root = g.node("Sqrt", [tokens], "tokens_root")
+    told = g.node("Div", [g.node("ReduceSum", [each, along], "phrases_total"), root], "phrases_told")
     direction = g.constant("phrase_direction", weights.tensors["bert.phrases.direction"])
-    return g.node("Mul", [mean, direction], "phrases_moved")
+    return g.node("Mul", [told, direction], "phrases_moved")
 
 
 def _layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix: str, name: str) -> str:

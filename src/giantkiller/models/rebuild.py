@@ -69,13 +69,13 @@ def _embeddings(stored: Mapping[str, Any]) -> dict[str, Floats]:
         words = words * stored["word_scales"]
     if "word_rows" in stored:
         words = words[stored["word_rows"].astype(np.int64)]
-    pairs = {}
+    hashed = {}
     if "pairs" in stored:
-        pairs["bert.pairs.weight"] = stored["pairs"].astype(np.float32) * stored.get("pair_scales", 1)
+        hashed["bert.pairs.weight"] = stored["pairs"].astype(np.float32) * stored.get("pair_scales", 1)
     if "phrases" in stored:
-        pairs["bert.phrases.weight"] = stored["phrases"].astype(np.float32) * stored.get("phrases_scale", 1)
-        pairs["bert.phrases.direction"] = stored["phrase_direction"]
-    return pairs | {
+        hashed["bert.phrases.weight"] = stored["phrases"].astype(np.float32) * stored.get("phrases_scale", 1)
+        hashed["bert.phrases.direction"] = stored["phrase_direction"]
+    return hashed | {
         "bert.embeddings.word_embeddings.weight": words,
         "bert.embeddings.position_embeddings.weight": stored["places"],
         "bert.embeddings.token_type_embeddings.weight": np.zeros((2, words.shape[1]), np.float32),

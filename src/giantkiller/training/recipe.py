@@ -239,14 +239,17 @@ class GrowthSettings:
 
 @dataclass(frozen=True)
 class PhraseSettings:
-    """Numbers for pairs of tokens beside the network, fitted when it is done: none when `rows` is 0."""
+    """Numbers for pairs of tokens beside the network, fitted when it is done.
+
+    With `rows` = 0 a model keeps those that its starting weights have, as they are.
+    """
 
     rows: Rows = 0
     """Numbers; pairs share them by hashing."""
     gain: NonNegative = 0.3
     """What toxicity's logit takes of theirs."""
-    strength: Positive = 2.0
-    """Inverse strength of the L2 penalty."""
+    inverse_penalty: Positive = 2.0
+    """The regression's C: the higher, the less large numbers cost."""
 
 
 @dataclass(frozen=True)

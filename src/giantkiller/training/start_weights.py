@@ -57,6 +57,8 @@ def build_model(settings: ModelSettings) -> tuple[Any, Any]:
             model = DendriticBertForSequenceClassification(config)
         if settings.start == "project":
             project_embeddings(model, load_pretrained(AutoModel, str(settings.source)))
+    if model_phrases := getattr(getattr(model, "bert", None), "phrases", None):
+        model_phrases.requires_grad_(False)  # they are fitted apart, or stay
     if settings.frozen:
         freeze(model, settings.frozen)
     return model, tokenizer
@@ -91,13 +93,15 @@ def average_weights(model: torch.nn.Module, others: Sequence[torch.nn.Module]) -
     Models that one model was trained on to, in different orders or by different settings, lie so near each
     other that their mean is often better than any of them (Wortsman et al. 2022, "Model soups", section 3.1).
 
+    Phrases stay the model's own: the mean of two tables along two directions says neither's.
+
     Args:
         model: Changed in place.
         others: Models with the same parameters.
     """
     states = [other.state_dict() for other in others]
     for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() and "phrases." not in name:
             tensor.copy_(torch.stack([tensor, *(state[name] for state in states)]).mean(dim=0))
 
 

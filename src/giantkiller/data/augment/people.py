@@ -1,9 +1,11 @@
 """Made-up sentences in which a word says what somebody is like, and another which group they belong to.
 
-The word decides, whatever the group: each word stands beside every group, and every frame takes kind words as
-often as unkind ones. Fixed sentences about groups (`giantkiller.data.augment.templates`) are soon known by
-heart; these differ in five places.
+The word decides, whatever the group: each word may stand beside every group, and every frame takes kind words
+as often as unkind ones. Fixed sentences about groups (`giantkiller.data.augment.templates`) are soon known by
+heart; of these there are some hundred thousand.
 """
+
+import re
 
 import numpy as np
 
@@ -43,12 +45,12 @@ NAMES = (
     "Tariq", "Uma", "Victor", "Wei", "Yusuf",
 )  # fmt: skip
 FRAMES = (
-    "{name} is {a_word} {identity} {job}.",
-    "{name}, {a_word} {identity} {job}, came by.",
-    "You are {a_word} {identity} {job}.",
-    "You're {a_word} {identity} {job}, {name}.",
-    "I met {a_word} {identity} {job} today.",
-    "I work with {a_word} {identity} {job}.",
+    "{name} is a {word} {identity} {job}.",
+    "{name}, a {word} {identity} {job}, came by.",
+    "You are a {word} {identity} {job}.",
+    "You're a {word} {identity} {job}, {name}.",
+    "I met a {word} {identity} {job} today.",
+    "I work with a {word} {identity} {job}.",
     "The {identity} {job} next door is {word}.",
     "My {identity} {job} is so {word}.",
     "Our new {job} is {identity} and {word}.",
@@ -57,10 +59,10 @@ FRAMES = (
     "{name} is {identity}. {name} is {word}.",
     "Being {identity} is {word}.",
     "It is {word} to be {identity}.",
-    "What {a_word} {identity} {job}!",
-    "What {a_word} {job}, and {identity} too.",
-    "Such {a_word} {job}.",
-    "You are {a_word} {job}.",
+    "What a {word} {identity} {job}!",
+    "What a {word} {job}, and {identity} too.",
+    "Such a {word} {job}.",
+    "You are a {word} {job}.",
     "You {word} {job}.",
     "{name}, you are so {word}.",
     "{many} are {word}.",
@@ -79,17 +81,16 @@ FRAMES = (
 VERB_FRAMES = (
     "I {verb} {many}.",
     "We all {verb} {many}.",
-    "Why do you {verb} {many}?",
+    "{name} and I both {verb} {many}.",
     "I {verb} my {identity} {job}.",
-    "They {verb} {name}, the {identity} {job}.",
-    "I {verb} being around {many}.",
     "{name} and I {verb} {many}, always will.",
 )
 LIKING = ("love", "like", "admire", "respect", "adore", "trust", "support", "appreciate", "thank", "miss")
 DISLIKING = ("hate", "despise", "detest", "loathe", "can't stand", "spit on", "look down on", "want to hurt")
-SAYS_THAT_THEY_DO = ("Why do you", "They ")
+THREATS = ("want to hurt",)
 PLAIN_SHARE = 0.2
-"""Of the sentences about one person that could name a group, those that name none."""
+"""Of the sentences in which a job follows the group, those that leave the group out."""
+_ARTICLE = re.compile(r"\b([Aa]) (\w+)")
 
 
 def sentences_about_people(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
@@ -112,26 +113,34 @@ def sentences_about_people(rows: int, seed: int) -> tuple[list[str], np.ndarray]
         unkind = row % 2 == 1
         adjective, _, many = IDENTITIES[int(rng.integers(len(IDENTITIES)))]
         frame = one_of(FRAMES if rng.random() < 0.8 else VERB_FRAMES)
-        job, group = one_of(JOBS), "{many}" in frame
-        named = "{identity}" in frame and rng.random() >= PLAIN_SHARE
-        word = one_of(UNKIND if unkind else KIND)
-        if frame.startswith(SAYS_THAT_THEY_DO) and unkind:
-            frame = VERB_FRAMES[0]  # "why do you hate them?" is no attack on them
-            group, named = True, False
+        if "{identity} {job}" in frame and rng.random() < PLAIN_SHARE:
+            frame = frame.replace("{identity} {job}", "{job}")
+        verb = one_of(DISLIKING if unkind else LIKING)
         text = frame.format(
             name=one_of(NAMES),
-            word=word,
-            a_word=f"{'an' if word[0] in 'aeiou' else 'a'} {word}",
-            identity=adjective if named else "",
-            job=job,
+            word=one_of(UNKIND if unkind else KIND),
+            identity=adjective,
+            job=one_of(JOBS),
             many=many,
-            verb=one_of(DISLIKING if unkind else LIKING),
+            verb=verb,
         )
-        text = " ".join(text.replace("is  and", "is").replace(" and .", ".").replace(" .", ".").split())
+        text = _ARTICLE.sub(_article, text)
         texts.append(text if frame[0].islower() else text[0].upper() + text[1:])
         if unkind:
-            hate = 0.8 if group else 0.4 if named else 0.0
-            values = {"toxicity": 0.8, "insult": 0.5 if group else 0.8, "identity_attack": hate}
+            group = "{many}" in frame
+            values = {
+                "toxicity": 0.8,
+                "insult": 0.5 if group else 0.8,
+                "identity_attack": 0.8 if group else 0.4 if "{identity}" in frame else 0.0,
+                "threat": 0.7 if "{verb}" in frame and verb in THREATS else 0.0,
+            }
             for name, value in values.items():
                 targets[row, ATTRIBUTES.index(name)] = value
     return texts, targets
+
+
+def _article(match: re.Match[str]) -> str:
+    """Return "a" or "an", by how the word after it sounds."""
+    article, word = match[1], match[2]
+    vowel = word[0].lower() in "aeiou" and not word.lower().startswith(("use", "euro"))
+    return f"{article}{'n' if vowel or word.lower().startswith('honest') else ''} {word}"
