@@ -2,7 +2,8 @@
 
 Toxicity decides. A comment that swears at nobody is no reason in `forum` and `adults`, so `obscene` flags
 nothing there. Other attributes flag what toxicity misses, each within a small budget of harmless comments;
-missing a threat costs more than reading one comment too many, so threats get the largest. Budgets are
+missing a threat costs more than reading one comment too many, so threats get the largest; on a forum severe
+toxicity does, which threats, intimidation and wishes of harm have in common. Budgets are
 shares of harmless comments, counted on everyday comments that look harmful and are not
 (`giantkiller.data.situations`) and on ordinary ones; the sterner of both decides.
 """
@@ -48,7 +49,9 @@ PRESETS = {
         0.85,
         {"threat": 0.02, "identity_attack": 0.01, "sexual_explicit": 0.01, "obscene": 0.02},
     ),
-    "forum": PresetAims(0.10, 0.20, 0.003, 0.9, {"threat": 0.01, "identity_attack": 0.005}),
+    "forum": PresetAims(
+        0.09, 0.20, 0.003, 0.9, {"severe_toxicity": 0.03, "threat": 0.005, "identity_attack": 0.01}
+    ),
     "adults": PresetAims(0.04, 0.12, 0.001, 0.95, {"threat": 0.01, "identity_attack": 0.0025}),
 }
 """The presets that ship."""
