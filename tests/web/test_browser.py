@@ -161,8 +161,10 @@ def test_a_comment_in_a_page_from_a_file_without_a_network(browser, page):
     assert shown == pytest.approx(list(expected(text).scores.values()), abs=LOGITS / 4)
     wait(
         lambda: (
-            browser.execute_script("return document.querySelector('#marked mark.strong')?.textContent")
-            == "1d10t"
+            "1d10t"
+            in browser.execute_script(
+                "return [...document.querySelectorAll('#marked mark.strong')].map((mark) => mark.textContent)"
+            )
         )
     )
     assert text_of(browser, "marked") == text
@@ -391,7 +393,7 @@ def test_the_nudge_names_the_words_of_a_long_comment_later(browser, server):
            window.said = [];
            nudge.message = (verdict, words) => { window.said.push(words); return words.join() || 'Well.'; };
            const c = document.getElementById('comment');
-           c.value = 'You stupid idiots, go to hell! '
+           c.value = 'You are stupid idiots, all of you, and you are pathetic! '
              + 'The new bus line stops too far from the school. '.repeat(6);
            c.dispatchEvent(new Event('input', {bubbles: true}))"""
     )

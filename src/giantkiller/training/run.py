@@ -85,22 +85,7 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
     _check_output(output, resume)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model, tokenizer = build_model(recipe.model)
-    if recipe.growth.max_dendrites:
-        prepare(model, recipe.growth)
-    train_set, validation = _examples(recipe, data, tokenizer)
-    if recipe.phrases.rows:
-        toxic_rows(train_set.corpus)  # before training, whose hours a missing label would cost
-        drop_phrases(model)
-    choose_by(validate(np.zeros_like(validation.corpus.targets), validation.corpus.targets))
-    log.info(
-        "%s: %d training texts (%d tokens), %d validation texts, %d parameters",
-        recipe.name,
-        len(train_set.corpus),
-        len(train_set.tokens.ids),
-        len(validation.corpus),
-        _size(model),
-    )
+    model, tokenizer, train_set, validation = _begin(recipe, data)
     began = time.monotonic()
     work = output / "training"
     work.mkdir(parents=True, exist_ok=True)
@@ -143,6 +128,27 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
     _forget(work)
     log.info("%s: validation AP %.4f, written to %s", recipe.name, choose_by(record.validation), output)
     return record
+
+
+def _begin(recipe: Recipe, data: Path) -> tuple[Any, Any, Examples, Examples]:
+    """Return model, tokenizer, training and validation texts; refuse early what would fail hours later."""
+    model, tokenizer = build_model(recipe.model)
+    if recipe.growth.max_dendrites:
+        prepare(model, recipe.growth)
+    train_set, validation = _examples(recipe, data, tokenizer)
+    if recipe.phrases.rows:
+        toxic_rows(train_set.corpus)  # before training, whose hours a missing label would cost
+        drop_phrases(model)
+    choose_by(validate(np.zeros_like(validation.corpus.targets), validation.corpus.targets))
+    log.info(
+        "%s: %d training texts (%d tokens), %d validation texts, %d parameters",
+        recipe.name,
+        len(train_set.corpus),
+        len(train_set.tokens.ids),
+        len(validation.corpus),
+        _size(model),
+    )
+    return model, tokenizer, train_set, validation
 
 
 def _examples(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples, Examples]:
