@@ -246,7 +246,7 @@ class PhraseSettings:
 
     rows: Rows = 0
     """Numbers; pairs share them by hashing."""
-    gain: NonNegative = 0.3
+    gain: NonNegative = 0.2
     """What toxicity's logit takes of theirs."""
     inverse_penalty: Positive = 2.0
     """The regression's C: the higher, the less large numbers cost."""
