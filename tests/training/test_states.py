@@ -17,7 +17,7 @@ from giantkiller.training.corpus import has_states, join, load_corpora, make_cor
 from giantkiller.training.recipe import DataSettings, LossSettings, Recipe, SourceSettings, read_recipe
 from giantkiller.training.run import train
 from giantkiller.training.soft_labels import states_of
-from giantkiller.training.states import StateHead, state_loss
+from giantkiller.training.states import state_loss
 
 NAN = float("nan")
 
@@ -146,15 +146,6 @@ def test_a_batch_without_states_costs_nothing():
     value.backward()
     assert float(value.detach()) == 0
     assert (mapped.grad == 0).all()
-
-
-def test_the_head_sees_the_mean_of_the_tokens_alone():
-    head = StateHead(2, 2)
-    with torch.no_grad():
-        head.linear.weight.copy_(torch.eye(2))
-    hidden = torch.tensor([[[1.0, 2], [3, 4], [100, 100]], [[1, 1], [2, 2], [3, 6]]])
-    mapped = head(hidden, torch.tensor([[1, 1, 0], [1, 1, 1]]))
-    np.testing.assert_allclose(mapped.detach(), [[2, 3], [2, 3]])
 
 
 # Training.

@@ -22,6 +22,7 @@ from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.bundle import Bundle
 from giantkiller.calibration import Calibrator, sigmoid
 from giantkiller.encoding import Encoder
+from giantkiller.models.first_token import first_token
 from giantkiller.models.inference import Tokens, predict, tokenize
 from giantkiller.training.batches import plan_batches
 
@@ -196,7 +197,7 @@ def fit(
 
 def _step_loss(model: Any, batch: tuple[Tensor, ...], line: tuple[Tensor, Tensor]) -> Tensor:
     ids, mask, targets, weights = batch
-    logits = model(input_ids=ids, attention_mask=mask).logits * line[0] + line[1]
+    logits = first_token(model, ids, mask).logits * line[0] + line[1]
     each = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return (each * weights).sum() / weights.sum()
 

@@ -332,21 +332,25 @@ class DendriticBertForSequenceClassification(_Dendritic, BertForSequenceClassifi
         )
         logits = self.classifier(self.dropout(outputs.pooler_output))  # (batch, attributes)
         loss = None
-        if self.config.labels_view == "two":
-            if labels is not None and labels.ndim == 1:
+        if labels is not None:
+            if self.config.labels_view == "two" and labels.ndim == 1:
                 labels = labels.to(logits.dtype).unsqueeze(-1)
-            if labels is not None:
-                loss = masked_loss(logits[:, : labels.shape[-1]], labels)
-            toxicity = logits[:, :1]
-            logits = torch.cat([torch.zeros_like(toxicity), toxicity], dim=-1)
-        elif labels is not None:
-            loss = masked_loss(logits, labels)
+            width = labels.shape[-1] if self.config.labels_view == "two" else logits.shape[-1]
+            loss = masked_loss(logits[:, :width], labels)
+        logits = self.viewed(logits)
         output = SequenceClassifierOutput(
             loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions
         )
         if return_dict is None:
             return_dict = getattr(self.config, "return_dict", True)
         return output if return_dict else output.to_tuple()
+
+    def viewed(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return logits (batch, attributes) as the config's view shows them."""
+        if self.config.labels_view != "two":
+            return logits
+        toxicity = logits[:, :1]
+        return torch.cat([torch.zeros_like(toxicity), toxicity], dim=-1)
 
 
 def masked_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

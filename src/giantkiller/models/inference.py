@@ -10,6 +10,7 @@ from tqdm import tqdm
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.encoding import ID, Encoder
+from giantkiller.models.first_token import first_token
 
 CHUNK = 4096  # texts tokenized between two steps of the progress bar
 
@@ -89,7 +90,7 @@ def predict(
     result = np.empty((len(lengths), width), dtype=np.float32)
     for rows in plan(lengths, batch_tokens, padded=True):
         ids, mask = tokens.batch(np.array(rows))
-        logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+        logits = first_token(model, ids.to(device), mask.to(device)).logits
         result[rows] = logits.float().cpu().numpy()
     model.train(training)
     return result

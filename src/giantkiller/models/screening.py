@@ -14,6 +14,7 @@ from giantkiller.bundle import Bundle, FileRecord
 from giantkiller.calibration import Calibration
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
+from giantkiller.models.first_token import first_token
 from giantkiller.models.loading import Classifier, load_checkpoint
 from giantkiller.policy import Policy
 from giantkiller.screener import WINDOW, Logits, Screener
@@ -69,7 +70,7 @@ class CheckpointScreener(Screener):
         def logits(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
             rows, seen = torch.from_numpy(ids), torch.from_numpy(mask)
             with torch.inference_mode():
-                result = classifier.model(input_ids=rows, attention_mask=seen).logits
+                result = first_token(classifier.model, rows, seen).logits
             return np.ascontiguousarray(result.float().numpy()[:, order])
 
         return describe_checkpoint(classifier), classifier.encoder(), logits

@@ -20,6 +20,7 @@ from transformers import get_linear_schedule_with_warmup
 
 from giantkiller.atomic import replace_file
 from giantkiller.errors import UserError
+from giantkiller.models.first_token import first_token
 from giantkiller.models.inference import predict, use_bf16
 from giantkiller.training.batches import Examples, plan_batches
 from giantkiller.training.loss import batch_loss
@@ -175,12 +176,11 @@ class _Loop:
         """Take one optimizer step on a batch."""
         ids, mask = self.train.tokens.batch(rows)
         ids, mask = ids.to(self.device), mask.to(self.device)
-        hidden = {"output_hidden_states": True} if self.head else {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            output = self.model(input_ids=ids, attention_mask=mask, **hidden)
-        value = batch_loss(output.logits.float(), self.train.corpus, rows, self.loss)
-        if self.head:
-            mapped = self.head(output.hidden_states[-1].float(), mask)
+            logits, state = first_token(self.model, ids, mask, state=self.head is not None)
+        value = batch_loss(logits.float(), self.train.corpus, rows, self.loss)
+        if self.head and state is not None:
+            mapped = self.head(state.float())
             value = value + self.loss.states * state_loss(mapped, self.train.corpus, rows)
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()

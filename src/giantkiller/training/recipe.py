@@ -196,7 +196,7 @@ class LossSettings:
     margin: Positive = 2.0
     """By how much the toxic twin's toxicity logit should lie above the other's."""
     states: NonNegative = 0.0
-    """Weight of the squared error between a linear map of the student's mean-pooled last hidden states and a
+    """Weight of the squared error between a linear map of the student's last state of the first token and a
     teacher's states, which sources have in columns `state_0`, `state_1`, ... (`giantkiller.training.states`).
     It grows with the square of the teacher's states. 0 does not read these columns."""
 

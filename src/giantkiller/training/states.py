@@ -31,18 +31,9 @@ class StateHead(nn.Module):
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Map the means over texts' tokens.
-
-        Args:
-            hidden: (b, t, hidden), the student's last hidden states.
-            mask: (b, t), 1 where there is a token.
-
-        Returns:
-            (b, states).
-        """
-        there = mask.unsqueeze(-1).to(hidden.dtype)
-        mapped: torch.Tensor = self.linear((hidden * there).sum(1) / there.sum(1))
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        """Map (b, hidden), the student's last state of the first token, to (b, states)."""
+        mapped: torch.Tensor = self.linear(state)
         return mapped
 
 
