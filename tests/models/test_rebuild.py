@@ -6,13 +6,15 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import onnx
 import torch
+from onnx import numpy_helper
 from transformers import AutoModelForSequenceClassification
 
 import giantkiller.models  # noqa: F401
 from giantkiller import Screener
 from giantkiller.bundle import read_bundle
-from giantkiller.models.rebuild import rebuild_checkpoint
+from giantkiller.models.rebuild import rebuild_checkpoint, rebuild_tensors
 
 TEXTS = [
     "You are an idiot and everyone in this thread knows it.",
@@ -33,3 +35,36 @@ def test_a_rebuilt_checkpoint_computes_the_bundles_logits(tmp_path):
         logits = [model(input_ids=torch.from_numpy(row.copy())[None]).logits[0].numpy() for row in rows]
     # What differs is the rounding of activations to eight bits.
     assert np.abs(np.array(logits) - screener.logits(TEXTS)).max() < 0.25
+
+
+def dense(blocks):
+    """(h, m, 1, n) to a block-diagonal (h * m, h * n)."""
+    heads, rows, _, columns = blocks.shape
+    whole = np.zeros((heads * rows, heads * columns), np.float32)
+    for head, block in enumerate(blocks[:, :, 0]):
+        whole[head * rows : (head + 1) * rows, head * columns : (head + 1) * columns] = block
+    return whole
+
+
+def compact(whole, heads):
+    """The other way round."""
+    rows, columns = (length // heads for length in whole.shape)
+    corners = [(head * rows, head * columns) for head in range(heads)]
+    return np.stack([whole[r : r + rows, c : c + columns] for r, c in corners])[:, :, None]
+
+
+def test_bundles_with_zeros_between_heads_and_without_are_taken_apart(monkeypatch):
+    bundle = read_bundle(None)
+    now, heads = rebuild_tensors(bundle)
+    model = onnx.load(str(bundle.model))
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith(("_look", "_read")):
+            held = numpy_helper.to_array(tensor)
+            other = dense(held) if held.ndim == 4 else compact(held, heads)
+            tensor.CopyFrom(numpy_helper.from_array(other, tensor.name))
+    monkeypatch.setattr(onnx, "load", lambda path: model)
+    other, same = rebuild_tensors(bundle)
+    assert same == heads
+    assert now.keys() == other.keys()
+    for name, tensor in now.items():
+        np.testing.assert_array_equal(other[name], tensor)

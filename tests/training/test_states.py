@@ -17,7 +17,7 @@ from giantkiller.training.corpus import has_states, join, load_corpora, make_cor
 from giantkiller.training.recipe import DataSettings, LossSettings, Recipe, SourceSettings, read_recipe
 from giantkiller.training.run import train
 from giantkiller.training.soft_labels import states_of
-from giantkiller.training.states import state_loss
+from giantkiller.training.states import StateHead, state_loss
 
 NAN = float("nan")
 
@@ -191,6 +191,24 @@ def run(taught):
         patch.setattr(loop, "state_loss", watch)
         train(recipe(taught / "finished.toml", 2.0), taught, taught / "finished")
     return taught / "finished", [float(term.detach()) for term in terms]
+
+
+def test_the_head_reads_the_state_of_the_first_token(taught, tmp_path, monkeypatch):
+    whole, read, found, told = loop.first_token, StateHead.forward, [], []
+
+    def watch(model, ids, mask, state):
+        found.append(whole(model, ids, mask, state=state))
+        return found[-1]
+
+    def head(self, state):
+        told.append(state is found[-1].state)
+        return read(self, state)
+
+    monkeypatch.setattr(loop, "first_token", watch)
+    monkeypatch.setattr(StateHead, "forward", head)
+    train(recipe(taught / "watched.toml", 2.0), taught, tmp_path / "out")
+    assert all(told)
+    assert len(told) == len(found) > 0
 
 
 @pytest.fixture(scope="module")

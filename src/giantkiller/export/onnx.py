@@ -249,11 +249,8 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     )  # (B, H)
     q = _linear(g, kernel, first, query.scaled(size**-0.5), f"{name}_query")  # (B, H)
     # (B, h * d) @ (h * d, h * H): block (h, h) is W_k of that head, the rest is zero.
-    look = np.zeros((hidden, heads * hidden), np.float32)
-    for head in range(heads):
-        rows = slice(head * size, (head + 1) * size)
-        look[rows, head * hidden : (head + 1) * hidden] = key.weight[rows]
-    looked = g.node("MatMul", [q, g.constant(f"{name}_look", look)], f"{name}_looked")
+    look = _blocks(g, key.weight.reshape(heads, size, hidden), f"{name}_look")
+    looked = g.node("MatMul", [q, look], f"{name}_looked")
     looked = g.node("Reshape", [looked, g.shape(-1, heads, hidden)], f"{name}_look_for")  # (B, h, H)
     scores = g.node("FusedMatMul", [looked, x], f"{name}_scores", domain=MICROSOFT, transB=1)  # (B, h, T)
     if key.dendrites:
@@ -267,11 +264,8 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     shares = g.node("Softmax", [scores], f"{name}_shares", axis=-1)  # (B, h, T)
     seen = g.node("MatMul", [shares, x], f"{name}_seen")  # (B, h, H)
     seen = g.node("Reshape", [seen, g.shape(-1, heads * hidden)], f"{name}_seen_row")
-    read = np.zeros((heads * hidden, hidden), np.float32)
-    for head in range(heads):
-        rows = slice(head * size, (head + 1) * size)
-        read[head * hidden : (head + 1) * hidden, rows] = value.weight[rows].T
-    context = g.node("MatMul", [seen, g.constant(f"{name}_read", read)], f"{name}_told")
+    read = _blocks(g, value.weight.reshape(heads, size, hidden).transpose(0, 2, 1), f"{name}_read")
+    context = g.node("MatMul", [seen, read], f"{name}_told")
     context = g.node(
         "Add", [context, g.constant(f"{name}_value_bias", value.bias)], f"{name}_context"
     )  # (B, H)
@@ -283,6 +277,15 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
         more = g.node("Reshape", [more, g.shape(-1, hidden)], f"{name}_told_more_row")
         context = g.node("Add", [context, more], f"{name}_context_all")
     return _feed_forward(g, weights, kernel, context, first, prefix, name)
+
+
+def _blocks(g: Graph, weight: np.ndarray, name: str) -> str:
+    """(h, m, n) to a block-diagonal (h * m, h * n), whose zeros loading makes and the file need not hold."""
+    heads, rows, columns = weight.shape
+    each = g.constant(name, np.ascontiguousarray(weight[:, :, None, :], np.float32))
+    ones = g.constant(f"{name}_diagonal", np.eye(heads, dtype=np.float32)[:, None, :, None])
+    spread = g.node("Mul", [each, ones], f"{name}_spread")  # (h, m, h, n)
+    return g.node("Reshape", [spread, g.shape(heads * rows, heads * columns)], f"{name}_blocks")
 
 
 def _feed_forward(

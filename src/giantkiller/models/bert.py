@@ -269,7 +269,7 @@ class DendriticBertModel(_Dendritic, BertModel):
     ) -> Any:
         """Return what BERT does; embeddings of pairs are added to those of tokens, phrases to what is pooled.
 
-        Without `input_ids` there are neither.
+        Without `input_ids` there are neither. `giantkiller.models.first_token` mirrors this for classifiers.
         """
         ids = input_ids
         if self.pairs is not None and input_ids is not None:

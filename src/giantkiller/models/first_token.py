@@ -1,7 +1,8 @@
 """The classifier's logits, with the last layer computed for the first token alone.
 
-The classifier reads nothing but the first token. What the last layer makes of the others, which is half of a
-two-layer model's work and all of its last layer's dendrites', need not be computed, forward or backward.
+The pooler reads nothing but the first token. The last layer's queries of the others, and all that follows
+attention there, need not be computed, forward or backward; its keys and values must be. Mirrors
+`DendriticBertModel.forward` for what our configs can be: encoders with absolute positions.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ class FirstToken(NamedTuple):
     logits: torch.Tensor
     """(batch, labels), as the model's own."""
     state: torch.Tensor | None
-    """(batch, hidden), the last layer's state of the first token, before the pooler; None unasked."""
+    """(batch, hidden), the last layer's state of the first token, before the pooler; or None."""
 
 
 def first_token(
@@ -27,22 +28,20 @@ def first_token(
     """Return the logits that the model's own `forward` returns.
 
     Args:
-        model: A sequence classifier; other kinds than ours are computed whole.
+        model: A sequence classifier; other kinds than ours are computed whole, and give no state.
         input_ids: (batch, tokens).
         attention_mask: (batch, tokens), 1 where there is a token.
-        state: Return what the classifier reads, too.
+        state: Return the last layer's state of the first token, too.
     """
     if not isinstance(model, DendriticBertForSequenceClassification):
-        hidden = {"output_hidden_states": True} if state else {}
-        output = model(input_ids=input_ids, attention_mask=attention_mask, **hidden)
-        return FirstToken(output.logits, output.hidden_states[-1][:, 0] if state else None)
+        return FirstToken(model(input_ids=input_ids, attention_mask=attention_mask).logits, None)
     bert: Any = model.bert
     encoded = _encode(bert, input_ids, attention_mask)
     pooled = bert.pooler(encoded)
     if bert.phrases is not None:
         pooled = pooled + bert.phrases(input_ids, attention_mask)
     logits = model.classifier(model.dropout(pooled))
-    return FirstToken(model.viewed(logits), encoded[:, 0])
+    return FirstToken(model.viewed(logits), encoded[:, 0] if state else None)
 
 
 def _encode(bert: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:

@@ -46,7 +46,8 @@ def rebuild_tensors(bundle: Bundle) -> tuple[dict[str, Floats], int]:
     tensors = _embeddings(stored)
     hidden = tensors["bert.embeddings.word_embeddings.weight"].shape[1]
     layers = sum(f"layer{index}_wide_weight" in stored for index in range(48))
-    heads = stored[f"layer{layers - 1}_look"].shape[1] // hidden
+    look = stored[f"layer{layers - 1}_look"]
+    heads = len(look) if look.ndim == 4 else look.shape[1] // hidden
     linears = []
     for index in range(layers):
         prefix = f"bert.encoder.layer.{index}"
@@ -118,8 +119,10 @@ def _last_attention(stored: Mapping[str, Any], layer: int, hidden: int, heads: i
     size = hidden // heads
     for head in range(heads):
         rows, columns = slice(head * size, (head + 1) * size), slice(head * hidden, (head + 1) * hidden)
-        key[rows] = look[rows, columns]
-        value[rows] = read[columns, rows].T
+        if look.ndim == 4:
+            key[rows], value[rows] = look[head, :, 0], read[head, :, 0].T
+        else:  # with their zeros, as bundles had them up to 0.8.0
+            key[rows], value[rows] = look[rows, columns], read[columns, rows].T
     prefix = f"bert.encoder.layer.{layer}.attention.self"
     return {
         f"{prefix}.key.weight": key,

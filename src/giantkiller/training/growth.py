@@ -134,6 +134,7 @@ def errors_of(train: Examples, recipe: Recipe) -> Errors:
 
     def loss(model: Any, batch: Any) -> torch.Tensor:
         rows, ids, mask = batch
+        # Whole, not for the first token alone: errors are told a token, by the mask.
         logits = model(input_ids=ids, attention_mask=mask).logits
         return batch_loss(logits.float(), train.corpus, rows, recipe.loss)
 

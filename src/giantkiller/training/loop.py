@@ -179,7 +179,8 @@ class _Loop:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits, state = first_token(self.model, ids, mask, state=self.head is not None)
         value = batch_loss(logits.float(), self.train.corpus, rows, self.loss)
-        if self.head and state is not None:
+        if self.head:
+            assert state is not None
             mapped = self.head(state.float())
             value = value + self.loss.states * state_loss(mapped, self.train.corpus, rows)
         self.optimizer.zero_grad(set_to_none=True)

@@ -282,6 +282,8 @@ class Recipe:
             raise ValueError("growth needs model.kind = 'dendritic-bert'")
         if self.phrases.rows and self.model.kind != "dendritic-bert":
             raise ValueError("phrases need model.kind = 'dendritic-bert'")
+        if self.loss.states and self.model.kind != "dendritic-bert":
+            raise ValueError("loss.states needs model.kind = 'dendritic-bert'")
 
     def digest(self) -> str:
         """Return the SHA-256 of the settings, which tells whether a checkpoint belongs to this recipe."""
