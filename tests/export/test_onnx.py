@@ -12,6 +12,7 @@ from giantkiller.export.onnx import build
 from giantkiller.export.running import batched, observe, open_session
 from giantkiller.export.weights import Weights
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
+from giantkiller.models.bert import CHECKS, phrase_hashes
 
 PARTS = (
     "attention.self.query",
@@ -125,9 +126,14 @@ def test_embeddings_of_pairs_are_exported():
 @pytest.mark.parametrize("kind", KINDS)
 def test_phrases_are_exported(kind, pairs):
     model = make({"pooler.dense": 1}, pairs=pairs, phrases=41)
-    with torch.no_grad():
-        model.bert.phrases.weight.mul_(20)
     texts = rows(30)
+    with torch.no_grad():
+        model.bert.phrases.weight.mul_(60)
+        model.bert.phrases.checks.copy_(torch.arange(41) % 5)
+        for row in texts:  # the last token of each text, or it and those before, has a row of its own
+            last = (np.array([0, 0, *row], np.int64)[-step] for step in (1, 2, 3))
+            number = int(phrase_hashes(*last)[len(row) % 3])
+            model.bert.phrases.checks[number % 41] = number // 41 % CHECKS
     expected = torch_logits(model, texts)
     graph = build(weights_of(model), make_kernel(kind, observed(model, texts)), **SHAPE)
     onnx.checker.check_model(graph)

@@ -18,7 +18,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.dendrites import compact, sparse_layers
 from giantkiller.dendrites.layers import DendriticLinear
 from giantkiller.models import DendriticBertForSequenceClassification, masked_loss, tiny_config
-from giantkiller.models.bert import pair_hashes
+from giantkiller.models.bert import CHECKS, phrase_hashes
 
 NAMES = [
     *(
@@ -122,19 +122,28 @@ def test_pairs_tell_the_order_of_two_tokens_and_come_back_bit_for_bit(tmp_path):
         assert torch.equal(model(**batch()).logits, again(**batch()).logits)
 
 
-def test_phrases_count_pairs_whatever_the_padding_and_come_back_bit_for_bit(tmp_path):
+def test_phrases_count_their_own_whatever_the_padding_and_come_back_bit_for_bit(tmp_path):
     model = make({}, phrases=64)
-    with torch.no_grad():
-        model.bert.phrases.weight.copy_(torch.arange(64.0))
-        model.bert.phrases.direction.fill_(2.0)
+    phrases = model.bert.phrases
+    one, two, three = (int(each) for each in phrase_hashes(9, 7, 5))
+    told = {}
+    for name, number in {"one": one, "two": two, "three": three}.items():
+        with torch.no_grad():
+            phrases.weight.zero_()
+            phrases.weight[number % 64] = 3.0
+            phrases.checks.fill_(number // 64 % CHECKS)
+            phrases.direction.fill_(2.0)
+            told[name] = [
+                float(phrases(torch.tensor([ids]), None)[0, 0]) * len(ids) ** 0.5
+                for ids in ([5, 7, 9], [4, 7, 9], [4, 4, 9], [4, 9, 7])
+            ]
+    assert told["one"] == pytest.approx([6, 6, 6, 6], abs=1e-5)
+    assert told["two"] == pytest.approx([6, 6, 0, 0], abs=1e-5)
+    assert told["three"] == pytest.approx([6, 0, 0, 0], abs=1e-5)
     ids, more = torch.tensor([[5, 7, 9]]), torch.tensor([[5, 7, 9, 0, 0]])
-    mask = torch.tensor([[1, 1, 1, 0, 0]])
-    told = model.bert.phrases(ids, None)
-    each = pair_hashes(ids)[0] % 64
-    assert told.shape == (1, model.config.hidden_size)
-    torch.testing.assert_close(told[0, 0], 2 * each.sum() / 3**0.5)
-    assert torch.equal(told, model.bert.phrases(more, mask))
-    assert not torch.equal(told, model.bert.phrases(ids.flip(1), None))
+    assert torch.equal(phrases(ids, None), phrases(more, torch.tensor([[1, 1, 1, 0, 0]])))
+    phrases.checks.add_(1)  # the same row, another phrase's
+    assert not phrases(ids, None).any()
     with torch.no_grad():
         as_tuple = model.bert(**batch(), return_dict=False)
         assert torch.equal(as_tuple[1], model.bert(**batch()).pooler_output)

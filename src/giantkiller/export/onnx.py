@@ -24,9 +24,11 @@ from onnx import TensorProto, helper, numpy_helper
 from giantkiller.export.weights import WORDS, Floats, Layer, Weights
 
 PAIRS = "bert.pairs.weight"
-PHRASES = "bert.phrases.weight"
+PHRASES, PHRASE_CHECKS = "bert.phrases.weight", "bert.phrases.checks"
 PAIR_PRIME = 2**31 - 1
 PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
+PHRASE_FACTOR = 1_999_957_231
+CHECKS = 256
 """Of the hash functions of pairs, as in `giantkiller.models.bert`."""
 
 MICROSOFT = "com.microsoft"
@@ -173,10 +175,7 @@ def _pair_hashes(g: Graph, i: int) -> str:
     name = f"pair{i}_hash"
     if name in g.made:
         return name
-    before = "pair_before"
-    if before not in g.made:
-        shift = g.constant("pair_shift", np.asarray([0, 1, 0, -1], np.int64))
-        g.node("Pad", ["input_ids", shift], before)  # (B, T), 0 before the first
+    before = _before(g, 1)
     first, second = (
         g.node("Mul", [ids, g.constant(f"pair_factor{i}{j}", np.asarray(factor, np.int64))], f"pair{i}{j}")
         for j, (ids, factor) in enumerate(zip((before, "input_ids"), PAIR_FACTORS[i], strict=True))
@@ -185,8 +184,17 @@ def _pair_hashes(g: Graph, i: int) -> str:
     return g.node("Mod", [g.node("Add", [first, second], f"pair{i}_mixed"), prime], name)
 
 
+def _before(g: Graph, steps: int) -> str:
+    """The token so many steps before each, 0 before the first: (B, T)."""
+    name = f"before{steps}"
+    if name not in g.made:
+        shift = g.constant(f"shift{steps}", np.asarray([0, steps, 0, -steps], np.int64))
+        g.node("Pad", ["input_ids", shift], name)
+    return name
+
+
 def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
-    """What pairs of tokens say on their own, along its direction: (B, H).
+    """What phrases of one to three tokens say on their own, along its direction: (B, H).
 
     Args:
         g: The graph.
@@ -195,11 +203,26 @@ def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
         kept: 1 for tokens, 0 for padding: (B, T).
     """
     table = weights.tensors[PHRASES]
-    row = g.node(
-        "Mod", [_pair_hashes(g, 0), g.constant("phrase_rows", np.asarray(len(table), np.int64))], "phrase_row"
+    size = g.constant("phrase_rows", np.asarray(len(table), np.int64))
+    two = _pair_hashes(g, 0)
+    prime = g.constant("pair_prime", np.asarray(PAIR_PRIME, np.int64))
+    earlier = g.constant("phrase_factor", np.asarray(PHRASE_FACTOR, np.int64))
+    three = g.node("Add", [g.node("Mul", [_before(g, 2), earlier], "earlier_mixed"), two], "three_mixed")
+    one, three = g.node("Mod", ["pair01", prime], "one_hash"), g.node("Mod", [three, prime], "three_hash")
+    hashes = g.node("Concat", [one, two, three], "phrase_hashes", axis=1)  # (B, 3 T)
+    row = g.node("Mod", [hashes, size], "phrase_row")
+    check = g.node(
+        "Mod",
+        [g.node("Div", [hashes, size], "phrase_rest"), g.constant("checks", np.asarray(CHECKS, np.int64))],
+        "phrase_check",
     )
+    kept_checks = g.constant("phrase_checks", weights.tensors[PHRASE_CHECKS].astype(np.uint8))
+    wanted = g.node("Cast", [kept_checks], "phrase_checks_wide", to=TensorProto.INT64)
+    own = g.node("Equal", [g.node("Gather", [wanted, row], "phrase_checks_read"), check], "phrase_is_own")
+    own = g.node("Cast", [own], "phrase_own", to=TensorProto.FLOAT)
     each = g.node("Gather", [kernel.numbers(g, table, "phrases"), row], "phrases_read")
-    each = g.node("Mul", [each, kept], "phrases_kept")
+    there = g.node("Concat", [kept, kept, kept], "phrases_there", axis=1)
+    each = g.node("Mul", [g.node("Mul", [each, own], "phrases_own"), there], "phrases_kept")
     along = g.constant("axis_1", np.asarray([1], np.int64))
     one = g.constant("one", np.asarray(1, np.float32))
     tokens = g.node("Max", [g.node("ReduceSum", [kept, along], "tokens"), one], "tokens_or_one")  # (B, 1)

@@ -33,6 +33,10 @@ CODE = "modeling_dendritic_bert"
 PAIR_PRIME = 2**31 - 1
 PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
 """Of the hash functions of pairs: (before * first + token * second) % prime, then modulo the rows."""
+PHRASE_FACTOR = 1_999_957_231
+"""Of the token two before in the hash of three tokens."""
+CHECKS = 256
+"""Check numbers that tell phrases of one row apart."""
 LAYER_CODE = {"exceptions": DendriteError, "layers": DendriticLinear, "sparse": SparseDendritic}
 """Modules that a checkpoint carries as `dendritic_NAME.py`, by one of their classes."""
 
@@ -182,31 +186,57 @@ def pair_hashes(input_ids: torch.Tensor, function: int = 0) -> torch.Tensor:
     Before the first token stands 0. There are two functions, 0 and 1; take the number modulo a table's rows.
     """
     first, second = PAIR_FACTORS[function]
-    before = nn.functional.pad(input_ids[:, :-1], (1, 0))
-    return (before * first + input_ids * second) % PAIR_PRIME
+    return (_before(input_ids, 1) * first + input_ids * second) % PAIR_PRIME
+
+
+def phrase_hashes(ids: Any, before: Any, earlier: Any) -> tuple[Any, Any, Any]:
+    """Return a number for each token, for it with the one before, and for it with the two before.
+
+    Args:
+        ids: Tokens, of any shape: int64, a tensor or an array.
+        before: The token before each, 0 before the first; of the same shape.
+        earlier: The one before that.
+    """
+    first, second = PAIR_FACTORS[0]
+    one = ids * second
+    two = (before * first + one) % PAIR_PRIME
+    return one % PAIR_PRIME, two, (earlier * PHRASE_FACTOR + two) % PAIR_PRIME
+
+
+def _before(input_ids: torch.Tensor, steps: int) -> torch.Tensor:
+    return nn.functional.pad(input_ids, (steps, 0))[:, : input_ids.shape[1]]
 
 
 class Phrases(nn.Module):
-    """What a text's pairs of tokens say on their own, whatever the network makes of them.
+    """What a text's phrases of one to three tokens say on their own, whatever the network makes of them.
 
-    A linear model of hashed pairs (Weinberger et al. 2009, "Feature hashing for large scale multitask
+    A linear model of hashed phrases (Weinberger et al. 2009, "Feature hashing for large scale multitask
     learning"), the wide part of a wide and deep model (Cheng et al. 2016, "Wide & deep learning for
-    recommender systems"): one number a pair, their sum divided by the square root of the number of tokens.
-    The sum moves what the classifier reads along one direction: whatever reads it, reads phrases, too.
+    recommender systems"): one number a phrase, their sum divided by the square root of the number of tokens.
+    A row belongs to one phrase, which a check number of eight bits tells from the others that share it; those
+    say nothing. The sum moves what the classifier reads along one direction: whatever reads it, reads
+    phrases, too.
 
     Args:
-        rows: Numbers; pairs share them by hashing.
+        rows: Numbers.
         width: Of what the classifier reads.
     """
+
+    checks: torch.Tensor
 
     def __init__(self, rows: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(rows))
         self.direction = nn.Parameter(torch.zeros(width))
+        self.register_buffer("checks", torch.zeros(rows, dtype=torch.uint8))
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
         """Return what to add, (batch, width), for ids and mask (batch, tokens)."""
-        each = self.weight[pair_hashes(input_ids) % len(self.weight)]
+        size = len(self.weight)
+        hashes = torch.stack(phrase_hashes(input_ids, _before(input_ids, 1), _before(input_ids, 2)))
+        rows = hashes % size
+        own = self.checks[rows] == hashes // size % CHECKS
+        each = (self.weight[rows] * own).sum(dim=0)  # (batch, tokens)
         kept = torch.ones_like(each) if attention_mask is None else attention_mask.to(each.dtype)
         told = (each * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1).sqrt()
         return told[:, None] * self.direction

@@ -43,6 +43,11 @@ def rebuild_tensors(bundle: Bundle) -> tuple[dict[str, Floats], int]:
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     if "words" not in stored or all(node.name != "embeddings" for node in graph.node):
         raise UserError(f"the bundle {bundle.name} was not built by this package; train from its checkpoint")
+    if "phrases" in stored and "phrase_checks" not in stored:
+        raise UserError(
+            f"the bundle {bundle.name} {bundle.version} has phrases as giantkiller 0.8.0 made them; "
+            "train from its checkpoint, or rebuild it with that version"
+        )
     tensors = _embeddings(stored)
     hidden = tensors["bert.embeddings.word_embeddings.weight"].shape[1]
     layers = sum(f"layer{index}_wide_weight" in stored for index in range(48))
@@ -76,6 +81,7 @@ def _embeddings(stored: Mapping[str, Any]) -> dict[str, Floats]:
     if "phrases" in stored:
         hashed["bert.phrases.weight"] = stored["phrases"].astype(np.float32) * stored.get("phrases_scale", 1)
         hashed["bert.phrases.direction"] = stored["phrase_direction"]
+        hashed["bert.phrases.checks"] = stored["phrase_checks"]
     return hashed | {
         "bert.embeddings.word_embeddings.weight": words,
         "bert.embeddings.position_embeddings.weight": stored["places"],

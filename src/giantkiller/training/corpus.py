@@ -42,6 +42,8 @@ class Corpus:
     """(n,) int64, how often an epoch holds the row."""
     pairs: np.ndarray
     """(n,) int64, one number for rows that are twins; -1 for others."""
+    quiet: np.ndarray
+    """(n,) bool, whether phrases shall say little there."""
     states: np.ndarray | None = None
     """(n, k) float16, a teacher's states, NaN where there are none; None if no row has any."""
 
@@ -90,6 +92,7 @@ def make_corpus(
         "soft_share": np.full(n, np.nan),
         "repeat": np.ones(n, np.int64),
         "pairs": np.full(n, -1, np.int64),
+        "quiet": np.zeros(n, bool),
     }
     for name, values in columns.items():
         neutral[name] = np.broadcast_to(np.asarray(values, neutral[name].dtype), neutral[name].shape).copy()
@@ -160,8 +163,8 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
 
     Targets are averaged, weighted by the rows' weights, and so are soft labels by theirs; weights and soft
     shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often as
-    the one of its parts that repeats most, belongs to the first of their pairs, and has the first of their
-    states, for those of several teachers have no meaningful mean.
+    the one of its parts that repeats most, belongs to the first of their pairs, is quiet if all of them are,
+    and has the first of their states, for those of several teachers have no meaningful mean.
     """
     whole = join(parts)
     if not len(whole):
@@ -188,6 +191,7 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
     merged.soft_weights = np.nan_to_num(mean(whole.soft_weights, plain, taught), nan=1.0)
     merged.soft_share = mean(whole.soft_share, plain, rated & ~np.isnan(whole.soft_share))
     np.maximum.at(merged.repeat, group, whole.repeat)
+    np.logical_and.at(merged.quiet, group, whole.quiet)
     pairs = np.full(len(merged), -1, np.int64)
     for row in np.flatnonzero(whole.pairs >= 0)[::-1]:  # the first one is written last
         pairs[group[row]] = whole.pairs[row]
@@ -259,6 +263,7 @@ def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.r
     part.weights *= np.float32(source.weight)
     part.soft_weights *= np.float32(source.weight)
     part.repeat[:] = source.repeat
+    part.quiet[:] = source.quiet
     if source.soft_share is not None:
         part.soft_share[:] = source.soft_share
     return part

@@ -59,6 +59,9 @@ class SourceSettings:
     """The teacher's share for rows that raters labelled here; None takes `loss.soft_share`."""
     repeat: Count = 1
     """How often an epoch holds each row."""
+    quiet: bool = False
+    """Phrases don't learn from these rows' targets: there they shall say nothing, or what `phrases.pull`
+    asks for."""
 
     def __post_init__(self) -> None:
         if (self.file is None) == (self.made_up is None):
@@ -239,16 +242,22 @@ class GrowthSettings:
 
 @dataclass(frozen=True)
 class PhraseSettings:
-    """Numbers for pairs of tokens beside the network, fitted when it is done.
+    """Numbers for phrases of one to three tokens beside the network, fitted when it is done.
 
     With `rows` = 0 a model keeps those that its starting weights have, as they are.
     """
 
     rows: Rows = 0
-    """Numbers; pairs share them by hashing."""
-    gain: NonNegative = 0.2
+    """Numbers, one a phrase at most."""
+    gain: NonNegative = 1.0
     """What toxicity's logit takes of theirs."""
-    inverse_penalty: Positive = 2.0
+    trust: NonNegative = 0.8
+    """Share of the network's logits that is taken as known while they are fitted: the network knows the texts
+    that it learned from better than others."""
+    pull: NonNegative = 0.0
+    """On rows of quiet sources that have soft labels: share of what the network's logit lacks to the
+    teacher's that they shall say; elsewhere there they shall say nothing."""
+    inverse_penalty: Positive = 5.0
     """The regression's C: the higher, the less large numbers cost."""
 
 
