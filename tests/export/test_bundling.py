@@ -87,6 +87,17 @@ def test_dropped_words_are_unknown_and_nothing_else_changes(labelled, tmp_path, 
     assert not np.array_equal(every.logits(["you idiot thanks"]), every.logits(["you 🙂 🙂"]))
 
 
+def test_words_used_too_seldom_are_dropped_as_well(dendritic_bert, tmp_path):
+    few = export_bundle(
+        dendritic_bert, tmp_path / "few", words_of={"k.csv": KNOWN, "l.csv": []}, word_times=2
+    )
+    about = few.provenance["vocabulary"]
+    assert (about["times"], about["rows"]) == (2, len(vocabulary()) - 5)  # damn and are stand there once
+    logits = Screener(few.folder).logits(["you are stupid", "you 🙂 stupid", "you stupid"])
+    assert np.array_equal(logits[0], logits[1])
+    assert not np.array_equal(logits[0], logits[2])
+
+
 def test_coverage_is_counted_by_hand(dendritic_bert, labelled, tmp_path):
     part = read_labelled(labelled)
     bundle = export_bundle(

@@ -69,6 +69,13 @@ _AIMS = PolicyAims()
     "unknown. May be given several times.  [default: all words stay]",
 )
 @click.option(
+    "--vocabulary-times",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How often those comments must use a word for it to stay.",
+)
+@click.option(
     "--remove-precision",
     type=click.FloatRange(0, 1),
     default=_AIMS.remove_precision,
@@ -109,6 +116,7 @@ def command(
     quantize: str,
     max_length: int | None,
     vocabulary: tuple[Path, ...],
+    vocabulary_times: int,
     remove_precision: float,
     review_recall: float,
     monitor_recall: float,
@@ -141,6 +149,8 @@ def command(
     if kind == "huggingface":
         _export_huggingface(checkpoint, output, labels, vocabulary, as_json)
         return
+    if vocabulary_times > 1 and not vocabulary:
+        raise UserError("`vocabulary_times` counts words of `vocabulary`; name files for it")
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; `labels` two needs `kind` huggingface")
     from giantkiller.export.bundling import export_bundle
@@ -155,6 +165,7 @@ def command(
         version=model_version,
         max_length=max_length,
         words_of={name: labelled.texts for name, labelled in read(vocabulary).items()},
+        word_times=vocabulary_times,
         aims=PolicyAims(remove_precision, review_recall, monitor_recall),
         presets=presets,
     )

@@ -107,6 +107,7 @@ def export_bundle(
     version: str | None = None,
     max_length: int | None = None,
     words_of: Mapping[str, Sequence[str]] | None = None,
+    word_times: int = 1,
     aims: PolicyAims | None = None,
     presets: bool = False,
 ) -> Bundle:
@@ -128,6 +129,7 @@ def export_bundle(
         words_of: Comments by file name. Only the word embeddings that they use are kept; all other words are
             read as the unknown token, special tokens and single characters excepted. All are kept if not
             given.
+        word_times: How often these comments must use a word that is kept.
         aims: What the policy aims at; those of `PolicyAims` if not given.
         presets: Fit the policies of `giantkiller.evaluation.presets`, `forum` being the bundle's own, and
             none by aims. The first file must hold ordinary comments labelled for toxicity.
@@ -138,7 +140,7 @@ def export_bundle(
     """
     draft = start_draft(read_checkpoint(checkpoint), validation or {}, max_length)
     if words_of:
-        drop_words(draft, words_of)
+        drop_words(draft, words_of, word_times)
     build_model(draft, quantize)
     if draft.rows:
         fit_to_labels(draft, aims or PolicyAims())
@@ -180,15 +182,16 @@ def start_draft(source: Checkpoint, validation: Mapping[str, Labelled], max_leng
     return Draft(source, length, parts, encoder, rows, source.weights)
 
 
-def drop_words(draft: Draft, words_of: Mapping[str, Sequence[str]]) -> None:
+def drop_words(draft: Draft, words_of: Mapping[str, Sequence[str]], times: int) -> None:
     """Keep the word embeddings that comments use; see `export_bundle`."""
     tokenizer, size = draft.source.tokenizer, len(draft.weights.tensors[WORDS])
-    kept = vocabulary.used_words(words_of, draft.encoder, tokenizer, size)
+    kept = vocabulary.used_words(words_of, draft.encoder, tokenizer, size, times)
     draft.weights = draft.weights.with_words(kept, vocabulary.unknown_id(tokenizer))
     ends = itertools.accumulate(map(len, draft.parts.values()))
     draft.words = vocabulary.KeptWords(
         rows=int(kept.sum()),
         of=size,
+        times=times,
         files={file: len(texts) for file, texts in words_of.items()},
         coverage={
             file: vocabulary.coverage(draft.rows[end - len(part) : end], kept)

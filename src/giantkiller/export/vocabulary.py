@@ -28,7 +28,7 @@ def unknown_id(tokenizer: Tokenizer) -> int:
 
 
 def used_words(
-    words_of: Mapping[str, Sequence[str]], encoder: Encoder, tokenizer: Tokenizer, size: int
+    words_of: Mapping[str, Sequence[str]], encoder: Encoder, tokenizer: Tokenizer, size: int, times: int = 1
 ) -> NDArray[np.bool_]:
     """Find the token ids to keep: used in comments, special, or a single character.
 
@@ -37,14 +37,17 @@ def used_words(
         encoder: The bundle's.
         tokenizer: The bundle's.
         size: Number of token ids.
+        times: How often comments must use one, all files together.
 
     Returns:
         (size,) whether each stays.
     """
-    kept = np.zeros(size, bool)
+    counts = np.zeros(size, np.int64)
     for file, texts in words_of.items():
         for begin in tqdm(range(0, len(texts), CHUNK), desc=repr(file), delay=1, leave=False, disable=None):
-            kept[unpack(b"".join(encoder.encode(texts[begin : begin + CHUNK])))] = True
+            used = unpack(b"".join(encoder.encode(texts[begin : begin + CHUNK])))
+            counts += np.bincount(used, minlength=size)
+    kept = counts >= times
     single = [i for token, i in tokenizer.get_vocab().items() if len(token.removeprefix("##")) == 1]
     special = [*tokenizer.get_added_tokens_decoder(), *tokenizer.encode("").ids, unknown_id(tokenizer)]
     kept[[i for i in (*single, *special) if i < size]] = True
@@ -74,12 +77,14 @@ class KeptWords:
     Attributes:
         rows: How many.
         of: How many there were.
+        times: How often comments use a word that is kept, at least.
         files: Comments by the name of the file whose words are kept.
         coverage: What that covers of the labelled comments, by file name.
     """
 
     rows: int
     of: int
+    times: int
     files: dict[str, int]
     coverage: dict[str, Coverage]
 
