@@ -7,7 +7,8 @@
 
 `--stored` in place of `--teacher` takes stored logits: recipes/situations-labels.npz has the larger
 teacher's, recipes/situations-labels-3.npz to -5 those behind the shipped model. With both, a text's label
-is the mean. `--states 128` keeps the teacher's pooled states, too.
+is the mean. `--states 128` keeps the teacher's pooled states, too. `hate` splits the hate sets by what
+people were asked.
 
 What is notable:
 - The lower half of the encoder and its embeddings stay as they are, which saves a third of the time.
@@ -319,6 +320,25 @@ def label(args: argparse.Namespace) -> None:
         add_states(soft, np.stack([states[text] for text in read_soft_labels(soft)[0]]), args.states)
 
 
+def split_hate(args: argparse.Namespace) -> None:
+    """Write what people were asked about hate sets, a file a question, and what was guessed of toxicity."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(args.seed)
+    rows = [row for row in read(args.data / "hate_train.parquet") if "toxigen" not in row["source"]]
+    for row in rows:  # style gives the source away
+        row["text"] = row["text"].lower() if rng.random() < 0.3 else row["text"]
+    for file, column, guessed in (
+        ("identity", "identity_attack", False),
+        ("toxicity", "toxicity", False),
+        ("guessed", "toxicity", True),
+    ):
+        own = [r for r in rows if r[column] is not None and (column in (r["guessed"] or "")) == guessed]
+        answers = [min(row[column], MOST_HATEFUL) for row in own]
+        table = pa.table({"text": [row["text"] for row in own], column: answers})
+        pq.write_table(table, args.output / f"{file}.parquet")
+        print(f"{file}: {len(own)} rows", flush=True)
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(
@@ -349,6 +369,11 @@ def main() -> None:
             )
             command.add_argument("--recombined", type=int, default=40_000)
             command.add_argument("--chat", type=int, default=6_000)
+    command = commands.add_parser("hate")
+    command.set_defaults(run=split_hate)
+    command.add_argument("--data", type=Path, required=True)
+    command.add_argument("-o", "--output", type=Path, required=True)
+    command.add_argument("--seed", type=int, default=1)
     command = commands.add_parser("store")
     command.set_defaults(run=store)
     command.add_argument("--soft", type=Path, required=True, help="what `label` wrote")

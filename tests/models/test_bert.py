@@ -131,7 +131,7 @@ def test_phrases_count_their_own_whatever_the_padding_and_come_back_bit_for_bit(
         with torch.no_grad():
             phrases.weight.zero_()
             phrases.weight[number % 64] = 3.0
-            phrases.checks.fill_(number // 64 % CHECKS)
+            phrases.checks.fill_(number % CHECKS)
             phrases.direction.fill_(2.0)
             told[name] = [
                 float(phrases(torch.tensor([ids]), None)[0, 0]) * len(ids) ** 0.5

@@ -8,11 +8,12 @@ from onnx import TensorProto
 
 from giantkiller.errors import UserError
 from giantkiller.export.onnx import MICROSOFT, Graph, Kernel
-from giantkiller.export.weights import Floats
+from giantkiller.export.weights import Bytes, Floats
 
 KINDS = ("static", "none")
 """What `make_kernel` makes."""
 
+FLOAT = TensorProto.FLOAT
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -53,9 +54,14 @@ class Float:
         """Add table[ids]."""
         return graph.node("Gather", [graph.constant(f"{name}s", table), ids], f"{ids}_read")
 
-    def numbers(self, graph: Graph, values: Floats, name: str) -> str:
-        """Add a constant (n,)."""
-        return graph.constant(name, values)
+    def checked(self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
+        """Add values[rows] where checks[rows] is check, else 0."""
+        read = graph.node("Gather", [graph.constant(name, values), rows], f"{name}_read")
+        there = graph.node("Gather", [graph.constant(f"{name}_checks", checks), rows], f"{name}_checks_read")
+        there = graph.node("Cast", [there], f"{name}_wanted", to=TensorProto.INT32)
+        own = graph.node("Equal", [there, check], f"{name}_are_own")
+        own = graph.node("Cast", [own], f"{name}_own", to=FLOAT)
+        return graph.node("Mul", [read, own], f"{name}_checked")
 
 
 @dataclass
@@ -105,20 +111,33 @@ class Static:
         if widened:
             wide = f"{name}s_wide"
             if wide not in graph.made:
-                floats = graph.node("Cast", [rows], f"{name}s_float", to=TensorProto.FLOAT)
+                floats = graph.node("Cast", [rows], f"{name}s_float", to=FLOAT)
                 graph.node("Mul", [floats, scales], wide)
             return graph.node("Gather", [wide, ids], f"{ids}_read")
         rows = graph.node("Gather", [rows, ids], f"{ids}_read")
-        rows = graph.node("Cast", [rows], f"{ids}_float", to=TensorProto.FLOAT)
+        rows = graph.node("Cast", [rows], f"{ids}_float", to=FLOAT)
         scales = graph.node("Gather", [scales, ids], f"{ids}_scales")
         return graph.node("Mul", [rows, scales], f"{ids}_scaled")
 
-    def numbers(self, graph: Graph, values: Floats, name: str) -> str:
-        """Add a constant (n,), with one scale for all; it becomes floats once, on loading."""
+    def checked(self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
+        """Add values[rows] where checks[rows] is check, else 0; one scale for all values.
+
+        Check and value lie in one 16-bit number, high and low byte, the value plus 128: reading is what costs.
+        """
         rounded, scale = by_row(values[None])
-        stored = graph.constant(name, rounded[0])
-        floats = graph.node("Cast", [stored], f"{name}_float", to=TensorProto.FLOAT)
-        return graph.node("Mul", [floats, graph.constant(f"{name}_scale", scale)], f"{name}_wide")
+        packed = checks.astype(np.uint16) * 256 + (rounded[0].astype(np.int16) + 128).astype(np.uint16)
+        read = graph.node("Gather", [graph.constant(name, packed), rows], f"{name}_read")
+        read = graph.node("Cast", [read], f"{name}_wide", to=TensorProto.INT32)
+        byte = graph.constant("byte", np.asarray(256, np.int32))
+        high = graph.node("Div", [read, byte], f"{name}_high")
+        low = graph.node("Cast", [graph.node("Mod", [read, byte], f"{name}_low")], f"{name}_float", to=FLOAT)
+        own = graph.node(
+            "Cast", [graph.node("Equal", [high, check], f"{name}_same")], f"{name}_own", to=FLOAT
+        )
+        half = graph.constant("half_byte", np.asarray(128, np.float32))
+        value = graph.node("Sub", [low, half], f"{name}_value")
+        own = graph.node("Mul", [own, graph.constant(f"{name}_scale", scale)], f"{name}_own_scale")
+        return graph.node("Mul", [value, own], f"{name}_checked")
 
 
 def make_kernel(kind: str, ranges: Ranges | None = None) -> Kernel:

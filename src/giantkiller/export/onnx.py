@@ -21,14 +21,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from giantkiller.export.weights import WORDS, Floats, Layer, Weights
+from giantkiller.export.weights import WORDS, Bytes, Floats, Layer, Weights
 
 PAIRS = "bert.pairs.weight"
 PHRASES, PHRASE_CHECKS = "bert.phrases.weight", "bert.phrases.checks"
 PAIR_PRIME = 2**31 - 1
 PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
 PHRASE_FACTOR = 1_999_957_231
-CHECKS = 256
+CHECKS = 251
 """Of the hash functions of pairs, as in `giantkiller.models.bert`."""
 
 MICROSOFT = "com.microsoft"
@@ -59,8 +59,8 @@ class Kernel(Protocol):
         A small table of which many rows are read is better `widened`: turned into floats once, on loading.
         """
 
-    def numbers(self, graph: "Graph", values: Floats, name: str) -> str:
-        """Add a constant (n,) and return the name of its floats."""
+    def checked(self, graph: "Graph", rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
+        """Add values[rows] where checks[rows] is check, else 0, for both (n,), and return its name."""
 
 
 class Graph:
@@ -203,26 +203,19 @@ def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
         kept: 1 for tokens, 0 for padding: (B, T).
     """
     table = weights.tensors[PHRASES]
-    size = g.constant("phrase_rows", np.asarray(len(table), np.int64))
     two = _pair_hashes(g, 0)
     prime = g.constant("pair_prime", np.asarray(PAIR_PRIME, np.int64))
     earlier = g.constant("phrase_factor", np.asarray(PHRASE_FACTOR, np.int64))
     three = g.node("Add", [g.node("Mul", [_before(g, 2), earlier], "earlier_mixed"), two], "three_mixed")
     one, three = g.node("Mod", ["pair01", prime], "one_hash"), g.node("Mod", [three, prime], "three_hash")
     hashes = g.node("Concat", [one, two, three], "phrase_hashes", axis=1)  # (B, 3 T)
-    row = g.node("Mod", [hashes, size], "phrase_row")
-    check = g.node(
-        "Mod",
-        [g.node("Div", [hashes, size], "phrase_rest"), g.constant("checks", np.asarray(CHECKS, np.int64))],
-        "phrase_check",
-    )
-    kept_checks = g.constant("phrase_checks", weights.tensors[PHRASE_CHECKS].astype(np.uint8))
-    wanted = g.node("Cast", [kept_checks], "phrase_checks_wide", to=TensorProto.INT64)
-    own = g.node("Equal", [g.node("Gather", [wanted, row], "phrase_checks_read"), check], "phrase_is_own")
-    own = g.node("Cast", [own], "phrase_own", to=TensorProto.FLOAT)
-    each = g.node("Gather", [kernel.numbers(g, table, "phrases"), row], "phrases_read")
+    hashes = g.node("Cast", [hashes], "phrase_small", to=TensorProto.INT32)
+    row = g.node("Mod", [hashes, g.constant("phrase_rows", np.asarray(len(table), np.int32))], "phrase_row")
+    check = g.node("Mod", [hashes, g.constant("checks", np.asarray(CHECKS, np.int32))], "phrase_check")
+    checks = weights.tensors[PHRASE_CHECKS].astype(np.uint8)
+    each = kernel.checked(g, row, check, table, checks, "phrases")  # (B, 3 T)
     there = g.node("Concat", [kept, kept, kept], "phrases_there", axis=1)
-    each = g.node("Mul", [g.node("Mul", [each, own], "phrases_own"), there], "phrases_kept")
+    each = g.node("Mul", [each, there], "phrases_kept")
     along = g.constant("axis_1", np.asarray([1], np.int64))
     one = g.constant("one", np.asarray(1, np.float32))
     tokens = g.node("Max", [g.node("ReduceSum", [kept, along], "tokens"), one], "tokens_or_one")  # (B, 1)

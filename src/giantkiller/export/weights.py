@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 WORDS = "bert.embeddings.word_embeddings.weight"
 
 

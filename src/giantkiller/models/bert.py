@@ -35,8 +35,8 @@ PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
 """Of the hash functions of pairs: (before * first + token * second) % prime, then modulo the rows."""
 PHRASE_FACTOR = 1_999_957_231
 """Of the token two before in the hash of three tokens."""
-CHECKS = 256
-"""Check numbers that tell phrases of one row apart."""
+CHECKS = 251
+"""Check numbers that tell phrases of one row apart: a phrase's number modulo this, a prime."""
 LAYER_CODE = {"exceptions": DendriteError, "layers": DendriticLinear, "sparse": SparseDendritic}
 """Modules that a checkpoint carries as `dendritic_NAME.py`, by one of their classes."""
 
@@ -235,7 +235,7 @@ class Phrases(nn.Module):
         size = len(self.weight)
         hashes = torch.stack(phrase_hashes(input_ids, _before(input_ids, 1), _before(input_ids, 2)))
         rows = hashes % size
-        own = self.checks[rows] == hashes // size % CHECKS
+        own = self.checks[rows] == hashes % CHECKS
         each = (self.weight[rows] * own).sum(dim=0)  # (batch, tokens)
         kept = torch.ones_like(each) if attention_mask is None else attention_mask.to(each.dtype)
         told = (each * kept).sum(dim=1) / kept.sum(dim=1).clamp(min=1).sqrt()

@@ -180,7 +180,7 @@ def _attach(model: Any, known: NDArray[np.int64], numbers: Floats, settings: Phr
     phrases = Phrases(settings.rows, weight.shape[1])
     rows = torch.from_numpy(known % settings.rows)
     phrases.weight[rows] = torch.from_numpy(numbers).float()
-    phrases.checks[rows] = torch.from_numpy(known // settings.rows % CHECKS).to(torch.uint8)
+    phrases.checks[rows] = torch.from_numpy(known % CHECKS).to(torch.uint8)
     phrases.direction.copy_(torch.linalg.pinv(reads) @ aim)
     model.config.phrases = settings.rows
     model.bert.phrases = phrases.to(weight.device)
