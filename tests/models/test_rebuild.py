@@ -8,12 +8,16 @@ pytest.importorskip("onnx")
 
 import onnx
 import torch
+from checkpoints import write_checkpoint
 from onnx import numpy_helper
 from transformers import AutoModelForSequenceClassification
 
 import giantkiller.models  # noqa: F401
 from giantkiller import Screener
 from giantkiller.bundle import read_bundle
+from giantkiller.errors import UserError
+from giantkiller.export.bundling import export_bundle
+from giantkiller.export.kernels import KINDS
 from giantkiller.models.rebuild import rebuild_checkpoint, rebuild_tensors
 
 TEXTS = [
@@ -68,3 +72,27 @@ def test_bundles_with_zeros_between_heads_and_without_are_taken_apart(monkeypatc
     assert now.keys() == other.keys()
     for name, tensor in now.items():
         np.testing.assert_array_equal(other[name], tensor)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_phrases_come_back_from_either_kind_of_bundle(tmp_path, kind):
+    folder = write_checkpoint(tmp_path / "checkpoint", phrases=64)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    with torch.no_grad():
+        model.bert.phrases.weight.copy_(torch.linspace(-2, 3, 64))
+        model.bert.phrases.checks.copy_(torch.arange(64) * 3)
+    model.save_pretrained(folder)
+    bundle = export_bundle(folder, tmp_path / "bundle", quantize=kind)
+    tensors, _ = rebuild_tensors(bundle)
+    assert tensors["bert.phrases.checks"].tolist() == (np.arange(64) * 3).tolist()
+    np.testing.assert_allclose(tensors["bert.phrases.weight"], np.linspace(-2, 3, 64), atol=1.6e-2)
+
+
+def test_phrases_of_another_kind_are_refused(monkeypatch):
+    bundle = read_bundle(None)
+    model = onnx.load(str(bundle.model))
+    kept = next(tensor for tensor in model.graph.initializer if tensor.name == "phrases")
+    kept.CopyFrom(numpy_helper.from_array(np.zeros(4, np.int8), "phrases"))
+    monkeypatch.setattr(onnx, "load", lambda path: model)
+    with pytest.raises(UserError, match="as giantkiller 0[.]8[.]0 made them"):
+        rebuild_tensors(bundle)

@@ -171,6 +171,12 @@ def test_require_limit_and_given_labels_are_a_sources_own(tmp_path):
     assert train.texts == again.texts != other.texts
 
 
+def test_a_text_is_quiet_where_all_its_sources_are():
+    quiet = corpus(["a", "b"], [1, 0], quiet=True)
+    both = merge([quiet, corpus(["b", "c"], [0, 1])])
+    assert dict(zip(both.texts, both.quiet.tolist(), strict=True)) == {"a": True, "b": False, "c": False}
+
+
 def test_rows_are_repeated_in_training_alone(tmp_path):
     write_csv(tmp_path / "t.csv", [(f"comment {i}", str(i % 2)) for i in range(40)])
     write_csv(tmp_path / "other.csv", [("comment 0", "0"), ("once", "0")])

@@ -122,7 +122,7 @@ class Static:
     def checked(self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
         """Add values[rows] where checks[rows] is check, else 0; one scale for all values.
 
-        Check and value lie in one 16-bit number, high and low byte, the value plus 128: reading is what costs.
+        Check and value lie in one 16-bit number, high byte and low, the value plus 128: reading costs most.
         """
         rounded, scale = by_row(values[None])
         packed = checks.astype(np.uint16) * 256 + (rounded[0].astype(np.int16) + 128).astype(np.uint16)
@@ -130,7 +130,8 @@ class Static:
         read = graph.node("Cast", [read], f"{name}_wide", to=TensorProto.INT32)
         byte = graph.constant("byte", np.asarray(256, np.int32))
         high = graph.node("Div", [read, byte], f"{name}_high")
-        low = graph.node("Cast", [graph.node("Mod", [read, byte], f"{name}_low")], f"{name}_float", to=FLOAT)
+        low = graph.node("Mod", [read, byte], f"{name}_low")
+        low = graph.node("Cast", [low], f"{name}_float", to=FLOAT)
         own = graph.node(
             "Cast", [graph.node("Equal", [high, check], f"{name}_same")], f"{name}_own", to=FLOAT
         )
