@@ -78,6 +78,7 @@ def test_dropped_words_are_unknown_and_nothing_else_changes(labelled, tmp_path, 
     about = small.provenance["vocabulary"]
     assert (about["rows"], about["of"], about["files"]) == (len(vocabulary()) - 3, 2000, {"k.csv": 3})
     assert f"Of 2,000 word embeddings the {about['rows']}" in (small.folder / "README.md").read_text()
+    assert whole.provenance["parameters"] - small.provenance["parameters"] == (2000 - about["rows"]) * 32
     assert small.model.stat().st_size < whole.model.stat().st_size - 1500 * 32
     assert small.tokenizer.read_bytes() == whole.tokenizer.read_bytes()
     every, fewer = Screener(whole.folder), Screener(small.folder)

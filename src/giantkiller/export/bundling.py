@@ -149,6 +149,8 @@ def export_bundle(
     provenance = provenance_of(draft.source, quantize)
     if draft.words:
         provenance["vocabulary"] = asdict(draft.words)
+        dropped = draft.words.of - draft.words.rows
+        provenance["parameters"] -= dropped * draft.weights.tensors[WORDS].shape[1]
     settings = draft.settings
     bundle = Bundle(
         name=name or draft.source.name,
