@@ -54,14 +54,19 @@ class Float:
         """Add table[ids]."""
         return graph.node("Gather", [graph.constant(f"{name}s", table), ids], f"{ids}_read")
 
-    def checked(self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
-        """Add values[rows] where checks[rows] is check, else 0."""
+    def checked(
+        self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str
+    ) -> tuple[str, str]:
+        """Add values[rows] where checks[rows] is check, else 0; their scale is 1."""
         read = graph.node("Gather", [graph.constant(name, values), rows], f"{name}_read")
         there = graph.node("Gather", [graph.constant(f"{name}_checks", checks), rows], f"{name}_checks_read")
         there = graph.node("Cast", [there], f"{name}_wanted", to=TensorProto.INT32)
-        own = graph.node("Equal", [there, check], f"{name}_are_own")
-        own = graph.node("Cast", [own], f"{name}_own", to=FLOAT)
-        return graph.node("Mul", [read, own], f"{name}_checked")
+        same = graph.node("Equal", [there, check], f"{name}_same")
+        zero = graph.constant("nothing", np.asarray(0, np.float32))
+        return (
+            graph.node("Where", [same, read, zero], f"{name}_checked"),
+            graph.constant("one", np.asarray(1, np.float32)),
+        )
 
 
 @dataclass
@@ -119,26 +124,27 @@ class Static:
         scales = graph.node("Gather", [scales, ids], f"{ids}_scales")
         return graph.node("Mul", [rows, scales], f"{ids}_scaled")
 
-    def checked(self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
-        """Add values[rows] where checks[rows] is check, else 0; one scale for all values.
+    def checked(
+        self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str
+    ) -> tuple[str, str]:
+        """Add values[rows] where checks[rows] is check, else 0, in eight bits with one scale.
 
-        Check and value lie in one 16-bit number, high byte and low, the value plus 128: reading costs most.
+        Value and check lie in one 16-bit number, high byte and low: reading costs most.
         """
         rounded, scale = by_row(values[None])
-        packed = checks.astype(np.uint16) * 256 + (rounded[0].astype(np.int16) + 128).astype(np.uint16)
+        packed = rounded[0].astype(np.int16) * 256 + checks.astype(np.int16)
         read = graph.node("Gather", [graph.constant(name, packed), rows], f"{name}_read")
         read = graph.node("Cast", [read], f"{name}_wide", to=TensorProto.INT32)
-        byte = graph.constant("byte", np.asarray(256, np.int32))
-        high = graph.node("Div", [read, byte], f"{name}_high")
-        low = graph.node("Mod", [read, byte], f"{name}_low")
-        low = graph.node("Cast", [low], f"{name}_float", to=FLOAT)
-        own = graph.node(
-            "Cast", [graph.node("Equal", [high, check], f"{name}_same")], f"{name}_own", to=FLOAT
+        low = graph.node("Mod", [read, graph.constant("byte", np.asarray(256, np.int32))], f"{name}_low")
+        same = graph.node("Equal", [low, check], f"{name}_same")
+        high = graph.node(
+            "Cast", [graph.node("Sub", [read, check], f"{name}_high")], f"{name}_float", to=FLOAT
         )
-        half = graph.constant("half_byte", np.asarray(128, np.float32))
-        value = graph.node("Sub", [low, half], f"{name}_value")
-        own = graph.node("Mul", [own, graph.constant(f"{name}_scale", scale)], f"{name}_own_scale")
-        return graph.node("Mul", [value, own], f"{name}_checked")
+        zero = graph.constant("nothing", np.asarray(0, np.float32))
+        return (
+            graph.node("Where", [same, high, zero], f"{name}_checked"),
+            graph.constant(f"{name}_step", scale / 256),
+        )
 
 
 def make_kernel(kind: str, ranges: Ranges | None = None) -> Kernel:

@@ -59,8 +59,10 @@ class Kernel(Protocol):
         A small table of which many rows are read is better `widened`: turned into floats once, on loading.
         """
 
-    def checked(self, graph: "Graph", rows: str, check: str, values: Floats, checks: Bytes, name: str) -> str:
-        """Add values[rows] where checks[rows] is check, else 0, for both (n,), and return its name."""
+    def checked(
+        self, graph: "Graph", rows: str, check: str, values: Floats, checks: Bytes, name: str
+    ) -> tuple[str, str]:
+        """Add values[rows] where checks[rows] is check, else 0, for both (n,); return that and its scale."""
 
 
 class Graph:
@@ -213,7 +215,7 @@ def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
     row = g.node("Mod", [hashes, g.constant("phrase_rows", np.asarray(len(table), np.int32))], "phrase_row")
     check = g.node("Mod", [hashes, g.constant("checks", np.asarray(CHECKS, np.int32))], "phrase_check")
     checks = weights.tensors[PHRASE_CHECKS].astype(np.uint8)
-    each = kernel.checked(g, row, check, table, checks, "phrases")  # (B, 3 T)
+    each, scale = kernel.checked(g, row, check, table, checks, "phrases")  # (B, 3 T)
     there = g.node("Concat", [kept, kept, kept], "phrases_there", axis=1)
     each = g.node("Mul", [each, there], "phrases_kept")
     along = g.constant("axis_1", np.asarray([1], np.int64))
@@ -221,6 +223,7 @@ def _phrases(g: Graph, kernel: Kernel, weights: Weights, kept: str) -> str:
     tokens = g.node("Max", [g.node("ReduceSum", [kept, along], "tokens"), one], "tokens_or_one")  # (B, 1)
     root = g.node("Sqrt", [tokens], "tokens_root")
     told = g.node("Div", [g.node("ReduceSum", [each, along], "phrases_total"), root], "phrases_told")
+    told = g.node("Mul", [told, scale], "phrases_scaled")
     direction = g.constant("phrase_direction", weights.tensors["bert.phrases.direction"])
     return g.node("Mul", [told, direction], "phrases_moved")
 

@@ -43,7 +43,7 @@ def rebuild_tensors(bundle: Bundle) -> tuple[dict[str, Floats], int]:
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     if "words" not in stored or all(node.name != "embeddings" for node in graph.node):
         raise UserError(f"the bundle {bundle.name} was not built by this package; train from its checkpoint")
-    if "phrases" in stored and "phrases_checks" not in stored and stored["phrases"].dtype != np.uint16:
+    if "phrases" in stored and "phrases_checks" not in stored and stored["phrases"].dtype != np.int16:
         raise UserError(
             f"the bundle {bundle.name} {bundle.version} has phrases as giantkiller 0.8.0 made them; "
             "train from its checkpoint, or rebuild it with that version"
@@ -80,9 +80,9 @@ def _embeddings(stored: Mapping[str, Any]) -> dict[str, Floats]:
         hashed["bert.pairs.weight"] = stored["pairs"].astype(np.float32) * stored.get("pair_scales", 1)
     if "phrases" in stored:
         values, checks = stored["phrases"], stored.get("phrases_checks")
-        if checks is None:  # a check in the high byte, a value plus 128 in the low one
-            checks = (values >> 8).astype(np.uint8)
-            values = ((values & 255).astype(np.float32) - 128) * stored["phrases_scale"]
+        if checks is None:  # a value in the high byte, a check in the low one
+            checks = (values & 255).astype(np.uint8)
+            values = (values >> 8).astype(np.float32) * stored["phrases_step"] * 256
         hashed["bert.phrases.weight"], hashed["bert.phrases.checks"] = values, checks
         hashed["bert.phrases.direction"] = stored["phrase_direction"]
     return hashed | {
