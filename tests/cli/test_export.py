@@ -57,6 +57,10 @@ def test_the_command_drops_words(dendritic_bert, labelled, tmp_path):
     assert "two of the files have one name" in str(twice.exception)
     view = CliRunner().invoke(command, [*arguments, "--format", "huggingface"])
     assert "is for bundles" in str(view.exception)
+    seldom = CliRunner().invoke(command, [*arguments, "--json", "--vocabulary-times", "2"])
+    assert json.loads(seldom.stdout)["vocabulary"]["times"] == 2
+    alone = CliRunner().invoke(command, [*arguments[:5], "--vocabulary-times", "2"])
+    assert "name files for it" in str(alone.exception)
 
 
 def test_a_file_named_twice_is_read_once(dendritic_bert, labelled, tmp_path, monkeypatch):

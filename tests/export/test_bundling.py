@@ -63,6 +63,11 @@ def test_without_validation_data_scores_are_plain_sigmoids(dendritic_bert, tmp_p
     assert "not calibrated" in (bundle.folder / "README.md").read_text()
 
 
+def test_the_shipped_card_names_the_data_sets_whatever_folder_their_files_lay_in():
+    card = (read_bundle(None).folder / "README.md").read_text()
+    assert '"google/civil_comments", "google/jigsaw_toxicity_pred"' in card
+
+
 KNOWN = ["you are stupid", "you stupid", "damn x1"]  # what comments use; idiot, hurt and thanks are left
 
 

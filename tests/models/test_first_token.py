@@ -6,6 +6,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from giantkiller.dendrites import compact
 from giantkiller.dendrites.layers import DendriticLinear
 from giantkiller.models import DendriticBertForSequenceClassification, masked_loss, tiny_config
+from giantkiller.models.bert import CHECKS, phrase_hashes
 from giantkiller.models.first_token import first_token
 from giantkiller.models.inference import Tokens, predict
 
@@ -39,6 +40,11 @@ def make(**changes):
                 weight.normal_(0, 0.5)
             elif weight.ndim == 2:
                 weight.mul_(10)  # small weights look at all tokens alike, whatever their queries
+    if model.bert.phrases is not None:
+        ids = batch()[0]
+        last = phrase_hashes(ids[:, 2:], ids[:, 1:-1], ids[:, :-2])[2].flatten()  # of three tokens
+        model.bert.phrases.checks[last % 12] = (last % CHECKS).to(torch.uint8)
+        assert model.bert.phrases(*batch()).abs().max() > 0
     return model.eval()
 
 

@@ -10,6 +10,7 @@ import onnx
 import torch
 from checkpoints import write_checkpoint
 from onnx import numpy_helper
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 import giantkiller.models  # noqa: F401
@@ -18,6 +19,7 @@ from giantkiller.bundle import read_bundle
 from giantkiller.errors import UserError
 from giantkiller.export.bundling import export_bundle
 from giantkiller.export.kernels import KINDS
+from giantkiller.models.loading import load_checkpoint
 from giantkiller.models.rebuild import rebuild_checkpoint, rebuild_tensors
 
 TEXTS = [
@@ -96,3 +98,12 @@ def test_phrases_of_another_kind_are_refused(monkeypatch):
     monkeypatch.setattr(onnx, "load", lambda path: model)
     with pytest.raises(UserError, match=r"as giantkiller 0.8.0 made them"):
         rebuild_tensors(bundle)
+
+
+def test_a_checkpoint_with_phrases_of_another_kind_is_refused(tmp_path):
+    folder = write_checkpoint(tmp_path / "checkpoint", phrases=64)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["bert.phrases.checks"]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"as giantkiller 0\.8\.0 made them"):
+        load_checkpoint(str(folder))

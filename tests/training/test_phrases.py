@@ -9,7 +9,7 @@ from giantkiller.models import DendriticBertForSequenceClassification, tiny_conf
 from giantkiller.models.bert import CHECKS, Phrases
 from giantkiller.models.inference import Tokens
 from giantkiller.training.batches import Examples
-from giantkiller.training.corpus import make_corpus
+from giantkiller.training.corpus import make_corpus, merge
 from giantkiller.training.phrases import fit_phrases, hashes_of, phrase_counts
 from giantkiller.training.recipe import PhraseSettings
 from giantkiller.training.start_weights import average_weights
@@ -97,6 +97,21 @@ def test_quiet_rows_hold_phrases_back_and_a_teacher_pulls_them():
     quiet.corpus.soft[2, 0] = -3.0
     fit_phrases(pulled, quiet, dataclasses.replace(SETTINGS, pull=1.0))
     assert said(pulled, ROWS[2:3])[0] < -0.3
+
+
+def test_a_quiet_source_counts_by_its_weight_with_a_teacher_and_without():
+    held = []
+    for weight in (0.01, 50.0):
+        free, quiet = examples().corpus, examples().corpus.take(np.array([2]))
+        quiet.quiet[:] = True
+        quiet.weights[:] = quiet.soft_weights[:] = weight
+        loud = free.take(np.array([0, 1, 3, 4, 5]))
+        corpus = merge([loud, quiet])
+        rows = [*ROWS[:2], *ROWS[3:], ROWS[2]]
+        held.append(model())
+        fit_phrases(held[-1], Examples(corpus, tokens(rows)), SETTINGS)
+    one, other = (abs(said(each, ROWS[2:3])[0]) for each in held)
+    assert other < 0.3 * one
 
 
 def test_of_phrases_that_share_a_row_the_one_that_says_most_keeps_it():

@@ -71,6 +71,7 @@ def test_phrases_are_fitted_last_and_stay_where_a_run_starts_from_them(tiny, tmp
     train(read_recipe(tmp_path / "more.toml"), tiny, tmp_path / "two")
     second = AutoModelForSequenceClassification.from_pretrained(tmp_path / "two")
     assert second.bert.phrases.weight.equal(table)
+    assert second.bert.phrases.checks.equal(first.bert.phrases.checks)
     assert not second.classifier.weight.equal(first.classifier.weight)
     assert with_phrases.parameters == sum(p.numel() for p in first.parameters())
 

@@ -144,13 +144,13 @@ def command(
         return
     if policy is not None:
         raise UserError("`policy` is for `kind` web; a bundle's own policy is fitted on `calibration_data`")
+    if vocabulary_times > 1 and not vocabulary:
+        raise UserError("`vocabulary_times` counts words of `vocabulary`; name files for it")
     need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow")
     log_to_stderr()
     if kind == "huggingface":
         _export_huggingface(checkpoint, output, labels, vocabulary, as_json)
         return
-    if vocabulary_times > 1 and not vocabulary:
-        raise UserError("`vocabulary_times` counts words of `vocabulary`; name files for it")
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; `labels` two needs `kind` huggingface")
     from giantkiller.export.bundling import export_bundle

@@ -127,8 +127,8 @@ def export_bundle(
         version: The bundle's version; the package's if not given.
         max_length: Tokens read of a comment; what training used if not given.
         words_of: Comments by file name. Only the word embeddings that they use are kept; all other words are
-            read as the unknown token, special tokens and single characters excepted. All are kept if not
-            given.
+            read as the unknown token, special tokens and single characters excepted; pairs and phrases still
+            tell them apart. All are kept if not given.
         word_times: How often these comments must use a word that is kept.
         aims: What the policy aims at; those of `PolicyAims` if not given.
         presets: Fit the policies of `giantkiller.evaluation.presets`, `forum` being the bundle's own, and

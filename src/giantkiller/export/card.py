@@ -154,7 +154,7 @@ def _common(name: str, max_length: int, provenance: Mapping[str, Any]) -> dict[s
         "recipe": recipe,
         "data_files": files,
         "datasets": sorted(
-            {hub for begin, hub in DATASETS.items() if any(f.startswith(begin) for f in files)}
+            {hub for begin, hub in DATASETS.items() if any(Path(f).name.startswith(begin) for f in files)}
         ),
         "attributes": ATTRIBUTES,
         "definitions": DEFINITIONS,

@@ -29,7 +29,7 @@ PAIR_PRIME = 2**31 - 1
 PAIR_FACTORS = ((1_580_030_173, 982_451_653), (715_225_741, 1_200_556_037))
 PHRASE_FACTOR = 1_999_957_231
 CHECKS = 251
-"""Of the hash functions of pairs, as in `giantkiller.models.bert`."""
+"""Of the hash functions of pairs and phrases, as in `giantkiller.models.bert`."""
 
 MICROSOFT = "com.microsoft"
 OPSET = 17

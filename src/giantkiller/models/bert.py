@@ -251,8 +251,8 @@ class _Dendritic(PreTrainedModel):
         """Set starting values of weights that no checkpoint brought; dendrites start with strength zero."""
         super()._init_weights(module)
         if isinstance(module, (PairEmbeddings, Phrases)):
-            for parameter in module.parameters():
-                nn.init.zeros_(parameter)
+            for tensor in (*module.parameters(), *module.buffers()):
+                nn.init.zeros_(tensor)
         if isinstance(module, DendriticLinear):
             bound = module.in_features**-0.5
             if module.dendrite_weight is not None:

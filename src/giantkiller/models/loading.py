@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file
@@ -178,6 +179,8 @@ def load_pretrained(kind: Any, name: str, *, needs: str | None = CONFIG, **optio
         check_reachable(where, CONFIG)
         where, _, revision = where.partition("@")
         options = {**options, "revision": revision or "main"}
+    elif needs:
+        _refuse_old_phrases(Path(where))
     _quiet()
     try:
         return kind.from_pretrained(where, **options)
@@ -187,6 +190,20 @@ def load_pretrained(kind: Any, name: str, *, needs: str | None = CONFIG, **optio
             f"{name!r} could not be loaded ({reason}); give a hub id that this machine can reach, "
             f"or a local folder with config.json, weights and tokenizer"
         ) from error
+
+
+def _refuse_old_phrases(folder: Path) -> None:
+    """Refuse a checkpoint whose phrases have no check numbers, which would be read as others'."""
+    try:
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            names = set(file.keys())
+    except (OSError, SafetensorError):
+        return  # loading says what is wrong with it
+    if "bert.phrases.weight" in names and "bert.phrases.checks" not in names:
+        raise UserError(
+            f"the checkpoint {folder} has phrases as giantkiller 0.8.0 made them; use it with that version, "
+            "or train its recipe again"
+        )
 
 
 def resolve(name: str, needs: str | None = CONFIG) -> str:

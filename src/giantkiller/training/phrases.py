@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 TOXICITY = ATTRIBUTES.index("toxicity")
 LEAST = 2
-"""Times that a phrase must occur to have a number."""
+"""Times that a phrase must occur to have a number; at a text's beginning, where 0 stands before, shorter and
+longer ones are the same and count each."""
 STEPS = 50
 """Of the optimizer (L-BFGS), at most."""
 
@@ -105,7 +106,11 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
         weights=train.corpus.weights[rows].astype(np.float64),
         offset=settings.trust * predict(model, learned)[:, TOXICITY].astype(np.float64),
         aim=settings.pull * np.nan_to_num(lacks.astype(np.float64)),
-        quiet_weights=train.corpus.soft_weights[calm].astype(np.float64),
+        quiet_weights=np.where(
+            np.isnan(train.corpus.soft[calm, TOXICITY]),
+            train.corpus.weights[calm],
+            train.corpus.soft_weights[calm],
+        ).astype(np.float64),
         penalty=1 / settings.inverse_penalty,
     )
     known, times = np.unique(hashes_of(learned), return_counts=True)

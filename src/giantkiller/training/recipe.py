@@ -61,7 +61,7 @@ class SourceSettings:
     """How often an epoch holds each row."""
     quiet: bool = False
     """Phrases don't learn from these rows' targets: there they shall say nothing, or what `phrases.pull`
-    asks for."""
+    asks for. A text that stands in another source, too, is quiet only if that is."""
 
     def __post_init__(self) -> None:
         if (self.file is None) == (self.made_up is None):
@@ -260,6 +260,12 @@ class PhraseSettings:
     inverse_penalty: Positive = 5.0
     """The regression's C: the higher, the less large numbers cost."""
 
+    def __post_init__(self) -> None:
+        if self.rows and self.rows % 251 == 0:  # the check numbers' modulus
+            raise ValueError(
+                "rows must not be a multiple of 251, or phrases of one row could not be told apart"
+            )
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -278,7 +284,7 @@ class Recipe:
     growth: GrowthSettings = field(default_factory=GrowthSettings)
     """Whether and how dendrites grow."""
     phrases: PhraseSettings = field(default_factory=PhraseSettings)
-    """Whether pairs of tokens have their say beside the network."""
+    """Whether phrases of one to three tokens have their say beside the network."""
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     """Of everything drawn: starting weights, order of comments, dropout, rows held out."""
     checkpoint_seconds: NonNegative = 120.0
