@@ -34,6 +34,7 @@ def test_the_guide_fits_on_two_pages():
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
 def test_a_stranger_decides_a_first_comment_by_the_guide(tmp_path, monkeypatch):
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -54,7 +55,10 @@ def test_a_stranger_decides_a_first_comment_by_the_guide(tmp_path, monkeypatch):
             return json.loads(done.stdout)
 
         def see(text):
-            WebDriverWait(driver, 30).until(lambda d: text in d.find_element(By.TAG_NAME, "body").text)
+            wait = WebDriverWait(
+                driver, 30, ignored_exceptions=[StaleElementReferenceException]
+            )  # a page that goes
+            wait.until(lambda d: text in d.find_element(By.TAG_NAME, "body").text)
 
         driver.get(link)
         for name in ("name", "password", "again"):
