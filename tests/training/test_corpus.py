@@ -177,6 +177,13 @@ def test_a_text_is_quiet_where_all_its_sources_are():
     assert dict(zip(both.texts, both.quiet.tolist(), strict=True)) == {"a": True, "b": False, "c": False}
 
 
+def test_a_recipe_makes_a_source_quiet(tmp_path):
+    write_csv(tmp_path / "t.csv", [("one", "1"), ("two", "0")])
+    write_csv(tmp_path / "v.csv", [("three", "1"), ("four", "0")])
+    train, _ = load(tmp_path, SourceSettings("t.csv", quiet=True), validation="v.csv")
+    assert train.quiet.tolist() == [True, True]
+
+
 def test_rows_are_repeated_in_training_alone(tmp_path):
     write_csv(tmp_path / "t.csv", [(f"comment {i}", str(i % 2)) for i in range(40)])
     write_csv(tmp_path / "other.csv", [("comment 0", "0"), ("once", "0")])
