@@ -58,8 +58,10 @@ class Float:
         self, graph: Graph, rows: str, check: str, values: Floats, checks: Bytes, name: str
     ) -> tuple[str, str]:
         """Add values[rows] where checks[rows] is check, else 0; their scale is 1."""
-        read = graph.node("Gather", [graph.constant(name, values), rows], f"{name}_read")
-        there = graph.node("Gather", [graph.constant(f"{name}_checks", checks), rows], f"{name}_checks_read")
+        read = graph.node("GatherElements", [graph.constant(name, values), rows], f"{name}_read")
+        there = graph.node(
+            "GatherElements", [graph.constant(f"{name}_checks", checks), rows], f"{name}_checks_read"
+        )
         there = graph.node("Cast", [there], f"{name}_wanted", to=TensorProto.INT32)
         same = graph.node("Equal", [there, check], f"{name}_same")
         zero = graph.constant("nothing", np.asarray(0, np.float32))
@@ -129,11 +131,12 @@ class Static:
     ) -> tuple[str, str]:
         """Add values[rows] where checks[rows] is check, else 0, in eight bits with one scale.
 
-        Value and check lie in one 16-bit number, high byte and low: reading costs most.
+        Value and check lie in one 16-bit number, high byte and low: reading costs most. GatherElements reads
+        single numbers four times as fast as Gather, which copies each as if it were a row.
         """
         rounded, scale = by_row(values[None])
         packed = rounded[0].astype(np.int16) * 256 + checks.astype(np.int16)
-        read = graph.node("Gather", [graph.constant(name, packed), rows], f"{name}_read")
+        read = graph.node("GatherElements", [graph.constant(name, packed), rows], f"{name}_read")
         read = graph.node("Cast", [read], f"{name}_wide", to=TensorProto.INT32)
         low = graph.node("Mod", [read, graph.constant("byte", np.asarray(256, np.int32))], f"{name}_low")
         same = graph.node("Equal", [low, check], f"{name}_same")
