@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
 from giantkiller.models.bert import CHECKS, Phrases
@@ -72,6 +73,33 @@ def test_fitted_phrases_move_toxicity_alone_and_know_the_order(dendrites):
     assert np.abs(moved[:, 1:]).max() < 1e-4
 
 
+def test_identity_attack_takes_its_share_and_no_other():
+    before, after = living(1), living(1)
+    fit_phrases(after, examples(), dataclasses.replace(SETTINGS, identity=0.3))
+    ids = torch.tensor([ROWS[0][:4], ROWS[1][:4]])
+    with torch.no_grad():
+        moved = (after(input_ids=ids).logits - before(input_ids=ids).logits).numpy()
+    identity = ATTRIBUTES.index("identity_attack")
+    assert np.abs(moved[:, 0]).min() > 0.1
+    np.testing.assert_allclose(moved[:, identity], 0.3 * moved[:, 0], atol=1e-4)
+    assert np.abs(np.delete(moved, [0, identity], axis=1)).max() < 1e-4
+
+
+def test_what_the_network_knows_is_not_learned_again():
+    fresh, known = model(), model()
+    with torch.no_grad():
+        known.classifier.bias[0] = 4.0  # all is toxic, it says
+    fit_phrases(fresh, examples(), dataclasses.replace(SETTINGS, trust=1.0))
+    fit_phrases(known, examples(), dataclasses.replace(SETTINGS, trust=1.0))
+    assert said(known, ROWS[:1])[0] < said(fresh, ROWS[:1])[0] - 0.1
+    ignoring = [model(), model()]
+    with torch.no_grad():
+        ignoring[1].classifier.bias[0] = 4.0
+    for each in ignoring:
+        fit_phrases(each, examples(), dataclasses.replace(SETTINGS, trust=0.0))
+    np.testing.assert_allclose(said(ignoring[0], ROWS), said(ignoring[1], ROWS), atol=1e-5)
+
+
 def test_without_gain_nothing_moves():
     before, after = model(), model()
     fit_phrases(after, examples(), PhraseSettings(rows=97, gain=0.0))
@@ -86,17 +114,36 @@ def said(of, rows):
     return np.array([float(each) for each in told])
 
 
-def test_quiet_rows_hold_phrases_back_and_a_teacher_pulls_them():
-    free, held, pulled = model(), model(), model()
-    fit_phrases(free, examples(), SETTINGS)
+def with_quiet(row, weight):
     quiet = examples()
-    quiet.corpus.quiet[2] = True
-    quiet.corpus.soft_weights[2] = 50.0
-    fit_phrases(held, quiet, SETTINGS)
+    quiet.corpus.quiet[row] = True
+    quiet.corpus.weights[row] = weight
+    return quiet
+
+
+def test_quiet_rows_hold_phrases_back():
+    free, held = model(), model()
+    fit_phrases(free, examples(), SETTINGS)
+    fit_phrases(held, with_quiet(2, 50.0), SETTINGS)
     assert abs(said(held, ROWS[2:3])[0]) < 0.3 * abs(said(free, ROWS[2:3])[0])
-    quiet.corpus.soft[2, 0] = -3.0
-    fit_phrases(pulled, quiet, dataclasses.replace(SETTINGS, pull=1.0))
-    assert said(pulled, ROWS[2:3])[0] < -0.3
+
+
+def test_a_quiet_source_teaches_apart_from_the_network_and_by_an_intercept_of_its_own():
+    settings = PhraseSettings(rows=997, gain=0.0, apart=1.0, inverse_penalty=50.0)
+    apart, ignored = model(), model()
+    with torch.no_grad():  # what the network says must not count
+        apart.classifier.bias[0] = 9.0
+    rows = [[2, 5, 3], [2, 6, 3], [2, 7, 3], *[[2, 8, 3]] * 5, [2, 9, 3], *[[2, 10, 3]] * 5]
+    source = np.array([0, 0, *[1] * 6, *[2] * 6])
+    targets = np.full((len(rows), 7), np.nan)
+    targets[:, 0] = [1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    corpus = make_corpus([f"text {i}" for i in range(len(rows))], targets, quiet=source > 0, source=source)
+    fit_phrases(apart, Examples(corpus, tokens(rows)), settings)
+    fit_phrases(ignored, Examples(corpus, tokens(rows)), dataclasses.replace(settings, apart=0.0))
+    told = said(apart, [[2, 8, 3], [2, 7, 3], [2, 10, 3], [2, 9, 3]])
+    assert told[0] > told[1] + 0.1
+    assert told[2] < told[3] - 0.1
+    assert np.abs(said(ignored, rows)).max() == 0
 
 
 def test_a_quiet_source_counts_by_its_weight_with_a_teacher_and_without():

@@ -44,6 +44,8 @@ class Corpus:
     """(n,) int64, one number for rows that are twins; -1 for others."""
     quiet: np.ndarray
     """(n,) bool, whether phrases shall say little there."""
+    source: np.ndarray
+    """(n,) int64, number of the recipe's source."""
     states: np.ndarray | None = None
     """(n, k) float16, a teacher's states, NaN where there are none; None if no row has any."""
 
@@ -93,6 +95,7 @@ def make_corpus(
         "repeat": np.ones(n, np.int64),
         "pairs": np.full(n, -1, np.int64),
         "quiet": np.zeros(n, bool),
+        "source": np.zeros(n, np.int64),
     }
     for name, values in columns.items():
         neutral[name] = np.broadcast_to(np.asarray(values, neutral[name].dtype), neutral[name].shape).copy()
@@ -121,7 +124,7 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
     parts: list[Corpus] = []
     wide: tuple[str, int] | None = None  # the first source with states, and how many
     pairs = 0
-    for source in data.sources:
+    for number, source in enumerate(data.sources):
         part = _read_source(source, recipe, folder, rng)
         if part.states is not None:
             here = str(source.file), part.states.shape[1]
@@ -133,6 +136,7 @@ def load_corpora(recipe: Recipe, folder: Path) -> tuple[Corpus, Corpus]:
                 )
         part.pairs[part.pairs >= 0] += pairs
         pairs = max(pairs, int(part.pairs.max(initial=-1)) + 1)
+        part.source[:] = number
         parts.append(part)
     train = merge(parts)
     if data.validation:
@@ -163,8 +167,8 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
 
     Targets are averaged, weighted by the rows' weights, and so are soft labels by theirs; weights and soft
     shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often as
-    the one of its parts that repeats most, belongs to the first of their pairs, is quiet if all of them are,
-    and has the first of their states, for those of several teachers have no meaningful mean.
+    the one of its parts that repeats most, belongs to the first of their sources and pairs, is quiet if all
+    of them are, and has the first of their states, for those of several teachers have no meaningful mean.
     """
     whole = join(parts)
     if not len(whole):

@@ -18,10 +18,10 @@ from giantkiller.training.recipe import PhraseSettings
 
 log = logging.getLogger(__name__)
 
-TOXICITY = ATTRIBUTES.index("toxicity")
-LEAST = 2
-"""Times that a phrase must occur to have a number; at a text's beginning, where 0 stands before, shorter and
-longer ones are the same and count each."""
+TOXICITY, IDENTITY = ATTRIBUTES.index("toxicity"), ATTRIBUTES.index("identity_attack")
+LEAST, LEAST_APART = 2, 5
+"""Times that a phrase must occur to have a number, in sources that are not quiet or in quiet ones that have
+targets; at a text's beginning, where 0 stands before, shorter and longer ones are the same and count each."""
 STEPS = 50
 """Of the optimizer (L-BFGS), at most."""
 
@@ -78,56 +78,61 @@ def toxic_rows(corpus: Corpus) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
 
 def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
-    """Give a model phrases, fitted to what the network leaves unexplained.
+    """Give a model phrases, the sum of two logistic regressions.
 
-    Logistic regression, with `trust` times the network's logits of toxicity added. On quiet rows phrases
-    shall say `pull` times what the network's logit lacks to the teacher's, or nothing where no teacher
-    spoke. A phrase's share of the penalty on large numbers falls with the logarithm of how rare it is. It is
-    fitted twice: of the phrases that share a row, the one that said most the first time keeps it. The
-    direction moves the logit of toxicity by `gain` times what they say; it is at right angles to the
-    classifier's other weights and to its dendrites'.
+    One, times `apart`, is fitted to the targets of quiet sources as if there were no network: that knows the
+    texts it learned from, and what it leaves there says little about others. Each source has an intercept of
+    its own, which is dropped. The other, times `gain`, is fitted to the other sources with `trust` times the
+    logits of toxicity added that the network and the first have, and says nothing on quiet rows, as far as
+    squares can hold it back. A phrase's share of the penalty on large numbers falls with the logarithm of how
+    rare it is. Both are fitted twice: of the phrases that share a row, the one that said most the first time
+    keeps it. The direction moves the logit of toxicity by what they say, that of identity_attack by
+    `identity` of it, and no other; it is at right angles to the classifier's other weights and to its
+    dendrites'.
 
     Args:
         model: A `DendriticBertForSequenceClassification`, changed in place; phrases that it has go.
-        train: Texts; those of quiet sources restrain, of the others those count that have a target for
-            toxicity.
+        train: Texts; those of quiet sources restrain, and learn apart where they have a target for toxicity;
+            of the others those count that have one.
         settings: Of the recipe.
 
     Raises:
-        UserError: The targets are all of one kind.
+        UserError: The targets of sources that are not quiet are all of one kind.
     """
-    rows, toxic = toxic_rows(train.corpus)
-    calm = np.flatnonzero(train.corpus.quiet)
+    corpus = train.corpus
+    rows, toxic = toxic_rows(corpus)
+    calm = np.flatnonzero(corpus.quiet)
+    taught = np.flatnonzero(~np.isnan(corpus.targets[calm, TOXICITY])) if settings.apart else calm[:0]
     learned, quiet = take_tokens(train.tokens, rows), take_tokens(train.tokens, calm)
     drop_phrases(model)
-    lacks = train.corpus.soft[calm, TOXICITY] - predict(model, quiet)[:, TOXICITY]
-    task = _Task(
-        toxic=toxic,
-        weights=train.corpus.weights[rows].astype(np.float64),
-        offset=settings.trust * predict(model, learned)[:, TOXICITY].astype(np.float64),
-        aim=settings.pull * np.nan_to_num(lacks.astype(np.float64)),
-        quiet_weights=np.where(
-            np.isnan(train.corpus.soft[calm, TOXICITY]),
-            train.corpus.weights[calm],
-            train.corpus.soft_weights[calm],
-        ).astype(np.float64),
-        penalty=1 / settings.inverse_penalty,
-    )
-    known, times = np.unique(hashes_of(learned), return_counts=True)
-    known = known[times >= LEAST]
+    logits = predict(model, learned)[:, TOXICITY].astype(np.float64)
+    rated = ~np.isnan(corpus.targets).all(axis=1)
+    weights = np.where(rated, corpus.weights, corpus.soft_weights).astype(np.float64)
+    taught_toxic = corpus.targets[calm[taught], TOXICITY] >= POSITIVE
+    sources = _one_hot(corpus.source[calm[taught]])
+    penalty = 1 / settings.inverse_penalty
+    known = _often(learned, take_tokens(quiet, taught))
     for first in (True, False):
         counts = phrase_counts(learned, known)
         texts = np.bincount(counts.indices, minlength=len(known))
         rare = 1 + np.log((1 + len(rows)) / (1 + texts))  # as TF-IDF has it
         rare /= rare.max(initial=1)
         scaled, held = (each.multiply(rare).tocsr() for each in (counts, phrase_counts(quiet, known)))
-        said = _regression(scaled, held, task)
+        alone = np.zeros(len(known))
+        if len(taught):
+            task = _Task(taught_toxic, weights[calm[taught]], np.zeros(len(taught)), penalty)
+            alone = settings.apart * _regression(held[taught], task, intercepts=sources)
+        task = _Task(toxic, weights[rows], settings.trust * (logits + scaled @ alone), penalty)
+        said = alone + settings.gain * _regression(scaled, task, quiet=held, quiet_weights=weights[calm])
         if first:
-            sums = said**2 * np.asarray(scaled.power(2).sum(axis=0)).ravel()
-            order = np.argsort(-sums, kind="stable")
+            seen = scaled.power(2).sum(axis=0) + held[taught].power(2).sum(axis=0)
+            order = np.argsort(-(said**2) * np.asarray(seen).ravel(), kind="stable")
             known = np.sort(known[order[np.unique(known[order] % settings.rows, return_index=True)[1]]])
     _attach(model, known, said * rare, settings)
-    log.info("phrases: %d fitted to %d texts, held by %d", len(known), len(rows), len(calm))
+    log.info(
+        "phrases: %d fitted to %d texts and, apart, to %d; held by %d",
+        len(known), len(rows), len(taught), len(calm),
+    )  # fmt: skip
 
 
 def take_tokens(tokens: Tokens, rows: NDArray[np.intp]) -> Tokens:
@@ -138,41 +143,71 @@ def take_tokens(tokens: Tokens, rows: NDArray[np.intp]) -> Tokens:
     return Tokens(tokens.ids[places], starts, tokens.pad_id)
 
 
+def _often(learned: Tokens, apart: Tokens) -> NDArray[np.int64]:
+    """Return the numbers of phrases that occur often enough in one or the other, rising."""
+    known = []
+    for tokens, least in ((learned, LEAST), (apart, LEAST_APART)):
+        hashes, times = np.unique(hashes_of(tokens), return_counts=True)
+        known.append(hashes[times >= least])
+    return np.union1d(*known)
+
+
+def _one_hot(numbers: NDArray[np.int64]) -> Any:
+    """Return (n, k) sparse float64, a 1 a row in the column of its number among the k that occur."""
+    from scipy.sparse import csr_matrix
+
+    columns = np.unique(numbers, return_inverse=True)[1]
+    shape = len(numbers), int(columns.max(initial=-1)) + 1
+    return csr_matrix((np.ones(len(numbers)), columns, np.arange(len(numbers) + 1)), shape=shape)
+
+
 @dataclass
 class _Task:
-    """What numbers of phrases are fitted to, of n rows and m quiet ones."""
+    """What numbers of phrases are fitted to, of n rows."""
 
     toxic: NDArray[np.bool_]  # (n,)
     weights: Floats  # (n,)
     offset: Floats  # (n,), logits that are taken as known
-    aim: Floats  # (m,), what phrases shall say
-    quiet_weights: Floats  # (m,)
     penalty: float
 
 
-def _regression(counts: Any, quiet: Any, task: _Task) -> Floats:
-    """Return each phrase's number, (k,), for counts (n, k) and (m, k).
+def _regression(
+    counts: Any,
+    task: _Task,
+    *,
+    intercepts: Any = None,
+    quiet: Any = None,
+    quiet_weights: Floats | None = None,
+) -> Floats:
+    """Return each phrase's number, (k,), for counts (n, k).
 
-    Least weighted cross-entropy of `offset` plus what phrases say, plus half of the weighted squares of what
-    they say on quiet rows beside `aim`, plus half of `penalty` times their own.
+    Least weighted cross-entropy of `offset` plus what phrases say, plus half of `penalty` times their squared
+    numbers, plus half of the weighted squares of what they say on quiet rows (m, k). `intercepts` (n, j) cost
+    nothing and are not returned.
     """
     from scipy.optimize import minimize
+    from scipy.sparse import hstack
     from scipy.special import expit
 
-    across, quiet_across = counts.T.tocsr(), quiet.T.tocsr()
+    k = counts.shape[1]
+    if intercepts is not None:
+        counts = hstack([counts, intercepts], format="csr")
+    costs = np.where(np.arange(counts.shape[1]) < k, task.penalty, 0.0)
+    across = counts.T.tocsr()
+    quiet_across = None if quiet is None else quiet.T.tocsr()
 
     def loss(numbers: Floats) -> tuple[float, Floats]:
-        logits, beside = task.offset + counts @ numbers, quiet @ numbers - task.aim
-        value = (
-            task.weights @ (np.logaddexp(0, logits) - task.toxic * logits)
-            + task.quiet_weights @ beside**2 / 2
-            + task.penalty / 2 * numbers @ numbers
-        )
-        slope = across @ (task.weights * (expit(logits) - task.toxic))
-        return float(value), slope + quiet_across @ (task.quiet_weights * beside) + task.penalty * numbers
+        logits = task.offset + counts @ numbers
+        value = task.weights @ (np.logaddexp(0, logits) - task.toxic * logits) + costs @ numbers**2 / 2
+        slope = across @ (task.weights * (expit(logits) - task.toxic)) + costs * numbers
+        if quiet is not None:
+            beside = quiet @ numbers
+            value += quiet_weights @ beside**2 / 2
+            slope += quiet_across @ (quiet_weights * beside)
+        return float(value), slope
 
     found = minimize(loss, np.zeros(counts.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-    return np.asarray(found.x)
+    return np.asarray(found.x[:k])
 
 
 @torch.no_grad()
@@ -181,7 +216,7 @@ def _attach(model: Any, known: NDArray[np.int64], numbers: Floats, settings: Phr
     dendrites = getattr(model.classifier, "dendrite_weight", None)
     reads = torch.cat([weight] if dendrites is None else [weight, dendrites]).float().cpu()
     aim = torch.zeros(len(reads))  # logits, then dendrites
-    aim[TOXICITY] = settings.gain
+    aim[TOXICITY], aim[IDENTITY] = 1.0, settings.identity
     phrases = Phrases(settings.rows, weight.shape[1])
     rows = torch.from_numpy(known % settings.rows)
     phrases.weight[rows] = torch.from_numpy(numbers).float()

@@ -60,8 +60,8 @@ class SourceSettings:
     repeat: Count = 1
     """How often an epoch holds each row."""
     quiet: bool = False
-    """Phrases don't learn from these rows' targets: there they shall say nothing, or what `phrases.pull`
-    asks for. A text that stands in another source, too, is quiet only if that is."""
+    """Phrases shall say nothing there beyond what `phrases.apart` has them learn from these rows' targets. A
+    text that stands in another source, too, is quiet only if that is."""
 
     def __post_init__(self) -> None:
         if (self.file is None) == (self.made_up is None):
@@ -250,15 +250,17 @@ class PhraseSettings:
     rows: Rows = 0
     """Numbers, one a phrase at most."""
     gain: NonNegative = 1.0
-    """What toxicity's logit takes of theirs."""
+    """What they take of a regression fitted to what the network leaves unexplained in sources that are not
+    quiet."""
     trust: NonNegative = 0.8
-    """Share of the network's logits that is taken as known while they are fitted: the network knows the texts
-    that it learned from better than others."""
-    pull: NonNegative = 0.0
-    """On rows of quiet sources that have soft labels: share of what the network's logit lacks to the
-    teacher's that they shall say; elsewhere there they shall say nothing."""
+    """Share of the logits that is taken as known while that is fitted: the network knows the texts that it
+    learned from better than others."""
+    apart: NonNegative = 0.0
+    """What they take of a regression fitted apart from the network, to the targets of quiet sources."""
+    identity: NonNegative = 0.0
+    """Share of what they say that moves identity_attack's logit, too."""
     inverse_penalty: Positive = 5.0
-    """The regression's C: the higher, the less large numbers cost."""
+    """The regressions' C: the higher, the less large numbers cost."""
 
     def __post_init__(self) -> None:
         if self.rows and self.rows % 251 == 0:  # the check numbers' modulus
