@@ -144,6 +144,12 @@ def test_a_quiet_source_teaches_apart_from_the_network_and_by_an_intercept_of_it
     assert told[0] > told[1] + 0.1
     assert told[2] < told[3] - 0.1
     assert np.abs(said(ignored, rows)).max() == 0
+    calm = model()
+    both = [[2, 8, 3], [2, 9, 3], *rows[2:]]  # the rows that are not quiet have phrases of those that are
+    for each, restrain in ((apart, 0.0), (calm, 50.0)):
+        corpus.restrain[:] = restrain
+        fit_phrases(each, Examples(corpus, tokens(both)), settings)
+    assert abs(said(calm, both[:1])[0]) < 0.5 * abs(said(apart, both[:1])[0])
 
 
 def test_a_quiet_source_counts_by_its_weight_with_a_teacher_and_without():

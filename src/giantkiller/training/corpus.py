@@ -46,6 +46,8 @@ class Corpus:
     """(n,) bool, whether phrases shall say little there."""
     source: np.ndarray
     """(n,) int64, number of the recipe's source."""
+    restrain: np.ndarray
+    """(n,) float32, weight of what phrases learned from quiet sources say there."""
     states: np.ndarray | None = None
     """(n, k) float16, a teacher's states, NaN where there are none; None if no row has any."""
 
@@ -96,6 +98,7 @@ def make_corpus(
         "pairs": np.full(n, -1, np.int64),
         "quiet": np.zeros(n, bool),
         "source": np.zeros(n, np.int64),
+        "restrain": np.zeros(n, np.float32),
     }
     for name, values in columns.items():
         neutral[name] = np.broadcast_to(np.asarray(values, neutral[name].dtype), neutral[name].shape).copy()
@@ -168,7 +171,8 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
     Targets are averaged, weighted by the rows' weights, and so are soft labels by theirs; weights and soft
     shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often as
     the one of its parts that repeats most, belongs to the first of their sources and pairs, is quiet if all
-    of them are, and has the first of their states, for those of several teachers have no meaningful mean.
+    of them are, and has the first's `restrain` and the first of their states, for those of several teachers
+    have no meaningful mean.
     """
     whole = join(parts)
     if not len(whole):
@@ -268,6 +272,7 @@ def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.r
     part.soft_weights *= np.float32(source.weight)
     part.repeat[:] = source.repeat
     part.quiet[:] = source.quiet
+    part.restrain[:] = source.restrain
     if source.soft_share is not None:
         part.soft_share[:] = source.soft_share
     return part

@@ -82,13 +82,13 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
 
     One, times `apart`, is fitted to the targets of quiet sources as if there were no network: that knows the
     texts it learned from, and what it leaves there says little about others. Each source has an intercept of
-    its own, which is dropped. The other, times `gain`, is fitted to the other sources with `trust` times the
-    logits of toxicity added that the network and the first have, and says nothing on quiet rows, as far as
-    squares can hold it back. A phrase's share of the penalty on large numbers falls with the logarithm of how
-    rare it is. Both are fitted twice: of the phrases that share a row, the one that said most the first time
-    keeps it. The direction moves the logit of toxicity by what they say, that of identity_attack by
-    `identity` of it, and no other; it is at right angles to the classifier's other weights and to its
-    dendrites'.
+    its own, which is dropped; squares hold back what it says on rows of other sources that `restrain` it. The
+    other regression, times `gain`, is fitted to those, with `trust` times the logits of toxicity
+    added that the network and the first have; squares hold it back on quiet rows. A phrase's share of the
+    penalty on large numbers falls with the logarithm of how rare it is. Both are fitted twice: of the phrases
+    that share a row, the one that said most the first time keeps it. The direction moves toxicity's logit by
+    what they say, that of identity_attack by `identity` of it, and no other; it is at right angles to the
+    classifier's other weights and to its dendrites'.
 
     Args:
         model: A `DendriticBertForSequenceClassification`, changed in place; phrases that it has go.
@@ -121,9 +121,11 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
         alone = np.zeros(len(known))
         if len(taught):
             task = _Task(taught_toxic, weights[calm[taught]], np.zeros(len(taught)), penalty)
-            alone = settings.apart * _regression(held[taught], task, intercepts=sources)
+            alone = settings.apart * _regression(
+                held[taught], task, scaled, corpus.restrain[rows], intercepts=sources
+            )
         task = _Task(toxic, weights[rows], settings.trust * (logits + scaled @ alone), penalty)
-        said = alone + settings.gain * _regression(scaled, task, quiet=held, quiet_weights=weights[calm])
+        said = alone + settings.gain * _regression(scaled, task, held, weights[calm])
         if first:
             seen = scaled.power(2).sum(axis=0) + held[taught].power(2).sum(axis=0)
             order = np.argsort(-(said**2) * np.asarray(seen).ravel(), kind="stable")
@@ -172,39 +174,34 @@ class _Task:
 
 
 def _regression(
-    counts: Any,
-    task: _Task,
-    *,
-    intercepts: Any = None,
-    quiet: Any = None,
-    quiet_weights: Floats | None = None,
+    counts: Any, task: _Task, quiet: Any, quiet_weights: Floats, *, intercepts: Any = None
 ) -> Floats:
-    """Return each phrase's number, (k,), for counts (n, k).
+    """Return each phrase's number, (k,), for counts (n, k) and (m, k).
 
     Least weighted cross-entropy of `offset` plus what phrases say, plus half of `penalty` times their squared
-    numbers, plus half of the weighted squares of what they say on quiet rows (m, k). `intercepts` (n, j) cost
+    numbers, plus half of the weighted squares of what they say on quiet rows. `intercepts` (n, j) cost
     nothing and are not returned.
     """
     from scipy.optimize import minimize
-    from scipy.sparse import hstack
+    from scipy.sparse import csr_matrix, hstack
     from scipy.special import expit
 
     k = counts.shape[1]
     if intercepts is not None:
         counts = hstack([counts, intercepts], format="csr")
+        quiet = hstack([quiet, csr_matrix((quiet.shape[0], intercepts.shape[1]))], format="csr")
     costs = np.where(np.arange(counts.shape[1]) < k, task.penalty, 0.0)
-    across = counts.T.tocsr()
-    quiet_across = None if quiet is None else quiet.T.tocsr()
+    across, quiet_across = counts.T.tocsr(), quiet.T.tocsr()
 
     def loss(numbers: Floats) -> tuple[float, Floats]:
-        logits = task.offset + counts @ numbers
-        value = task.weights @ (np.logaddexp(0, logits) - task.toxic * logits) + costs @ numbers**2 / 2
+        logits, beside = task.offset + counts @ numbers, quiet @ numbers
+        value = (
+            task.weights @ (np.logaddexp(0, logits) - task.toxic * logits)
+            + costs @ numbers**2 / 2
+            + quiet_weights @ beside**2 / 2
+        )
         slope = across @ (task.weights * (expit(logits) - task.toxic)) + costs * numbers
-        if quiet is not None:
-            beside = quiet @ numbers
-            value += quiet_weights @ beside**2 / 2
-            slope += quiet_across @ (quiet_weights * beside)
-        return float(value), slope
+        return float(value), slope + quiet_across @ (quiet_weights * beside)
 
     found = minimize(loss, np.zeros(counts.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
     return np.asarray(found.x[:k])

@@ -62,6 +62,8 @@ class SourceSettings:
     quiet: bool = False
     """Phrases shall say nothing there beyond what `phrases.apart` has them learn from these rows' targets. A
     text that stands in another source, too, is quiet only if that is."""
+    restrain: NonNegative = 0.0
+    """Weight of the squares of what `phrases.apart` says on these rows, which are not quiet."""
 
     def __post_init__(self) -> None:
         if (self.file is None) == (self.made_up is None):
