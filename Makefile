@@ -135,7 +135,7 @@ release-model: have-data .venv/dev
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
 		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl.gz),--vocabulary $(file)) \
-		--vocabulary-times 5
+		--vocabulary-times 17
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
 $(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL): force

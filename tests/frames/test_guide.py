@@ -16,7 +16,7 @@ def test_the_guide_runs():
     names = {}
     for block in re.findall(r"```python\n(.*?)```", GUIDE, flags=re.S):
         exec(block, names)
-    assert names["classify"]("You are an idiot")[0]["label"] == "insult"
+    assert names["classify"]("You are an idiot")[0]["label"] == "toxicity"
     assert names["model"].predict(["You are an idiot", "Thanks, that helped"]).tolist() == [1, 0]
 
 

@@ -83,12 +83,12 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
     One, times `apart`, is fitted to the targets of quiet sources as if there were no network: that knows the
     texts it learned from, and what it leaves there says little about others. Each source has an intercept of
     its own, which is dropped; squares hold back what it says on rows of other sources that `restrain` it. The
-    other regression, times `gain`, is fitted to those, with `trust` times the logits of toxicity
-    added that the network and the first have; squares hold it back on quiet rows. A phrase's share of the
-    penalty on large numbers falls with the logarithm of how rare it is. Both are fitted twice: of the phrases
-    that share a row, the one that said most the first time keeps it. The direction moves toxicity's logit by
-    what they say, that of identity_attack by `identity` of it, and no other; it is at right angles to the
-    classifier's other weights and to its dendrites'.
+    other regression, times `gain`, is fitted to those, with `trust` times the logits of toxicity added that
+    the network and the first have; squares hold it back on quiet rows. A phrase's share of the penalty on
+    large numbers falls with the logarithm of how rare it is. Both are fitted twice: of the phrases that share
+    a row, the one that said most the first time keeps it. The direction moves toxicity's logit by what they
+    say, that of identity_attack by `identity` of it, and no other; it is at right angles to the classifier's
+    other weights and to its dendrites'.
 
     Args:
         model: A `DendriticBertForSequenceClassification`, changed in place; phrases that it has go.
