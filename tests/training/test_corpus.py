@@ -184,6 +184,18 @@ def test_a_recipe_makes_a_source_quiet(tmp_path):
     assert train.quiet.tolist() == [True, True]
 
 
+def test_rows_know_their_source_and_how_it_restrains(tmp_path):
+    write_csv(tmp_path / "q.csv", [("one", "1"), ("both", "0")])
+    write_csv(tmp_path / "t.csv", [("both", "1"), ("two", "0")])
+    write_csv(tmp_path / "v.csv", [("three", "1"), ("four", "0")])
+    sources = SourceSettings("q.csv", quiet=True), SourceSettings("t.csv", restrain=0.5)
+    train, _ = load(tmp_path, *sources, validation="v.csv")
+    assert train.texts == ["one", "both", "two"]
+    assert train.source.tolist() == [0, 0, 1]
+    assert train.quiet.tolist() == [True, False, False]
+    assert train.restrain.tolist() == [0.0, 0.5, 0.5]
+
+
 def test_rows_are_repeated_in_training_alone(tmp_path):
     write_csv(tmp_path / "t.csv", [(f"comment {i}", str(i % 2)) for i in range(40)])
     write_csv(tmp_path / "other.csv", [("comment 0", "0"), ("once", "0")])

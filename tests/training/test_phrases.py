@@ -128,31 +128,81 @@ def test_quiet_rows_hold_phrases_back():
     assert abs(said(held, ROWS[2:3])[0]) < 0.3 * abs(said(free, ROWS[2:3])[0])
 
 
-def test_a_quiet_source_teaches_apart_from_the_network_and_by_an_intercept_of_its_own():
-    settings = PhraseSettings(rows=997, gain=0.0, apart=1.0, inverse_penalty=50.0)
-    apart, ignored = model(), model()
-    with torch.no_grad():  # what the network says must not count
-        apart.classifier.bias[0] = 9.0
-    rows = [[2, 5, 3], [2, 6, 3], [2, 7, 3], *[[2, 8, 3]] * 5, [2, 9, 3], *[[2, 10, 3]] * 5]
-    source = np.array([0, 0, *[1] * 6, *[2] * 6])
+APART = PhraseSettings(rows=997, gain=0.0, apart=1.0, inverse_penalty=50.0)
+COMMON, BAD, GOOD = [2, 7, 3], [2, 8, 3], [2, 9, 3]
+
+
+def two_quiet_sources(restrain=0.0):
+    """One is toxic mostly, the other seldom, and they have a phrase in common that tells nothing."""
+    rows = [[2, 5, 3], [2, 6, 3]]
+    rows += [COMMON] * 8 + [BAD] * 8 + [COMMON] * 8 + [GOOD] * 8
     targets = np.full((len(rows), 7), np.nan)
-    targets[:, 0] = [1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
-    corpus = make_corpus([f"text {i}" for i in range(len(rows))], targets, quiet=source > 0, source=source)
-    fit_phrases(apart, Examples(corpus, tokens(rows)), settings)
-    fit_phrases(ignored, Examples(corpus, tokens(rows)), dataclasses.replace(settings, apart=0.0))
-    told = said(apart, [[2, 8, 3], [2, 7, 3], [2, 10, 3], [2, 9, 3]])
-    assert told[0] > told[1] + 0.1
-    assert told[2] < told[3] - 0.1
-    assert np.abs(said(ignored, rows)).max() == 0
-    calm = model()
-    both = [[2, 8, 3], [2, 9, 3], *rows[2:]]  # the rows that are not quiet have phrases of those that are
-    for each, restrain in ((apart, 0.0), (calm, 50.0)):
-        corpus.restrain[:] = restrain
-        fit_phrases(each, Examples(corpus, tokens(both)), settings)
-    assert abs(said(calm, both[:1])[0]) < 0.5 * abs(said(apart, both[:1])[0])
+    targets[:, 0] = [1, 0, *[1] * 6, *[0] * 2, *[1] * 8, *[0] * 6, *[1] * 2, *[0] * 8]
+    source = np.array([0, 0, *[1] * 16, *[2] * 16])
+    columns = {"quiet": source > 0, "source": source, "restrain": np.where(source > 0, 0, restrain)}
+    return rows, make_corpus([f"text {i}" for i in range(len(rows))], targets, **columns)
 
 
-def test_a_quiet_source_counts_by_its_weight_with_a_teacher_and_without():
+def test_quiet_sources_teach_apart_from_the_network_and_by_intercepts_of_their_own():
+    rows, corpus = two_quiet_sources()
+    apart, unmoved, less, never = model(), model(), model(), model()
+    with torch.no_grad():  # what the network says of each text must not count
+        apart.classifier.weight[0].mul_(50.0)
+    fit_phrases(apart, Examples(corpus, tokens(rows)), APART)
+    fit_phrases(unmoved, Examples(corpus, tokens(rows)), APART)
+    fit_phrases(less, Examples(corpus, tokens(rows)), dataclasses.replace(APART, apart=0.25))
+    fit_phrases(never, Examples(corpus, tokens(rows)), dataclasses.replace(APART, apart=0.0))
+    told = said(unmoved, [BAD, GOOD])
+    assert told[0] > 0.3 > -0.3 > told[1]
+    np.testing.assert_allclose(said(apart, [BAD, GOOD]), told, rtol=1e-3)
+    np.testing.assert_allclose(said(less, [BAD, GOOD]), 0.25 * told, rtol=1e-3)
+    assert np.abs(said(never, rows)).max() == 0
+
+
+def test_an_intercept_takes_what_a_source_has_more_of():
+    rows, corpus = two_quiet_sources()
+    each, shared = model(), model()
+    fit_phrases(each, Examples(corpus, tokens(rows)), APART)
+    corpus.source[:] = 1
+    fit_phrases(shared, Examples(corpus, tokens(rows)), APART)
+    gap = [np.ptp(said(one, [BAD, GOOD])) for one in (each, shared)]
+    assert gap[0] < 0.95 * gap[1]  # with one intercept the phrases tell what the sources differ in
+
+
+def test_a_source_restrains_what_is_learned_apart_and_knows_what_is_left():
+    told = []
+    for restrain in (0.0, 50.0):
+        rows, corpus = two_quiet_sources(restrain)
+        rows[:2] = [BAD, GOOD]  # not quiet, and with the quiet ones' phrases
+        held = model()
+        fit_phrases(held, Examples(corpus, tokens(rows)), APART)
+        told.append(said(held, [BAD])[0])
+    assert abs(told[1]) < 0.5 * told[0]
+
+
+def test_the_second_regression_takes_the_first_as_known():
+    rows = [*[BAD] * 4, *[GOOD] * 4, *[BAD] * 8, *[GOOD] * 8]
+    targets = np.full((len(rows), 7), np.nan)
+    targets[:, 0] = [*[1] * 4, *[0] * 4, *[1] * 8, *[0] * 8]
+    quiet = np.arange(len(rows)) >= 8
+    columns = {"quiet": quiet, "source": quiet, "weights": np.where(quiet, 0.1, 1.0)}
+    corpus = make_corpus([f"text {i}" for i in range(len(rows))], targets, **columns)
+    both = dataclasses.replace(APART, gain=1.0, trust=1.0)
+    alone, second, summed = model(), model(), model()
+    fit_phrases(alone, Examples(corpus, tokens(rows)), APART)
+    fit_phrases(second, Examples(corpus, tokens(rows)), dataclasses.replace(both, apart=0.0))
+    fit_phrases(summed, Examples(corpus, tokens(rows)), both)
+    apart = said(alone, [BAD])[0] + said(second, [BAD])[0]
+    assert said(alone, [BAD])[0] > 0.3
+    assert said(summed, [BAD])[0] < apart - 0.1
+
+
+def test_learning_apart_without_a_label_is_refused():
+    with pytest.raises(UserError, match="quiet source with labels"):
+        fit_phrases(model(), examples(), dataclasses.replace(SETTINGS, apart=1.0))
+
+
+def test_a_quiet_source_counts_by_its_weight():
     held = []
     for weight in (0.01, 50.0):
         free, quiet = examples().corpus, examples().corpus.take(np.array([2]))

@@ -83,6 +83,10 @@ def test_published_recipe_says_what_the_card_says():
         (GOOD + 'kind = "auto"\nsource = "x"\n[growth]\nmax_dendrites = 1\n', "growth needs model.kind"),
         (GOOD + 'kind = "auto"\nsource = "x"\n[phrases]\nrows = 9\n', "phrases need model.kind"),
         (GOOD + "[phrases]\nrows = 502\n", "multiple of 251"),
+        (
+            GOOD.replace('"x.csv"', '"x.csv", quiet = true, restrain = 1'),
+            "restrain is for sources that are not quiet",
+        ),
         (GOOD + 'kind = "auto"\nsource = "x"\n[loss]\nstates = 1\n', "loss.states needs model.kind"),
         ('name = "a"\ndata = 3\n', "data: expected a table, got a whole number"),
         ("name = [", "not valid TOML"),

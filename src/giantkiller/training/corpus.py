@@ -47,7 +47,7 @@ class Corpus:
     source: np.ndarray
     """(n,) int64, number of the recipe's source."""
     restrain: np.ndarray
-    """(n,) float32, weight of what phrases learned from quiet sources say there."""
+    """(n,) float32, weight of the squares of what phrases learned from quiet sources say there."""
     states: np.ndarray | None = None
     """(n, k) float16, a teacher's states, NaN where there are none; None if no row has any."""
 
@@ -169,10 +169,10 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
     """Join corpora; rows with one key become one row.
 
     Targets are averaged, weighted by the rows' weights, and so are soft labels by theirs; weights and soft
-    shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often as
-    the one of its parts that repeats most, belongs to the first of their sources and pairs, is quiet if all
-    of them are, and has the first's `restrain` and the first of their states, for those of several teachers
-    have no meaningful mean.
+    shares are averaged plainly, over the rows that have the labels they are about. A row repeats as often
+    and is restrained as much as the one of its parts that is most, belongs to the first of their sources and
+    pairs, is quiet if all of them are, and has the first of their states, for those of several teachers have
+    no meaningful mean.
     """
     whole = join(parts)
     if not len(whole):
@@ -200,6 +200,7 @@ def merge(parts: Sequence[Corpus]) -> Corpus:
     merged.soft_share = mean(whole.soft_share, plain, rated & ~np.isnan(whole.soft_share))
     np.maximum.at(merged.repeat, group, whole.repeat)
     np.logical_and.at(merged.quiet, group, whole.quiet)
+    np.maximum.at(merged.restrain, group, whole.restrain)
     pairs = np.full(len(merged), -1, np.int64)
     for row in np.flatnonzero(whole.pairs >= 0)[::-1]:  # the first one is written last
         pairs[group[row]] = whole.pairs[row]

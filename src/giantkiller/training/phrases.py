@@ -77,18 +77,34 @@ def toxic_rows(corpus: Corpus) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     return known, toxic
 
 
+def taught_rows(corpus: Corpus, settings: PhraseSettings) -> NDArray[np.intp]:
+    """Return which of the quiet rows phrases learn from apart.
+
+    Raises:
+        UserError: They shall, and none has a target.
+    """
+    rated = ~np.isnan(corpus.targets[corpus.quiet, TOXICITY])
+    taught = np.flatnonzero(rated if settings.apart else rated & False)
+    if settings.apart and not len(taught):
+        raise UserError(
+            "phrases.apart needs a quiet source with labels of toxicity; mark one, or set it to 0"
+        )
+    return taught
+
+
 def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
     """Give a model phrases, the sum of two logistic regressions.
 
-    One, times `apart`, is fitted to the targets of quiet sources as if there were no network: that knows the
-    texts it learned from, and what it leaves there says little about others. Each source has an intercept of
-    its own, which is dropped; squares hold back what it says on rows of other sources that `restrain` it. The
-    other regression, times `gain`, is fitted to those, with `trust` times the logits of toxicity added that
-    the network and the first have; squares hold it back on quiet rows. A phrase's share of the penalty on
-    large numbers falls with the logarithm of how rare it is. Both are fitted twice: of the phrases that share
-    a row, the one that said most the first time keeps it. The direction moves toxicity's logit by what they
-    say, that of identity_attack by `identity` of it, and no other; it is at right angles to the classifier's
-    other weights and to its dendrites'.
+    One, times `apart`, is fitted to the targets of quiet sources as if there were no network: a network
+    knows the texts that it learned from, and what it leaves there says little about others. Each source has
+    an intercept of its own, which is dropped; squares hold back what the regression says on rows of other
+    sources that `restrain` it. The second, times `gain`, is fitted to those sources; known to it are `trust`
+    times the logits of the network and the first together, and squares hold it back on quiet rows.
+
+    The rarer a phrase is in sources that are not quiet, by the logarithm, the less a large number costs. Both
+    are fitted twice: of the phrases that share a row, the one that said most the first time keeps it. The
+    direction moves toxicity's logit by what they say, that of identity_attack by `identity` of it, and no
+    other; it is at right angles to the classifier's other weights and to its dendrites'.
 
     Args:
         model: A `DendriticBertForSequenceClassification`, changed in place; phrases that it has go.
@@ -97,12 +113,13 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
         settings: Of the recipe.
 
     Raises:
-        UserError: The targets of sources that are not quiet are all of one kind.
+        UserError: The targets of sources that are not quiet are all of one kind, or no quiet source has any
+            to learn apart.
     """
     corpus = train.corpus
     rows, toxic = toxic_rows(corpus)
     calm = np.flatnonzero(corpus.quiet)
-    taught = np.flatnonzero(~np.isnan(corpus.targets[calm, TOXICITY])) if settings.apart else calm[:0]
+    taught = taught_rows(corpus, settings)
     learned, quiet = take_tokens(train.tokens, rows), take_tokens(train.tokens, calm)
     drop_phrases(model)
     logits = predict(model, learned)[:, TOXICITY].astype(np.float64)
@@ -174,12 +191,12 @@ class _Task:
 
 
 def _regression(
-    counts: Any, task: _Task, quiet: Any, quiet_weights: Floats, *, intercepts: Any = None
+    counts: Any, task: _Task, held: Any, held_weights: Floats, *, intercepts: Any = None
 ) -> Floats:
     """Return each phrase's number, (k,), for counts (n, k) and (m, k).
 
     Least weighted cross-entropy of `offset` plus what phrases say, plus half of `penalty` times their squared
-    numbers, plus half of the weighted squares of what they say on quiet rows. `intercepts` (n, j) cost
+    numbers, plus half of the weighted squares of what they say on held rows. `intercepts` (n, j) cost
     nothing and are not returned.
     """
     from scipy.optimize import minimize
@@ -189,19 +206,19 @@ def _regression(
     k = counts.shape[1]
     if intercepts is not None:
         counts = hstack([counts, intercepts], format="csr")
-        quiet = hstack([quiet, csr_matrix((quiet.shape[0], intercepts.shape[1]))], format="csr")
+        held = hstack([held, csr_matrix((held.shape[0], intercepts.shape[1]))], format="csr")
     costs = np.where(np.arange(counts.shape[1]) < k, task.penalty, 0.0)
-    across, quiet_across = counts.T.tocsr(), quiet.T.tocsr()
+    across, held_across = counts.T.tocsr(), held.T.tocsr()
 
     def loss(numbers: Floats) -> tuple[float, Floats]:
-        logits, beside = task.offset + counts @ numbers, quiet @ numbers
+        logits, beside = task.offset + counts @ numbers, held @ numbers
         value = (
             task.weights @ (np.logaddexp(0, logits) - task.toxic * logits)
             + costs @ numbers**2 / 2
-            + quiet_weights @ beside**2 / 2
+            + held_weights @ beside**2 / 2
         )
         slope = across @ (task.weights * (expit(logits) - task.toxic)) + costs * numbers
-        return float(value), slope + quiet_across @ (quiet_weights * beside)
+        return float(value), slope + held_across @ (held_weights * beside)
 
     found = minimize(loss, np.zeros(counts.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
     return np.asarray(found.x[:k])

@@ -63,11 +63,14 @@ class SourceSettings:
     """Phrases shall say nothing there beyond what `phrases.apart` has them learn from these rows' targets. A
     text that stands in another source, too, is quiet only if that is."""
     restrain: NonNegative = 0.0
-    """Weight of the squares of what `phrases.apart` says on these rows, which are not quiet."""
+    """Of a source that is not quiet and has targets of toxicity: weight of the squares of what phrases
+    learned apart (`phrases.apart`) say on these rows."""
 
     def __post_init__(self) -> None:
         if (self.file is None) == (self.made_up is None):
             raise ValueError("a source has either a file or made_up")
+        if self.quiet and self.restrain:
+            raise ValueError("restrain is for sources that are not quiet, which teach what they hold back")
         if self.made_up and self.limit is None:
             raise ValueError("made_up needs a limit, the number of sentences")
 
@@ -252,13 +255,13 @@ class PhraseSettings:
     rows: Rows = 0
     """Numbers, one a phrase at most."""
     gain: NonNegative = 1.0
-    """What they take of a regression fitted to what the network leaves unexplained in sources that are not
-    quiet."""
+    """Factor of a regression fitted to what the network leaves unexplained in sources that are not quiet."""
     trust: NonNegative = 0.8
     """Share of the logits that is taken as known while that is fitted: the network knows the texts that it
     learned from better than others."""
     apart: NonNegative = 0.0
-    """What they take of a regression fitted apart from the network, to the targets of quiet sources."""
+    """Factor of a regression fitted apart from the network, to the targets of quiet sources, whose `weight`
+    counts there, too."""
     identity: NonNegative = 0.0
     """Share of what they say that moves identity_attack's logit, too."""
     inverse_penalty: Positive = 5.0

@@ -24,7 +24,7 @@ from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora
 from giantkiller.training.growth import grow, prepare
 from giantkiller.training.loop import DivergedError, Phase, fit
-from giantkiller.training.phrases import drop_phrases, fit_phrases, toxic_rows
+from giantkiller.training.phrases import drop_phrases, fit_phrases, taught_rows, toxic_rows
 from giantkiller.training.recipe import Recipe
 from giantkiller.training.start_weights import build_model
 from giantkiller.training.validation import choose_by, validate
@@ -138,6 +138,7 @@ def _begin(recipe: Recipe, data: Path) -> tuple[Any, Any, Examples, Examples]:
     train_set, validation = _examples(recipe, data, tokenizer)
     if recipe.phrases.rows:
         toxic_rows(train_set.corpus)  # before training, whose hours a missing label would cost
+        taught_rows(train_set.corpus, recipe.phrases)
         drop_phrases(model)
     choose_by(validate(np.zeros_like(validation.corpus.targets), validation.corpus.targets))
     log.info(
