@@ -89,7 +89,8 @@ fix: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Two teachers, their soft labels, a student of both trained in steps, the release, its bundle.
+# Two teachers, their soft labels, a student of both trained in steps, the release, its bundle. Situations of w43 to w56
+# taught the shipped phrases alone; in this chain its networks learn from them, too.
 TEACHERS := runs/teacher runs/teacher-2
 SOFT := runs/teacher/civil.parquet runs/teacher-2/civil.parquet runs/teacher/wiki.parquet \
 	runs/teacher-2/extra.parquet runs/teacher/sentences.parquet runs/teacher-2/sentences.parquet \
