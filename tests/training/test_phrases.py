@@ -7,11 +7,11 @@ import torch
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
-from giantkiller.models.bert import CHECKS, Phrases
+from giantkiller.models.bert import CHECKS, Phrases, phrase_hashes
 from giantkiller.models.inference import Tokens
 from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import make_corpus, merge
-from giantkiller.training.phrases import fit_phrases, hashes_of, phrase_counts
+from giantkiller.training.phrases import LEAST, LEAST_APART, fit_phrases, hashes_of, phrase_counts
 from giantkiller.training.recipe import PhraseSettings
 from giantkiller.training.start_weights import average_weights
 
@@ -195,6 +195,40 @@ def test_the_second_regression_takes_the_first_as_known():
     apart = said(alone, [BAD])[0] + said(second, [BAD])[0]
     assert said(alone, [BAD])[0] > 0.3
     assert said(summed, [BAD])[0] < apart - 0.1
+
+
+@pytest.mark.parametrize(("quiet", "least"), [(False, LEAST), (True, LEAST_APART)])
+def test_a_phrase_that_occurs_too_seldom_has_no_number(quiet, least):
+    told = []
+    for times in (least - 1, least):
+        rows = [[2, 5, 3], [2, 6, 3], [2, 5, 3], [2, 6, 3], *[[2, 4, 4, 11, 3]] * times]
+        targets = np.full((len(rows), 7), np.nan)
+        targets[:, 0] = [1, 0, 1, 0, *[1] * times]
+        columns = {"quiet": np.arange(len(rows)) >= 4 if quiet else False, "source": [0] * 4 + [1] * times}
+        corpus = make_corpus([f"text {i}" for i in range(len(rows))], targets, **columns)
+        if quiet:  # another label, or the intercept takes it all
+            corpus = merge([corpus, make_corpus(["else"], targets[1:2], quiet=True, source=1)])
+            rows = [*rows, [2, 12, 3]]
+        fitted = model()
+        fit_phrases(fitted, Examples(corpus, tokens(rows)), dataclasses.replace(APART, gain=1.0, apart=quiet))
+        word = int(phrase_hashes(11, 0, 0)[0])  # the token alone
+        told.append(fitted.bert.phrases.weight[word % 997].item())
+        assert fitted.bert.phrases.checks[word % 997] == word % CHECKS or not told[-1]
+    assert told[0] == 0 != told[1]
+
+
+def test_what_holds_where_nobody_was_asked_weighs_as_the_teachers_word_does():
+    held = []
+    for weight in (0.01, 50.0):
+        corpus = examples().corpus
+        corpus.quiet[2] = True
+        corpus.targets[2] = np.nan
+        corpus.soft[2] = 0.0
+        corpus.soft_weights[2] = weight
+        held.append(model())
+        fit_phrases(held[-1], Examples(corpus, tokens()), SETTINGS)
+    one, other = (abs(said(each, ROWS[2:3])[0]) for each in held)
+    assert other < 0.3 * one
 
 
 def test_learning_apart_without_a_label_is_refused():
