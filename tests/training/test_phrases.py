@@ -169,7 +169,7 @@ def test_an_intercept_takes_what_a_source_has_more_of():
     assert gap[0] < 0.95 * gap[1]  # with one intercept the phrases tell what the sources differ in
 
 
-def test_a_source_restrains_what_is_learned_apart_and_knows_what_is_left():
+def test_a_source_restrains_what_is_learned_apart():
     told = []
     for restrain in (0.0, 50.0):
         rows, corpus = two_quiet_sources(restrain)

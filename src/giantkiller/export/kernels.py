@@ -132,7 +132,7 @@ class Static:
         """Add values[rows] where checks[rows] is check, else 0, in eight bits with one scale.
 
         Value and check lie in one 16-bit number, high byte and low: reading costs most. GatherElements reads
-        single numbers four times as fast as Gather, which copies each as if it were a row.
+        single numbers faster than Gather, which copies each as if it were a row.
         """
         rounded, scale = by_row(values[None])
         packed = rounded[0].astype(np.int16) * 256 + checks.astype(np.int16)

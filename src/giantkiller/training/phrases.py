@@ -78,14 +78,15 @@ def toxic_rows(corpus: Corpus) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
 
 def taught_rows(corpus: Corpus, settings: PhraseSettings) -> NDArray[np.intp]:
-    """Return which of the quiet rows phrases learn from apart.
+    """Return which of the quiet rows phrases learn from apart, counted among these; none without `apart`.
 
     Raises:
         UserError: They shall, and none has a target.
     """
-    rated = ~np.isnan(corpus.targets[corpus.quiet, TOXICITY])
-    taught = np.flatnonzero(rated if settings.apart else rated & False)
-    if settings.apart and not len(taught):
+    if not settings.apart:
+        return np.zeros(0, np.intp)
+    taught = np.flatnonzero(~np.isnan(corpus.targets[corpus.quiet, TOXICITY]))
+    if not len(taught):
         raise UserError(
             "phrases.apart needs a quiet source with labels of toxicity; mark one, or set it to 0"
         )
@@ -98,8 +99,8 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
     One, times `apart`, is fitted to the targets of quiet sources as if there were no network: a network
     knows the texts that it learned from, and what it leaves there says little about others. Each source has
     an intercept of its own, which is dropped; squares hold back what the regression says on rows of other
-    sources that `restrain` it. The second, times `gain`, is fitted to those sources; known to it are `trust`
-    times the logits of the network and the first together, and squares hold it back on quiet rows.
+    sources that `restrain` it. The other, times `gain`, is fitted to those sources; known to it are `trust`
+    times the logits of the network and the one apart together, and squares hold it back on quiet rows.
 
     The rarer a phrase is in sources that are not quiet, by the logarithm, the less a large number costs. Both
     are fitted twice: of the phrases that share a row, the one that said most the first time keeps it. The
