@@ -83,7 +83,8 @@ class Tab:
         return bool(self.driver.find_elements(self.by.CSS_SELECTOR, css))
 
     def see(self, text):
-        self.wait.until(lambda d: text in d.find_element(self.by.TAG_NAME, "body").text)
+        # In one step: between finding the body and reading it, another page may have come.
+        self.wait.until(lambda d: text in d.execute_script("return document.body?.innerText ?? ''"))
 
     @property
     def words(self):
