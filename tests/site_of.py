@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from giantkiller.desk import invitations
 from giantkiller.desk.config import change_settings
+from giantkiller.desk.rules import DEFAULT, write_rulebook
 from giantkiller.desk.tables import tasks
 from giantkiller.store import utc_now
 
@@ -44,6 +45,11 @@ class Site:
     def messages(self):
         got = self.server.client.get("/v1/desk/messages", headers=self.server.bearer)
         return got.json()["messages"]
+
+    def first_rules(self):
+        """Give the default community its first rules again; old versions stay, since decisions name them."""
+        with self.store.write() as connection:
+            write_rulebook(connection, "default", DEFAULT, None, now=utc_now())
 
     def clear(self):
         """Close what waits, so that each test sees only its own."""

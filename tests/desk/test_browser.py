@@ -9,7 +9,6 @@ from people import PASSWORD, PAYLOADS, Person
 from receivers import Receiver, wait_for
 
 from giantkiller.desk import outbox
-from giantkiller.desk.tables import rulebooks
 from giantkiller.store import utc_now
 
 pytestmark = pytest.mark.slow
@@ -121,7 +120,6 @@ def test_a_life_by_keyboard(site, driver):
     site.settings(undo_seconds=3)
     with site.store.write() as connection:
         outbox.add_webhook(connection, "forum", receiver.url, "test", now=utc_now())
-        connection.execute(rulebooks.delete())
     tab = Tab(driver, site.url)
     try:
         tab.join(site.invite("moderator"), "first-hand")
