@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.cleaning import clean_text
+from giantkiller.data.augment.groups import sentences_about_groups
 from giantkiller.data.augment.people import sentences_about_people
 from giantkiller.data.augment.templates import harsh_sentences, identity_sentences
 from giantkiller.data.holdout import fold, is_held_out
@@ -271,7 +272,7 @@ def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.r
             part = part.take(np.sort(rng.choice(len(part), source.limit, replace=False)))
     part.weights *= np.float32(source.weight)
     part.soft_weights *= np.float32(source.weight)
-    part.repeat[:] = source.repeat
+    part.repeat *= source.repeat
     part.quiet[:] = source.quiet
     part.restrain[:] = source.restrain
     if source.soft_share is not None:
@@ -285,6 +286,9 @@ def _made_up(source: SourceSettings, seed: int) -> Corpus:
         return make_corpus(*identity_sentences(source.limit, seed))
     if source.made_up == "people":
         return make_corpus(*sentences_about_people(source.limit, seed))
+    if source.made_up == "groups":
+        filled = sentences_about_groups(source.limit, seed)
+        return make_corpus(filled.texts, filled.targets, pairs=filled.pairs, repeat=filled.repeat)
     texts = harsh_sentences(source.limit, seed)
     return make_corpus(texts, np.zeros((len(texts), len(ATTRIBUTES))))
 
