@@ -127,23 +127,24 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
     rated = ~np.isnan(corpus.targets).all(axis=1)
     weights = np.where(rated, corpus.weights, corpus.soft_weights).astype(np.float64)
     taught_toxic = corpus.targets[calm[taught], TOXICITY] >= POSITIVE
-    sources = _one_hot(corpus.source[calm[taught]])
+    sources = one_hot(corpus.source[calm[taught]])
     penalty = 1 / settings.inverse_penalty
-    known = _often(learned, take_tokens(quiet, taught))
+    known = np.union1d(
+        frequent_phrases(learned, LEAST), frequent_phrases(take_tokens(quiet, taught), LEAST_APART)
+    )
     for first in (True, False):
         counts = phrase_counts(learned, known)
         texts = np.bincount(counts.indices, minlength=len(known))
-        rare = 1 + np.log((1 + len(rows)) / (1 + texts))  # as TF-IDF has it
-        rare /= rare.max(initial=1)
+        rare = rarity(texts, len(rows))
         scaled, held = (each.multiply(rare).tocsr() for each in (counts, phrase_counts(quiet, known)))
         alone = np.zeros(len(known))
         if len(taught):
-            task = _Task(taught_toxic, weights[calm[taught]], np.zeros(len(taught)), penalty)
-            alone = settings.apart * _regression(
+            task = Task(taught_toxic, weights[calm[taught]], np.zeros(len(taught)), penalty)
+            alone = settings.apart * regression(
                 held[taught], task, scaled, corpus.restrain[rows], intercepts=sources
             )
-        task = _Task(toxic, weights[rows], settings.trust * (logits + scaled @ alone), penalty)
-        said = alone + settings.gain * _regression(scaled, task, held, weights[calm])
+        task = Task(toxic, weights[rows], settings.trust * (logits + scaled @ alone), penalty)
+        said = alone + settings.gain * regression(scaled, task, held, weights[calm])
         if first:
             seen = scaled.power(2).sum(axis=0) + held[taught].power(2).sum(axis=0)
             order = np.argsort(-(said**2) * np.asarray(seen).ravel(), kind="stable")
@@ -155,6 +156,12 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
     )  # fmt: skip
 
 
+def rarity(texts: NDArray[np.int64], rows: int) -> Floats:
+    """Return how free each phrase is, at most 1, from the number of texts among `rows` that have it."""
+    rare = 1 + np.log((1 + rows) / (1 + texts))  # as TF-IDF has it
+    return np.asarray(rare / rare.max(initial=1))
+
+
 def take_tokens(tokens: Tokens, rows: NDArray[np.intp]) -> Tokens:
     """Pick texts by index."""
     lengths = tokens.lengths[rows]
@@ -163,16 +170,13 @@ def take_tokens(tokens: Tokens, rows: NDArray[np.intp]) -> Tokens:
     return Tokens(tokens.ids[places], starts, tokens.pad_id)
 
 
-def _often(learned: Tokens, apart: Tokens) -> NDArray[np.int64]:
-    """Return the numbers of phrases that occur often enough in one or the other, rising."""
-    known = []
-    for tokens, least in ((learned, LEAST), (apart, LEAST_APART)):
-        hashes, times = np.unique(hashes_of(tokens), return_counts=True)
-        known.append(hashes[times >= least])
-    return np.union1d(*known)
+def frequent_phrases(tokens: Tokens, least: int) -> NDArray[np.int64]:
+    """Return the numbers of the phrases that occur at least so often, rising."""
+    hashes, times = np.unique(hashes_of(tokens), return_counts=True)
+    return np.asarray(hashes[times >= least])
 
 
-def _one_hot(numbers: NDArray[np.int64]) -> Any:
+def one_hot(numbers: NDArray[np.int64]) -> Any:
     """Return (n, k) sparse float64, a 1 a row in the column of its number among the k that occur."""
     from scipy.sparse import csr_matrix
 
@@ -182,7 +186,7 @@ def _one_hot(numbers: NDArray[np.int64]) -> Any:
 
 
 @dataclass
-class _Task:
+class Task:
     """What numbers of phrases are fitted to, of n rows."""
 
     toxic: NDArray[np.bool_]  # (n,)
@@ -191,9 +195,7 @@ class _Task:
     penalty: float
 
 
-def _regression(
-    counts: Any, task: _Task, held: Any, held_weights: Floats, *, intercepts: Any = None
-) -> Floats:
+def regression(counts: Any, task: Task, held: Any, held_weights: Floats, *, intercepts: Any = None) -> Floats:
     """Return each phrase's number, (k,), for counts (n, k) and (m, k).
 
     Least weighted cross-entropy of `offset` plus what phrases say, plus half of `penalty` times their squared

@@ -1,0 +1,131 @@
+# ruff: noqa: T201
+"""Soft labels of a network and of a linear model of phrases that never saw the text's own label.
+
+    python recipes/out_of_fold.py runs/mean-11 --gain 0.2 -o runs/out-of-fold \\
+        --learn DATA/civil_train.parquet=3 --learn DATA/wiki_train.parquet \\
+        --label runs/own/civil.parquet --label runs/own/wiki.parquet
+
+A network has nothing new to say of texts that it learned from. Logistic regression on phrases of one to
+three tokens, fitted to all parts of the learned texts but one, says something new of those in that part,
+and a network that learns it is better on texts that neither saw. Texts to label that nobody rated get the
+word of a regression on all learned texts. All situations of one writer are in one part.
+
+A file to label may have a network's logits in columns `logit_toxicity`, ...; if not, the checkpoint says
+them. `--gain` times the regression's logit is added to the attribute's, and a file of the same name is
+written.
+"""
+
+import argparse
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+
+from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.data.labelled import read_labelled
+from giantkiller.data.situations import read_situations
+from giantkiller.models.inference import predict, tokenize
+from giantkiller.models.loading import load_checkpoint
+from giantkiller.training.phrases import Task, frequent_phrases, one_hot, phrase_counts, rarity, regression
+
+HOLDOUT = 0.1
+"""The share of rated texts that no run learns from."""
+LEAST = 3
+"""Times that a phrase must occur in the learned texts."""
+MOST = 12.0
+"""A regression's logit counts no further than this."""
+
+Floats = NDArray[np.float64]
+
+
+class Parts:
+    """Says which part of the learned texts each text belongs to; texts that were not learned to none."""
+
+    def __init__(self, learned: list[str], count: int) -> None:
+        self.count = count
+        self._writers = {merge_key(each.text): int(each.writer[1:]) for each in read_situations("train")}
+        self._learned = {merge_key(text) for text in learned}
+
+    def of(self, texts: list[str]) -> NDArray[np.int64]:
+        """Return (n,) numbers of parts; `count` where a text was not learned."""
+        keys = [merge_key(text) for text in texts]
+        numbers = [self._writers.get(key, zlib.crc32(key.encode())) % self.count for key in keys]
+        learned = [key in self._learned for key in keys]
+        return np.where(learned, numbers, self.count)
+
+
+def read_learned(named: list[str], attribute: str) -> tuple[list[str], NDArray[np.bool_], Floats, Any]:
+    """Read FILE[=WEIGHT]: texts, which are toxic, their weights, and which file each is from, one-hot."""
+    texts, toxic, weights, files = [], [], [], []
+    for place, name in enumerate(named):
+        path, _, weight = name.partition("=")
+        labelled = read_labelled(path)
+        shares = labelled.targets[:, ATTRIBUTES.index(attribute)]
+        weak = np.array(labelled.kinds or [""] * len(labelled)) == "weak"
+        for row in np.flatnonzero(~np.isnan(shares) & ~weak):
+            if not is_held_out(merge_key(labelled.texts[row]), HOLDOUT):
+                texts.append(labelled.texts[row])
+                toxic.append(shares[row] >= POSITIVE)
+                weights.append(float(weight or 1))
+                files.append(place)
+    return texts, np.array(toxic), np.array(weights), one_hot(np.array(files))
+
+
+def main() -> None:
+    """Read, fit, label."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("network", help="a checkpoint; its tokens make the phrases")
+    parser.add_argument("--learn", action="append", required=True, metavar="FILE[=WEIGHT]")
+    parser.add_argument("--label", action="append", required=True, metavar="FILE")
+    parser.add_argument("--attribute", default="toxicity", choices=ATTRIBUTES)
+    parser.add_argument("--gain", type=float, required=True)
+    parser.add_argument("--parts", type=int, default=5)
+    parser.add_argument("--inverse-penalty", type=float, default=17.0)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="a folder")
+    options = parser.parse_args()
+    network = load_checkpoint(options.network)
+    encoder = network.encoder()
+    texts, toxic, weights, files = read_learned(options.learn, options.attribute)
+    tokens = tokenize(encoder, texts, clean=True)
+    known = frequent_phrases(tokens, LEAST)
+    counts = phrase_counts(tokens, known)
+    rare = diags(rarity(np.bincount(counts.indices, minlength=len(known)), len(texts)))
+    counts = (counts @ rare).tocsr()
+    parts = Parts(texts, options.parts)
+    part, nothing = parts.of(texts), csr_matrix((0, len(known)))
+    numbers = []
+    for left_out in range(options.parts + 1):  # nothing is of the last
+        rows = np.flatnonzero(part != left_out)
+        task = Task(toxic[rows], weights[rows], np.zeros(len(rows)), 1 / options.inverse_penalty)
+        numbers.append(regression(counts[rows], task, nothing, np.zeros(0), intercepts=files[rows]))
+        print(f"fitted {left_out + 1} of {options.parts + 1}", flush=True)
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in options.label:
+        table = pq.read_table(name)
+        texts = table["text"].to_pylist()
+        tokens = tokenize(encoder, texts, clean=True)
+        counts, part = (phrase_counts(tokens, known) @ rare).tocsr(), parts.of(texts)
+        said = np.zeros(len(texts))
+        for number, of_phrases in enumerate(numbers):
+            said[part == number] = counts[part == number] @ of_phrases
+        column = f"logit_{options.attribute}"
+        logits = {each: table[each] for each in table.column_names if each.startswith("logit_")}
+        if column in logits:
+            before = np.array(logits[column].to_pylist(), np.float64)
+        else:
+            before = predict(network.model, tokens)[:, ATTRIBUTES.index(options.attribute)]
+        logits[column] = (before + options.gain * np.clip(said, -MOST, MOST)).astype(np.float32)
+        pq.write_table(pa.table({"text": texts, **logits}), options.output / Path(name).name)
+        print(f"{options.output / Path(name).name}: {len(texts)} texts", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The script that labels texts by what others' labels say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.slow
+SCRIPT = Path(__file__).parents[2] / "recipes/out_of_fold.py"
+TEXTS = [f"{word} {place}" for word in ("idiot", "thanks") for place in "abcdefghij" for _ in range(2)]
+TEXTS = [f"{text} {'now' if i % 2 else 'then'}" for i, text in enumerate(TEXTS)]
+
+
+@pytest.fixture
+def said(dendritic_bert, tmp_path):
+    """Labels texts after learning them with a label changed, or none."""
+
+    def run(changed, *options, before=None):
+        shares = [float("idiot" in text) for text in TEXTS]
+        if changed is not None:
+            shares[changed] = 1 - shares[changed]
+        pq.write_table(pa.table({"text": TEXTS, "toxicity": shares}), tmp_path / "rated.parquet")
+        table = {"text": [*TEXTS, "you idiot"], **(before or {})}
+        pq.write_table(pa.table(table), tmp_path / "texts.parquet")
+        command = [
+            sys.executable,
+            str(SCRIPT),
+            str(dendritic_bert),
+            "--learn",
+            str(tmp_path / "rated.parquet"),
+        ]
+        command += ["--label", str(tmp_path / "texts.parquet"), "-o", str(tmp_path / "out"), *options]
+        subprocess.run(command, check=True, capture_output=True)
+        return pq.read_table(tmp_path / "out/texts.parquet")
+
+    return run
+
+
+def logits(table):
+    return np.array(table["logit_toxicity"].to_pylist())
+
+
+def test_a_texts_own_label_has_no_part_in_its_soft_label(said):
+    network = logits(said(None, "--gain", "0"))
+    plain, changed = (logits(said(place, "--gain", "1")) - network for place in (None, 0))
+    assert plain[0] == changed[0]
+    assert (plain[1:] != changed[1:]).mean() > 0.5
+    assert plain[:20].mean() > plain[20:40].mean() + 0.5
+    assert plain[40] > 0
+
+
+def test_logits_that_a_file_has_are_kept_and_added_to(said):
+    before = {"logit_toxicity": np.full(41, 3.0), "logit_insult": np.full(41, 2.0)}
+    table = said(None, "--gain", "1", before=before)
+    assert table["logit_insult"].to_pylist() == [2.0] * 41
+    network = logits(said(None, "--gain", "0"))
+    np.testing.assert_allclose(logits(table) - 3, logits(said(None, "--gain", "1")) - network, atol=1e-5)
