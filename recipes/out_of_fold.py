@@ -5,14 +5,15 @@
         --learn DATA/civil_train.parquet=3 --learn DATA/wiki_train.parquet \\
         --label runs/own/civil.parquet --label runs/own/wiki.parquet
 
-A network has nothing new to say of texts that it learned from. Logistic regression on phrases of one to
-three tokens, fitted to all parts of the learned texts but one, says something new of those in that part,
-and a network that learns it is better on texts that neither saw. Texts to label that nobody rated get the
-word of a regression on all learned texts. All situations of one writer are in one part.
+A network has little new to say of texts that it learned from. Logistic regression on phrases of one to
+three tokens, fitted to all parts of the learned texts but one, says something new of those in that part.
+Texts to label that were not learned get the word of a regression on all that were; all situations of one
+writer are in one part. A tenth of the rated texts, by their keys, and weak labels are not learned.
 
-A file to label may have a network's logits in columns `logit_toxicity`, ...; if not, the checkpoint says
-them. `--gain` times the regression's logit is added to the attribute's, and a file of the same name is
-written.
+A file to label is Parquet with a column `text`, and maybe a network's logits in columns `logit_toxicity`,
+...; if not, the checkpoint says them. `--gain` times the regression's logit is added to the attribute's, and
+the output folder gets a file of the same name, in place of one that is there: so a second call adds another
+attribute.
 """
 
 import argparse
@@ -61,7 +62,7 @@ class Parts:
 
 
 def read_learned(named: list[str], attribute: str) -> tuple[list[str], NDArray[np.bool_], Floats, Any]:
-    """Read FILE[=WEIGHT]: texts, which are toxic, their weights, and which file each is from, one-hot."""
+    """Read FILE[=WEIGHT]: n texts, whether each is toxic, weights (n,), and files, one-hot (n, files)."""
     texts, toxic, weights, files = [], [], [], []
     for place, name in enumerate(named):
         path, _, weight = name.partition("=")
@@ -83,14 +84,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("network", help="a checkpoint; its tokens make the phrases")
-    parser.add_argument("--learn", action="append", required=True, metavar="FILE[=WEIGHT]")
-    parser.add_argument("--label", action="append", required=True, metavar="FILE")
+    parser.add_argument(
+        "--learn", action="append", required=True, metavar="FILE[=WEIGHT]", help="rated comments"
+    )
+    parser.add_argument("--label", action="append", required=True, metavar="FILE", help="texts to label")
     parser.add_argument("--attribute", default="toxicity", choices=ATTRIBUTES)
-    parser.add_argument("--gain", type=float, required=True)
-    parser.add_argument("--parts", type=int, default=5)
-    parser.add_argument("--inverse-penalty", type=float, default=17.0)
+    parser.add_argument("--gain", type=float, required=True, help="of the regression's logit")
+    parser.add_argument("--parts", type=int, default=5, help="of the learned texts")
+    parser.add_argument("--inverse-penalty", type=float, default=17.0, help="as in recipes")
     parser.add_argument("-o", "--output", type=Path, required=True, help="a folder")
     options = parser.parse_args()
+    written = {(options.output / Path(name).name).resolve() for name in options.label}
+    learned = {Path(name.partition("=")[0]).resolve() for name in options.learn}
+    if written & learned or len(written) < len(options.label):
+        parser.error("the output folder would lose a file that is learned, or two to label have one name")
     network = load_checkpoint(options.network)
     encoder = network.encoder()
     texts, toxic, weights, files = read_learned(options.learn, options.attribute)

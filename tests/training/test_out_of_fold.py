@@ -1,5 +1,6 @@
 """The script that labels texts by what others' labels say."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-pytestmark = pytest.mark.slow
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.data.situations import read_situations
+
 SCRIPT = Path(__file__).parents[2] / "recipes/out_of_fold.py"
 TEXTS = [f"{word} {place}" for word in ("idiot", "thanks") for place in "abcdefghij" for _ in range(2)]
 TEXTS = [f"{text} {'now' if i % 2 else 'then'}" for i, text in enumerate(TEXTS)]
@@ -44,6 +47,7 @@ def logits(table):
     return np.array(table["logit_toxicity"].to_pylist())
 
 
+@pytest.mark.slow
 def test_a_texts_own_label_has_no_part_in_its_soft_label(said):
     network = logits(said(None, "--gain", "0"))
     plain, changed = (logits(said(place, "--gain", "1")) - network for place in (None, 0))
@@ -53,9 +57,40 @@ def test_a_texts_own_label_has_no_part_in_its_soft_label(said):
     assert plain[40] > 0
 
 
+@pytest.mark.slow
 def test_logits_that_a_file_has_are_kept_and_added_to(said):
     before = {"logit_toxicity": np.full(41, 3.0), "logit_insult": np.full(41, 2.0)}
     table = said(None, "--gain", "1", before=before)
     assert table["logit_insult"].to_pylist() == [2.0] * 41
     network = logits(said(None, "--gain", "0"))
     np.testing.assert_allclose(logits(table) - 3, logits(said(None, "--gain", "1")) - network, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("out_of_fold", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_writers_situations_are_in_one_part(script):
+    texts = [each.text for each in read_situations("train") if each.writer == "w9"]
+    parts = script.Parts([*texts, *TEXTS], 5)
+    assert set(parts.of(texts)) == {9 % 5}
+    assert len(set(parts.of(TEXTS))) == 5
+    assert set(parts.of(["nobody rated this"])) == {5}
+
+
+def test_weak_labels_and_held_out_texts_are_not_learned(script, tmp_path):
+    kinds = ["weak" if i % 4 == 0 else "raters" for i in range(len(TEXTS))]
+    shares = [float("idiot" in text) for text in TEXTS]
+    file = tmp_path / "rated.parquet"
+    pq.write_table(pa.table({"text": TEXTS, "toxicity": shares, "label_kind": kinds}), file)
+    texts, toxic, weights, files = script.read_learned([f"{file}=3", str(file)], "toxicity")
+    kept = [t for i, t in enumerate(TEXTS) if i % 4 and not is_held_out(merge_key(t), script.HOLDOUT)]
+    assert len(kept) < 30
+    assert texts == 2 * kept
+    assert toxic.tolist() == ["idiot" in text for text in texts]
+    assert weights.tolist() == [3.0] * len(kept) + [1.0] * len(kept)
+    assert files.toarray().argmax(axis=1).tolist() == [0] * len(kept) + [1] * len(kept)

@@ -50,7 +50,7 @@ PRESETS = {
         {"threat": 0.02, "identity_attack": 0.01, "sexual_explicit": 0.01, "obscene": 0.02},
     ),
     "forum": PresetAims(
-        0.11, 0.20, 0.003, 0.9, {"severe_toxicity": 0.03, "threat": 0.005, "identity_attack": 0.01}
+        0.12, 0.20, 0.003, 0.9, {"severe_toxicity": 0.03, "threat": 0.005, "identity_attack": 0.01}
     ),
     "adults": PresetAims(0.04, 0.12, 0.001, 0.95, {"threat": 0.01, "identity_attack": 0.0025}),
 }

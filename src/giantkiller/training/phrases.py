@@ -157,7 +157,12 @@ def fit_phrases(model: Any, train: Examples, settings: PhraseSettings) -> None:
 
 
 def rarity(texts: NDArray[np.int64], rows: int) -> Floats:
-    """Return how free each phrase is, at most 1, from the number of texts among `rows` that have it."""
+    """Return what each phrase's counts are scaled by, (k,), the rarer the more and at most 1.
+
+    Args:
+        texts: (k,) how many texts have it.
+        rows: Of so many.
+    """
     rare = 1 + np.log((1 + rows) / (1 + texts))  # as TF-IDF has it
     return np.asarray(rare / rare.max(initial=1))
 
@@ -171,7 +176,7 @@ def take_tokens(tokens: Tokens, rows: NDArray[np.intp]) -> Tokens:
 
 
 def frequent_phrases(tokens: Tokens, least: int) -> NDArray[np.int64]:
-    """Return the numbers of the phrases that occur at least so often, rising."""
+    """Return the numbers of the phrases that occur at least so often, (k,), rising."""
     hashes, times = np.unique(hashes_of(tokens), return_counts=True)
     return np.asarray(hashes[times >= least])
 

@@ -47,7 +47,8 @@ class SourceSettings:
     """In place of a file: sentences about identities, half of them hostile, kind and unkind words about
     people (`giantkiller.data.augment.people`), hate of groups and what only sounds like it
     (`giantkiller.data.augment.groups`), or harmless sentences with harsh words about things
-    (`giantkiller.data.augment.templates`). `limit` says how many."""
+    (`giantkiller.data.augment.templates`). `limit` says how many, of groups about how many: each frame takes
+    as many groups as the others."""
     limit: Count | None = None
     """Most rows; of a file they are drawn by the recipe's seed."""
     require: list[Attribute] = field(default_factory=list)

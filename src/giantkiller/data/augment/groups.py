@@ -1,10 +1,10 @@
 """Sentences about groups, made of frames: what is said decides, not of whom.
 
-A frame is a comment with a slot where the group stands. Writers who worked apart from each other wrote
-hateful frames and harmless ones that share their words: hate denied, quoted, reported and denounced, hate
-of things, hard words for people who are no protected group. About half of them are twins. The functions
-that hate has in a sentence follow those that HateCheck tells apart (Röttger et al. 2021, section 3); none
-of its cases was seen.
+A frame is a comment, in most with a slot where the group stands. Twelve language-model agents who worked
+apart from each other wrote hateful frames and harmless ones that share their words: hate denied, quoted,
+reported and denounced, hate of things, hard words for people who are no protected group. About half of them
+are twins. The functions that hate has in a sentence follow those that HateCheck tells apart (Röttger et al.
+2021, section 3); its cases were not shown to them.
 
 `groups.tsv` has the writer, the family, the number of the twins, seven labels in tenths (X is ten) and the
 frame. Families of hateful frames: h1 contempt, h2 dehumanising, h3 wishes of harm, h4 threats, h5
@@ -69,7 +69,8 @@ class Filled:
     targets: np.ndarray
     """(n, 7) float32; nothing is missing."""
     pairs: np.ndarray
-    """(n,) int64: twins about one group have one number; -1 without a twin."""
+    """(n,) int64: both twins about one group have one number; -1 without a twin. A frame without a
+    slot is the twin of one of its twin's sentences."""
     repeat: np.ndarray
     """(n,) int64: groups that a frame without a slot stands for; 1 elsewhere."""
 
@@ -101,7 +102,9 @@ def sentences_about_groups(rows: int, seed: int, held_back: bool = False) -> Fil
             targets.append(frame.labels)
             pairs.append(numbers.setdefault((*key, place), len(numbers)) if frame.pair else -1)
             repeat.append(1 if slotted else groups)
-    return Filled(texts, frames, np.array(targets, np.float32), np.array(pairs), np.array(repeat))
+    numbered = np.array(pairs)
+    numbered[(np.bincount(numbered + 1) < 2)[numbered + 1]] = -1
+    return Filled(texts, frames, np.array(targets, np.float32), numbered, np.array(repeat))
 
 
 def fill(frame: str, identity: tuple[str, str, str]) -> str:
