@@ -44,11 +44,9 @@ class SourceSettings:
     """A file of comments, relative to the data folder or else to the working folder: raters' labels in
     columns named like the attributes, a teacher's logits in columns `logit_toxicity`, ..., or both."""
     made_up: Literal["identities", "people", "groups", "harsh"] | None = None
-    """In place of a file: sentences about identities, half of them hostile, kind and unkind words about
-    people (`giantkiller.data.augment.people`), hate of groups and what only sounds like it
-    (`giantkiller.data.augment.groups`), or harmless sentences with harsh words about things
-    (`giantkiller.data.augment.templates`). `limit` says how many, of groups about how many: each frame takes
-    as many groups as the others."""
+    """In place of a file: sentences about identities, half of them hostile, or harmless ones with harsh words
+    about things (`giantkiller.data.augment.templates`), kind and unkind words about `people`, or hate of
+    `groups` and what only sounds like it. `limit` says how many, of groups about how many."""
     limit: Count | None = None
     """Most rows; of a file they are drawn by the recipe's seed."""
     require: list[Attribute] = field(default_factory=list)
