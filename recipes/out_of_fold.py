@@ -10,20 +10,19 @@ three tokens, fitted to all parts of the learned texts but one, says something n
 Texts to label that were not learned get the word of a regression on all that were; all situations of one
 writer are in one part. A tenth of the rated texts, by their keys, and weak labels are not learned.
 
-A file to label is Parquet with a column `text`, and maybe a network's logits in columns `logit_toxicity`,
-...; if not, the checkpoint says them. `--gain` times the regression's logit is added to the attribute's, and
+A file to label has texts and maybe a network's logits in columns `logit_toxicity`, ...; if it has none of the
+attribute, the checkpoint says them. `--gain` times the regression's logit is added to the attribute's, and
 the output folder gets a file of the same name, in place of one that is there: so a second call adds another
 attribute.
 """
 
 import argparse
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
@@ -31,9 +30,11 @@ from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.labelled import read_labelled
 from giantkiller.data.situations import read_situations
+from giantkiller.errors import UserError
 from giantkiller.models.inference import predict, tokenize
 from giantkiller.models.loading import load_checkpoint
 from giantkiller.training.phrases import Task, frequent_phrases, one_hot, phrase_counts, rarity, regression
+from giantkiller.training.soft_labels import logits_of, write_soft_labels
 
 HOLDOUT = 0.1
 """The share of rated texts that no run learns from."""
@@ -62,10 +63,18 @@ class Parts:
 
 
 def read_learned(named: list[str], attribute: str) -> tuple[list[str], NDArray[np.bool_], Floats, Any]:
-    """Read FILE[=WEIGHT]: n texts, whether each is toxic, weights (n,), and files, one-hot (n, files)."""
+    """Read FILE[=WEIGHT]: n texts, whether each is toxic, weights (n,), and files, one-hot (n, files).
+
+    Raises:
+        UserError: A file can't be read, a weight is no number, or nothing is rated.
+    """
     texts, toxic, weights, files = [], [], [], []
     for place, name in enumerate(named):
         path, _, weight = name.partition("=")
+        try:
+            each = float(weight or 1)
+        except ValueError:
+            raise UserError(f"--learn {name}: {weight!r} is no number; write FILE=WEIGHT, or FILE") from None
         labelled = read_labelled(path)
         shares = labelled.targets[:, ATTRIBUTES.index(attribute)]
         weak = np.array(labelled.kinds or [""] * len(labelled)) == "weak"
@@ -73,13 +82,15 @@ def read_learned(named: list[str], attribute: str) -> tuple[list[str], NDArray[n
             if not is_held_out(merge_key(labelled.texts[row]), HOLDOUT):
                 texts.append(labelled.texts[row])
                 toxic.append(shares[row] >= POSITIVE)
-                weights.append(float(weight or 1))
+                weights.append(each)
                 files.append(place)
+    if not texts:
+        raise UserError(f"{', '.join(named)}: nobody was asked about {attribute} there")
     return texts, np.array(toxic), np.array(weights), one_hot(np.array(files))
 
 
 def main() -> None:
-    """Read, fit, label."""
+    """Read what is asked for, and do it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -98,6 +109,14 @@ def main() -> None:
     learned = {Path(name.partition("=")[0]).resolve() for name in options.learn}
     if written & learned or len(written) < len(options.label):
         parser.error("the output folder would lose a file that is learned, or two to label have one name")
+    try:
+        run(options)
+    except UserError as error:
+        sys.exit(f"out_of_fold.py: {error}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fit, and label file by file."""
     network = load_checkpoint(options.network)
     encoder = network.encoder()
     texts, toxic, weights, files = read_learned(options.learn, options.attribute)
@@ -116,22 +135,20 @@ def main() -> None:
         print(f"fitted {left_out + 1} of {options.parts + 1}", flush=True)
     options.output.mkdir(parents=True, exist_ok=True)
     for name in options.label:
-        table = pq.read_table(name)
-        texts = table["text"].to_pylist()
-        tokens = tokenize(encoder, texts, clean=True)
-        counts, part = (phrase_counts(tokens, known) @ rare).tocsr(), parts.of(texts)
-        said = np.zeros(len(texts))
+        labelled = read_labelled(name)
+        tokens = tokenize(encoder, labelled.texts, clean=True)
+        counts, part = (phrase_counts(tokens, known) @ rare).tocsr(), parts.of(labelled.texts)
+        said = np.zeros(len(labelled))
         for number, of_phrases in enumerate(numbers):
             said[part == number] = counts[part == number] @ of_phrases
-        column = f"logit_{options.attribute}"
-        logits = {each: table[each] for each in table.column_names if each.startswith("logit_")}
-        if column in logits:
-            before = np.array(logits[column].to_pylist(), np.float64)
-        else:
-            before = predict(network.model, tokens)[:, ATTRIBUTES.index(options.attribute)]
-        logits[column] = (before + options.gain * np.clip(said, -MOST, MOST)).astype(np.float32)
-        pq.write_table(pa.table({"text": texts, **logits}), options.output / Path(name).name)
-        print(f"{options.output / Path(name).name}: {len(texts)} texts", flush=True)
+        logits = logits_of(labelled)
+        column = logits[:, ATTRIBUTES.index(options.attribute)]  # a view: what is added to it is written
+        if np.isnan(column).all():
+            column[:] = predict(network.model, tokens)[:, ATTRIBUTES.index(options.attribute)]
+        column += options.gain * np.clip(said, -MOST, MOST)
+        file = options.output / Path(name).name
+        write_soft_labels(file, labelled.texts, lambda some, whole=logits: whole, chunk=len(labelled))
+        print(f"{file}: {len(labelled)} texts", flush=True)
 
 
 if __name__ == "__main__":

@@ -94,3 +94,35 @@ def test_weak_labels_and_held_out_texts_are_not_learned(script, tmp_path):
     assert toxic.tolist() == ["idiot" in text for text in texts]
     assert weights.tolist() == [3.0] * len(kept) + [1.0] * len(kept)
     assert files.toarray().argmax(axis=1).tolist() == [0] * len(kept) + [1] * len(kept)
+
+
+@pytest.mark.parametrize(
+    ("learn", "message"),
+    [
+        ("rated.csv=much", "'much' is no number"),
+        ("nothing.csv", "nothing.csv"),
+        ("unrated.csv", "nobody was asked about toxicity"),
+    ],
+)
+def test_what_cannot_be_learned_is_said_in_a_sentence(
+    script, dendritic_bert, tmp_path, monkeypatch, learn, message
+):
+    (tmp_path / "rated.csv").write_text("text,toxicity\none,1\n")
+    (tmp_path / "unrated.csv").write_text("text,toxicity\none,\n")
+    command = ["out_of_fold.py", str(dendritic_bert), "--learn", str(tmp_path / learn), "--gain", "1"]
+    monkeypatch.setattr(
+        "sys.argv", [*command, "--label", str(tmp_path / "rated.csv"), "-o", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit, match=message):
+        script.main()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_learned_is_not_written_over(script, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "rated.csv"
+    file.write_text("text,toxicity\none,1\n")
+    command = ["out_of_fold.py", "any", "--learn", f"{file}=2", "--gain", "1"]
+    monkeypatch.setattr("sys.argv", [*command, "--label", str(file), "-o", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "would lose a file" in capsys.readouterr().err
