@@ -8,7 +8,8 @@ from giantkiller.cleaning import clean_text
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import load_corpora, make_corpus, merge, repeated
-from giantkiller.training.recipe import DataSettings, Recipe, SourceSettings
+from giantkiller.training.recipe import Recipe
+from giantkiller.training.settings import DataSettings, SourceSettings
 from giantkiller.training.soft_labels import write_soft_labels
 
 NAN = float("nan")
@@ -114,13 +115,13 @@ def test_soft_labels_of_two_teachers_are_averaged_from_the_working_folder(tmp_pa
 def test_made_up_sentences_are_labelled_for_every_attribute(tmp_path):
     write_csv(tmp_path / "t.csv", [("one", "0"), ("two", "1")])
     write_csv(tmp_path / "v.csv", [("four", "0")])
-    identities = SourceSettings(made_up="identities", limit=80, weight=3.0)
+    identities = SourceSettings(made_up="identities", limit=112, weight=3.0)
     harsh = SourceSettings(made_up="harsh", limit=10)
     train, _ = load(tmp_path, "t.csv", identities, harsh, validation="v.csv")
-    assert len(train) == 2 + 80 + 10
+    assert len(train) == 2 + 112 + 10
     assert not np.isnan(train.targets[2:]).any()
     assert (train.targets[-10:] == 0).all()
-    assert train.weights.tolist() == [1, 1] + [3] * 80 + [1] * 10
+    assert train.weights.tolist() == [1, 1] + [3] * 112 + [1] * 10
 
 
 def test_texts_are_cleaned_once_at_the_door(tmp_path):

@@ -1,24 +1,31 @@
 import numpy as np
+import pytest
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.augment.people import KIND, UNKIND, sentences_about_people
+from giantkiller.data.augment.people import read_words, sentences_about_people
 from giantkiller.data.augment.templates import IDENTITIES
 
-TOXICITY, HATE = ATTRIBUTES.index("toxicity"), ATTRIBUTES.index("identity_attack")
+TOXICITY, HATE, THREAT = (ATTRIBUTES.index(name) for name in ("toxicity", "identity_attack", "threat"))
+ROLES = ("kind", "unkind", "kind noun", "unkind noun", "liking", "disliking", "good deed", "harm")
 
 
-def test_the_word_decides_and_not_the_group():
-    texts, targets = sentences_about_people(6000, seed=1)
-    assert len(texts) == len(targets) == 6000
+def bare(text):
+    return f" {text.lower().strip('.!?').replace(',', '').replace('. ', ' ').replace('? ', ' ')} "
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_the_word_decides_and_not_the_group(held_back):
+    texts, targets = sentences_about_people(8000, 1, held_back)
+    assert len(texts) == len(targets) == 8000
     unkind = targets[:, TOXICITY] > 0.5
     assert unkind.mean() == 0.5
-    kind_words = {f" {word} " for word in KIND if word not in ("proud", "tired")}
+    words = [{f" {word.lower()} " for word in read_words(role, held_back)} for role in ("kind", "unkind")]
+    both = {" proud ", " tired ", " thick "}
     for text, bad in zip(texts, unkind, strict=True):
         assert "{" not in text, text
         assert "  " not in text, text
-        spaced = f" {text.lower().strip('.!?').replace(',', '').replace('. ', ' ')} "
-        assert not (bad and any(word in spaced for word in kind_words)), text
-        assert bad or not any(f" {word} " in spaced for word in UNKIND if word != "thick"), text
+        wrong = [word for word in words[0 if bad else 1] - both if word in bare(text)]
+        assert not wrong, (text, wrong)
     for adjective, _, _ in IDENTITIES:
         named = np.array([f" {adjective} " in f" {text} " for text in texts])
         assert named.any()
@@ -26,6 +33,18 @@ def test_the_word_decides_and_not_the_group():
     assert not targets[~unkind].any()
     assert (targets[unkind, HATE] == 0).any()
     assert (targets[unkind, HATE] == np.float32(0.8)).any()
+    assert (targets[unkind, THREAT] > 0.5).any()
+
+
+def test_words_held_back_train_nothing():
+    for role in ROLES:
+        taught, held = set(read_words(role)), set(read_words(role, held_back=True))
+        assert taught
+        assert not taught & held
+    assert len(read_words("kind", held_back=True)) > 50 < len(read_words("unkind", held_back=True))
+    assert not set(read_words("kind")) & set(read_words("unkind"))
+    assert not set(read_words("liking")) & set(read_words("disliking"))
+    assert not set(read_words("good deed")) & set(read_words("harm"))
 
 
 def test_they_repeat_by_seed():

@@ -7,18 +7,18 @@ HATE = ATTRIBUTES.index("identity_attack")
 
 
 def test_each_identity_is_attacked_as_often_as_not():
-    texts, targets = identity_sentences(800, seed=1)
+    texts, targets = identity_sentences(1792, seed=1)
     for _, one, _ in IDENTITIES:
         mentions = np.array([one.lower() in text.lower() for text in texts])
         assert mentions.any()
     half = len(texts) // 2
-    assert (targets[:, HATE] > 0.5).sum() == half == 400
+    assert (targets[:, HATE] > 0.5).sum() == half == 896
 
 
 def test_sentences_are_whole_and_repeat_by_seed():
-    texts, targets = identity_sentences(400, seed=2)
-    again, _ = identity_sentences(400, seed=2)
-    other, _ = identity_sentences(400, seed=3)
+    texts, targets = identity_sentences(448, seed=2)
+    again, _ = identity_sentences(448, seed=2)
+    other, _ = identity_sentences(448, seed=3)
     assert texts == again != other
     assert len(set(texts)) == len(texts)
     assert not any("{" in text for text in texts)

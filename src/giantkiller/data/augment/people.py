@@ -2,35 +2,21 @@
 
 The word decides, whatever the group: each word may stand beside every group, and every frame takes kind words
 as often as unkind ones. Fixed sentences about groups (`giantkiller.data.augment.templates`) are soon known by
-heart; of these there are some hundred thousand.
+heart; of these there are some millions.
+
+`people.tsv` has the words: adjectives, nouns as SINGULAR|PLURAL, what people feel for others, and what one
+may want done to them. Those held back train nothing.
 """
 
 import re
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.augment.templates import IDENTITIES
 
-KIND = (
-    "kind", "clever", "honest", "funny", "gentle", "brave", "wonderful", "talented", "generous", "lovely",
-    "careful", "patient", "bright", "calm", "charming", "cheerful", "considerate", "creative", "decent",
-    "dedicated", "delightful", "dependable", "fair", "faithful", "friendly", "good", "graceful", "great",
-    "happy", "hard-working", "helpful", "humble", "inspiring", "likeable", "loyal", "modest", "nice",
-    "noble", "outstanding", "polite", "proud", "punctual", "quiet", "reliable", "respected", "sensible",
-    "sincere", "skilled", "smart", "sweet", "tall", "thoughtful", "tidy", "trustworthy", "warm",
-    "well-known", "wise", "witty", "young at heart", "tired",
-)  # fmt: skip
-UNKIND = (
-    "worthless", "stupid", "filthy", "disgusting", "pathetic", "vile", "ugly", "despicable", "rotten",
-    "useless", "horrible", "dumb", "idiotic", "moronic", "repulsive", "revolting", "wretched",
-    "dim-witted", "brainless", "foul", "hideous", "loathsome", "contemptible", "cowardly", "creepy",
-    "crooked", "deceitful", "degenerate", "depraved", "detestable", "dirty", "evil", "gross", "hateful",
-    "imbecile", "inferior", "insufferable", "lazy", "lying", "low-life", "mindless", "nasty",
-    "nauseating", "obnoxious", "parasitic", "perverted", "retarded", "scummy", "shameless", "shitty",
-    "sick in the head", "slimy", "spineless", "stinking", "subhuman", "thick", "thieving", "twisted",
-    "wicked", "crappy",
-)  # fmt: skip
 JOBS = (
     "teacher", "nurse", "driver", "actor", "plumber", "lawyer", "baker", "pilot", "student", "farmer",
     "judge", "singer", "barber", "butcher", "carpenter", "cashier", "cleaner", "clerk", "coach", "cook",
@@ -77,6 +63,26 @@ FRAMES = (
     "{word} {identity} {job}",
     "ask {name}, the {word} {identity} {job}",
     "How {word} this {identity} {job} is.",
+    "that {word} {identity} {job} again",
+    "this {job} is {identity}, this {job} is {word}",
+    "I know a {word} {identity} {job} in your street",
+    "honestly? {word}. all {many} i ever met",
+    "{name} is {word}.",
+    "{name} was {word} to the {identity} {job}",
+    "So {word}, these {many}.",
+    "to me {many} are just {word}",
+)
+NOUN_FRAMES = (
+    "You are a {noun}.",
+    "{name} is a {noun}.",
+    "{name}, the {identity} {job}, is a {noun}.",
+    "What a {noun} that {identity} {job} is!",
+    "My {identity} {job} is a real {noun}.",
+    "All {many} are {nouns}.",
+    "{many} are {nouns}.",
+    "{many}? {nouns}, all of them.",
+    "These {many} are such {nouns}.",
+    "you're such a {noun}, {name}",
 )
 VERB_FRAMES = (
     "I {verb} {many}.",
@@ -84,21 +90,41 @@ VERB_FRAMES = (
     "{name} and I both {verb} {many}.",
     "I {verb} my {identity} {job}.",
     "{name} and I {verb} {many}, always will.",
+    "I {verb} {name}.",
+    "i {verb} you, {name}",
 )
-LIKING = ("love", "like", "admire", "respect", "adore", "trust", "support", "appreciate", "thank", "miss")
-DISLIKING = ("hate", "despise", "detest", "loathe", "can't stand", "spit on", "look down on", "want to hurt")
-THREATS = ("want to hurt",)
+DEED_FRAMES = (
+    "{verb} all {many}!",
+    "Let's {verb} {many}.",
+    "We should {verb} {many}.",
+    "somebody should {verb} {name}",
+    "I will {verb} that {identity} {job} tomorrow.",
+    "{verb} every {identity} {job} you meet",
+    "People should {verb} {many}.",
+    "They ought to {verb} the {identity} {job}.",
+)
+SHARES = (0.65, 0.12, 0.11, 0.12)
+"""Of sentences with adjectives, nouns, feelings and deeds."""
 PLAIN_SHARE = 0.2
 """Of the sentences in which a job follows the group, those that leave the group out."""
 _ARTICLE = re.compile(r"\b([Aa]) (\w+)")
 
 
-def sentences_about_people(rows: int, seed: int) -> tuple[list[str], np.ndarray]:
+@cache
+def read_words(role: str, held_back: bool = False) -> tuple[str, ...]:
+    """Return the words of a role, "kind" or "unkind noun" say, as `people.tsv` has them."""
+    lines = (files("giantkiller.data.augment") / "people.tsv").read_text("utf-8").splitlines()[1:]
+    rows = (line.split("\t") for line in lines)
+    return tuple(word for name, word, held in rows if name == role and bool(held) == held_back)
+
+
+def sentences_about_people(rows: int, seed: int, held_back: bool = False) -> tuple[list[str], np.ndarray]:
     """Draw sentences, half of them unkind, with repetition.
 
     Args:
         rows: How many.
         seed: Seed of the draw.
+        held_back: Take the words that train nothing, instead of the others; no nouns are among them.
 
     Returns:
         The sentences, and their targets (n, 7) float32; nothing is missing.
@@ -108,31 +134,39 @@ def sentences_about_people(rows: int, seed: int) -> tuple[list[str], np.ndarray]
     def one_of(pool: tuple[str, ...]) -> str:
         return pool[int(rng.integers(len(pool)))]
 
+    def word(role: str) -> str:
+        return one_of(read_words(role, held_back))
+
     texts, targets = [], np.zeros((rows, len(ATTRIBUTES)), np.float32)
     for row in range(rows):
         unkind = row % 2 == 1
         adjective, _, many = IDENTITIES[int(rng.integers(len(IDENTITIES)))]
-        frame = one_of(FRAMES if rng.random() < 0.8 else VERB_FRAMES)
+        kinds = (FRAMES, NOUN_FRAMES, VERB_FRAMES, DEED_FRAMES)
+        frames = kinds[int(rng.choice(len(kinds), p=SHARES))]
+        if held_back and frames is NOUN_FRAMES:
+            frames = FRAMES
+        frame = one_of(frames)
         if "{identity} {job}" in frame and rng.random() < PLAIN_SHARE:
             frame = frame.replace("{identity} {job}", "{job}")
-        verb = one_of(DISLIKING if unkind else LIKING)
-        text = frame.format(
-            name=one_of(NAMES),
-            word=one_of(UNKIND if unkind else KIND),
-            identity=adjective,
-            job=one_of(JOBS),
-            many=many,
-            verb=verb,
-        )
+        words = {"word": "", "noun": "", "nouns": "", "verb": ""}
+        if frames is FRAMES:
+            words["word"] = word("unkind" if unkind else "kind")
+        elif frames is NOUN_FRAMES:
+            words["noun"], words["nouns"] = word("unkind noun" if unkind else "kind noun").split("|")
+        elif frames is VERB_FRAMES:
+            words["verb"] = word("disliking" if unkind else "liking")
+        else:
+            words["verb"] = word("harm" if unkind else "good deed")
+        text = frame.format(name=one_of(NAMES), identity=adjective, job=one_of(JOBS), many=many, **words)
         text = _ARTICLE.sub(_article, text)
         texts.append(text if frame[0].islower() else text[0].upper() + text[1:])
         if unkind:
             group = "{many}" in frame
             values = {
                 "toxicity": 0.8,
-                "insult": 0.5 if group else 0.8,
+                "insult": 0.5 if group or "{verb}" in frame else 0.8,
                 "identity_attack": 0.8 if group else 0.4 if "{identity}" in frame else 0.0,
-                "threat": 0.7 if "{verb}" in frame and verb in THREATS else 0.0,
+                "threat": 0.7 if frames is DEED_FRAMES else 0.0,
             }
             for name, value in values.items():
                 targets[row, ATTRIBUTES.index(name)] = value

@@ -52,6 +52,22 @@ IDENTITIES = (
     ("poor", "a poor man", "poor people"),
     ("liberal", "a liberal", "liberals"),
     ("conservative", "a conservative", "conservatives"),
+    ("homosexual", "a homosexual", "homosexuals"),
+    ("heterosexual", "a heterosexual", "heterosexuals"),
+    ("LGBT", "an LGBT person", "LGBT people"),
+    ("nonbinary", "a nonbinary person", "nonbinary people"),
+    ("Hispanic", "a Hispanic man", "Hispanics"),
+    ("Japanese", "a Japanese student", "Japanese people"),
+    ("Pakistani", "a Pakistani", "Pakistanis"),
+    ("Middle Eastern", "a Middle Eastern man", "Middle Eastern people"),
+    ("African American", "an African American", "African Americans"),
+    ("Protestant", "a Protestant", "Protestants"),
+    ("Roma", "a Roma woman", "Roma people"),
+    ("teenage", "a teenager", "teenagers"),
+    ("elderly", "an elderly woman", "elderly people"),
+    ("middle-aged", "a middle-aged man", "middle-aged people"),
+    ("paralysed", "a paralysed man", "paralysed people"),
+    ("homeless", "a homeless man", "homeless people"),
 )
 
 NEUTRAL = (
