@@ -49,12 +49,12 @@ from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import make_corpus
 from giantkiller.training.growth import errors_of
 from giantkiller.training.loop import Phase, fit
-from giantkiller.training.recipe import (
+from giantkiller.training.recipe import Recipe
+from giantkiller.training.settings import (
     DataSettings,
     LossSettings,
     ModelSettings,
     OptimSettings,
-    Recipe,
     SourceSettings,
 )
 from giantkiller.training.soft_labels import read_soft_labels

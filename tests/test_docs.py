@@ -101,7 +101,7 @@ def test_every_recipe_key_has_a_docstring():
 def test_the_page_of_recipes_has_every_table():
     pytest.importorskip("msgspec")
     page = pages.recipes_page()
-    for heading in ("[data]", "[[data.sources]]", "[model]", "[optim]", "[loss]", "[growth]"):
+    for heading in ("[data]", "[[data.sources]]", "[model]", "[optim]", "[loss]", "[growth]", "[readout]"):
         assert f"\n## {heading}\n" in page
     assert "<code>learning_rate</code>" in page
 

@@ -164,7 +164,7 @@ def recipes_page():
         "# Recipes\n",
         "A recipe is a TOML file that says everything about one training run: "
         "[the guide](../guides/training.md) shows how to use it. A key that is not on this page is refused. "
-        "Made from `giantkiller.training.recipe`.\n",
+        "Made from `giantkiller.training.settings`.\n",
     ]
     for heading, kind in tables(Recipe):
         parts.append(f"## {heading or 'Recipe'}\n")

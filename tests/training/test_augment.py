@@ -4,7 +4,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.augment.templates import IDENTITIES
 from giantkiller.training.augment import augment, disguised_copies, mentioning_copies
 from giantkiller.training.corpus import make_corpus
-from giantkiller.training.recipe import DataSettings, SourceSettings
+from giantkiller.training.settings import DataSettings, SourceSettings
 
 
 def corpus(texts, toxicity, soft):

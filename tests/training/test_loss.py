@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from giantkiller.training.corpus import make_corpus
 from giantkiller.training.loss import batch_loss, label_loss, twin_loss
-from giantkiller.training.recipe import LossSettings
+from giantkiller.training.settings import LossSettings
 
 NAN = float("nan")
 NONE = torch.full((3, 7), NAN)

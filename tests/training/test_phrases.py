@@ -12,7 +12,7 @@ from giantkiller.models.inference import Tokens
 from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import make_corpus, merge
 from giantkiller.training.phrases import LEAST, LEAST_APART, fit_phrases, hashes_of, phrase_counts
-from giantkiller.training.recipe import PhraseSettings
+from giantkiller.training.settings import PhraseSettings
 from giantkiller.training.start_weights import average_weights
 
 ROWS = [[2, 5, 6, 3], [2, 6, 5, 3], [2, 5, 6, 5, 6, 3], [2, 9, 3], [2, 6, 5, 8, 3], [2, 5, 6, 8, 3]]

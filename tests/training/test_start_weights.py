@@ -1,6 +1,6 @@
 import torch
 
-from giantkiller.training.recipe import ModelSettings
+from giantkiller.training.settings import ModelSettings
 from giantkiller.training.start_weights import build_model
 
 

@@ -14,8 +14,9 @@ from giantkiller.errors import UserError
 from giantkiller.training import loop
 from giantkiller.training.augment import disguised_copies, mentioning_copies
 from giantkiller.training.corpus import has_states, join, load_corpora, make_corpus, merge
-from giantkiller.training.recipe import DataSettings, LossSettings, Recipe, SourceSettings, read_recipe
+from giantkiller.training.recipe import Recipe, read_recipe
 from giantkiller.training.run import train
+from giantkiller.training.settings import DataSettings, LossSettings, SourceSettings
 from giantkiller.training.soft_labels import states_of
 from giantkiller.training.states import StateHead, state_loss
 

@@ -9,7 +9,7 @@ from giantkiller.data.augment.attacks import ATTACKS, attack
 from giantkiller.data.augment.templates import mentions
 from giantkiller.data.holdout import fold
 from giantkiller.training.corpus import Corpus, join
-from giantkiller.training.recipe import DataSettings
+from giantkiller.training.settings import DataSettings
 
 
 def augment(train: Corpus, validation: Corpus, data: DataSettings, seed: int) -> Corpus:

@@ -17,7 +17,8 @@ from giantkiller.data.holdout import fold, is_held_out
 from giantkiller.data.labelled import Labelled, read_labelled
 from giantkiller.data.splits import published_splits
 from giantkiller.errors import UserError
-from giantkiller.training.recipe import DataSettings, Recipe, SourceSettings
+from giantkiller.training.recipe import Recipe
+from giantkiller.training.settings import DataSettings, SourceSettings
 from giantkiller.training.soft_labels import logits_of, states_of
 
 
@@ -247,15 +248,44 @@ def repeated(corpus: Corpus) -> Corpus:
     return result
 
 
-def without_held_out(corpus: Corpus, fraction: float) -> Corpus:
-    """Leave out the share of texts that no run trains on."""
-    if not fraction:
-        return corpus
-    kept = [not is_held_out(key, fraction) for key in corpus.keys]
-    return corpus.take(np.flatnonzero(kept))
+def held_out(corpus: Corpus, fraction: float) -> np.ndarray:
+    """Return which texts belong to the share that no run trains on, (n,) bool."""
+    return np.array([is_held_out(key, fraction) for key in corpus.keys], bool)
 
 
-def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.random.Generator) -> Corpus:
+def load_held_out(recipe: Recipe, folder: Path) -> Corpus:
+    """Read what the readout learns from: `readout.sources`, of files what is kept out of training.
+
+    Args:
+        recipe: The recipe.
+        folder: Where its files lie.
+
+    Returns:
+        Rows with a target of toxicity; those of a source have weights that sum up to its own.
+
+    Raises:
+        UserError: If a file is missing, or a source has no such row.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    parts = []
+    for number, source in enumerate(recipe.readout.sources):
+        part = _read_source(source, recipe, folder, rng, train=False)
+        part = part.take(np.flatnonzero(~np.isnan(part.targets[:, 0])))
+        if not part.weights.sum():
+            name = source.file or f"made_up {source.made_up}"
+            raise UserError(
+                f"readout.sources: {name} has no comment held out that is rated for toxicity; leave it out"
+            )
+        part.weights *= np.float32(source.weight / part.weights.sum())
+        part.source[:] = number
+        parts.append(part)
+    return join(parts)
+
+
+def _read_source(
+    source: SourceSettings, recipe: Recipe, folder: Path, rng: np.random.Generator, train: bool = True
+) -> Corpus:
+    """Read a source's rows that train, or those that are held out of training."""
     data = recipe.data
     if source.file is None:
         part = _made_up(source, recipe.seed)
@@ -267,7 +297,7 @@ def _read_source(source: SourceSettings, recipe: Recipe, folder: Path, rng: np.r
         needed = [ATTRIBUTES.index(attribute) for attribute in source.require]
         useful = ~(np.isnan(part.targets).all(axis=1) & np.isnan(part.soft).all(axis=1)) | has_states(part)
         part = part.take(np.flatnonzero(useful & ~np.isnan(part.targets[:, needed]).any(axis=1)))
-        part = without_held_out(part, data.holdout_fraction)
+        part = part.take(np.flatnonzero(held_out(part, data.holdout_fraction) != train))
         if source.limit is not None and source.limit < len(part):
             part = part.take(np.sort(rng.choice(len(part), source.limit, replace=False)))
     part.weights *= np.float32(source.weight)

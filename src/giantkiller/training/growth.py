@@ -23,7 +23,8 @@ from giantkiller.models.inference import predict
 from giantkiller.training.batches import Examples, plan_batches
 from giantkiller.training.loop import Phase, fit
 from giantkiller.training.loss import batch_loss
-from giantkiller.training.recipe import GrowthSettings, Recipe
+from giantkiller.training.recipe import Recipe
+from giantkiller.training.settings import GrowthSettings
 from giantkiller.training.validation import choose_by, validate
 
 

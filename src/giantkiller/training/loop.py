@@ -24,7 +24,7 @@ from giantkiller.models.first_token import first_token
 from giantkiller.models.inference import predict, use_bf16
 from giantkiller.training.batches import Examples, plan_batches
 from giantkiller.training.loss import batch_loss
-from giantkiller.training.recipe import LossSettings, OptimSettings
+from giantkiller.training.settings import LossSettings, OptimSettings
 from giantkiller.training.states import make_head, state_loss
 from giantkiller.training.validation import choose_by, validate
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.training.corpus import Corpus
-from giantkiller.training.recipe import LossSettings
+from giantkiller.training.settings import LossSettings
 
 TOXICITY = ATTRIBUTES.index("toxicity")
 

@@ -16,15 +16,17 @@ import torch
 
 from giantkiller import __version__
 from giantkiller.bundle import CONFIG, FileRecord
+from giantkiller.data.augment.softened import softened
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
-from giantkiller.models.inference import predict, tokenize
+from giantkiller.models.inference import Tokens, predict, tokenize
 from giantkiller.training.augment import augment
 from giantkiller.training.batches import Examples
-from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora
+from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora, load_held_out
 from giantkiller.training.growth import grow, prepare
 from giantkiller.training.loop import DivergedError, Phase, fit
 from giantkiller.training.phrases import drop_phrases, fit_phrases, taught_rows, toxic_rows
+from giantkiller.training.readout import Pairs, fit_readout
 from giantkiller.training.recipe import Recipe
 from giantkiller.training.start_weights import build_model
 from giantkiller.training.validation import choose_by, validate
@@ -86,6 +88,7 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer, train_set, validation = _begin(recipe, data)
+    told, pairs = _held_out(recipe, data, tokenizer)
     began = time.monotonic()
     work = output / "training"
     work.mkdir(parents=True, exist_ok=True)
@@ -107,6 +110,8 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
                 log.info("%s", line)
         if recipe.phrases.rows:
             fit_phrases(model, train_set, recipe.phrases)
+        if told is not None:
+            fit_readout(model, told, validation.tokens, pairs, recipe.readout)
     except DivergedError:
         _forget(work)
         raise
@@ -162,6 +167,24 @@ def _examples(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples, Exa
         Examples(train, tokenize(encoder, train.texts, pad_id=pad_id)),
         Examples(validation, tokenize(encoder, validation.texts, pad_id=pad_id)),
     )
+
+
+def _held_out(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples | None, Pairs | None]:
+    """Read what the readout learns from, and pairs of those comments and softer ones."""
+    if not recipe.readout.sources:
+        return None, None
+    corpus = load_held_out(recipe, data)
+    encoder = Encoder(tokenizer.backend_tokenizer, recipe.data.max_length)
+    pad_id = tokenizer.pad_token_id or 0
+
+    def tokens(texts: list[str]) -> Tokens:
+        return tokenize(encoder, texts, pad_id=pad_id)
+
+    rude = [(text, soft) for text in corpus.texts if (soft := softened(text)) is not None]
+    pairs = None
+    if rude and recipe.readout.softened:
+        pairs = Pairs(tokens([text for text, _ in rude]), tokens([soft for _, soft in rude]))
+    return Examples(corpus, tokens(corpus.texts)), pairs
 
 
 def _size(model: Any) -> int:

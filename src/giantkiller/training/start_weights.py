@@ -12,7 +12,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.errors import UserError
 from giantkiller.models import DendriticBertConfig, DendriticBertForSequenceClassification
 from giantkiller.models.loading import load_pretrained, load_tokenizer
-from giantkiller.training.recipe import ModelSettings
+from giantkiller.training.settings import ModelSettings
 
 log = logging.getLogger(__name__)
 

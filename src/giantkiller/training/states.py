@@ -12,7 +12,7 @@ from torch import nn
 
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import Corpus, has_states
-from giantkiller.training.recipe import LossSettings
+from giantkiller.training.settings import LossSettings
 
 
 class StateHead(nn.Module):

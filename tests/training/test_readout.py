@@ -1,0 +1,183 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from giantkiller.attributes import ATTRIBUTES
+from giantkiller.data.holdout import is_held_out, merge_key
+from giantkiller.errors import UserError
+from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
+from giantkiller.models.bert import Phrases
+from giantkiller.models.inference import Tokens, predict
+from giantkiller.training.batches import Examples
+from giantkiller.training.corpus import load_held_out, make_corpus
+from giantkiller.training.readout import Pairs, Task, fit_readout, read_by_classifier, regression
+from giantkiller.training.recipe import Recipe, read_recipe
+from giantkiller.training.settings import DataSettings, ReadoutSettings, SourceSettings
+
+SETTINGS = ReadoutSettings(penalty=0.001, steady=0.0)
+
+
+def tokens(rows):
+    return Tokens(np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)]))
+
+
+def texts(count, seed):
+    rng = np.random.default_rng(seed)
+    return [[2, *rng.integers(5, 20, size=rng.integers(2, 8)), 3] for _ in range(count)]
+
+
+def model(phrases=False):
+    torch.manual_seed(5)
+    sizes = {"vocab_size": 20, "hidden_size": 16, "intermediate_size": 24, "max_position_embeddings": 16}
+    made = DendriticBertForSequenceClassification(tiny_config(**sizes, dendrites={"classifier": 1})).eval()
+    with torch.no_grad():
+        made.classifier.dendrite_strength.fill_(1.5)
+        made.classifier.weight.mul_(20)
+        if phrases:
+            made.config.phrases, made.bert.phrases = 97, Phrases(97, 16)
+            made.bert.phrases.weight.normal_()
+            made.bert.phrases.direction.normal_()
+    return made
+
+
+def told(rows, toxic, source=0, weights=None):
+    targets = np.full((len(rows), 7), np.nan)
+    targets[:, 0] = toxic
+    weights = np.full(len(rows), 1 / len(rows)) if weights is None else weights
+    corpus = make_corpus([str(row) for row in rows], targets, weights=weights, source=source)
+    return Examples(corpus, tokens(rows))
+
+
+def worst(rows):
+    """Say what a wrong network does not: toxic is what it calls insulting."""
+    logits = predict(model(), tokens(rows))
+    return (logits[:, ATTRIBUTES.index("insult")] > np.median(logits[:, 4])).astype(float)
+
+
+def auc(logits, toxic):
+    gap = logits[toxic > 0.5][:, None] - logits[toxic < 0.5]
+    return (gap > 0).mean()
+
+
+def test_toxicity_learns_from_comments_held_out_and_no_other_attribute_moves():
+    rows, new, calm = texts(300, 1), texts(200, 2), tokens(texts(100, 3))
+    before, after = model(), model()
+    fit_readout(after, told(rows, worst(rows)), calm, None, SETTINGS)
+    old, now = (predict(each, tokens(new)) for each in (before, after))
+    assert auc(now[:, 0], worst(new)) > 0.9 > 0.75 > auc(old[:, 0], worst(new))
+    np.testing.assert_array_equal(now[:, 1:], old[:, 1:])
+    shift = predict(after, calm)[:, 0].mean() - predict(before, calm)[:, 0].mean()
+    assert abs(shift) < 1e-3
+
+
+def test_phrases_move_each_logit_by_as_much_as_before():
+    rows, calm = texts(300, 1), tokens(texts(100, 3))
+    each = model(phrases=True)
+
+    def moved():
+        whole = predict(each, calm)
+        phrases, each.bert.phrases = each.bert.phrases, None
+        alone = predict(each, calm)
+        each.bert.phrases = phrases
+        return whole - alone
+
+    before = moved()
+    fit_readout(each, told(rows, worst(rows)), calm, None, SETTINGS)
+    assert np.abs(before[:, 0]).max() > 0.05
+    np.testing.assert_allclose(moved()[:, 0], before[:, 0], atol=1e-3)
+
+
+def test_steady_comments_hold_the_change_back():
+    rows, calm = texts(300, 1), tokens(texts(100, 3))
+    spread = []
+    for steady in (0.0, 50.0):
+        each = model()
+        fit_readout(each, told(rows, worst(rows)), calm, None, dataclasses.replace(SETTINGS, steady=steady))
+        spread.append((predict(each, calm) - predict(model(), calm))[:, 0].std())
+    assert spread[1] < 0.2 * spread[0]
+
+
+def test_pairs_are_kept_in_order():
+    rows, calm = texts(300, 1), tokens(texts(100, 3))
+    rude = texts(150, 4)
+    soft = [[2, 7, *row[2:]] for row in rude]  # the first word differs
+    pairs = Pairs(tokens(rude), tokens(soft))
+    right = []
+    for weight in (0.0, 20.0):
+        each = model()
+        settings = dataclasses.replace(SETTINGS, softened=weight)
+        fit_readout(each, told(rows, worst(rows)), calm, pairs, settings)
+        right.append((predict(each, pairs.above)[:, 0] > predict(each, pairs.below)[:, 0]).mean())
+    assert right[1] > right[0] + 0.1
+
+
+def test_a_source_s_rate_says_nothing():
+    """One source is toxic throughout but for a word, the other harmless: intercepts take the difference."""
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(400, 3))
+    groups = np.repeat([0, 1], 200)
+    inputs[:, 1] = groups  # tells the sources apart and nothing else
+    chance = 1 / (1 + np.exp(-(2 * inputs[:, 0] + 3 * groups - 1.5)))
+    outcomes = rng.random(400) < chance
+    weights = np.full(400, 1 / 400)
+    found = regression(Task(inputs, np.zeros(400), outcomes, weights, groups), 1e-4 * np.eye(3))
+    assert 1.5 < found[0] < 3
+    assert abs(found[1]) < 0.1 > abs(found[2]) - 0.2
+    shared = regression(Task(inputs, np.zeros(400), outcomes, weights, groups * 0), 1e-4 * np.eye(3))
+    assert shared[1] > 2
+
+
+def test_what_the_classifier_reads_has_no_phrases_and_leaves_the_model_as_it_is():
+    each = model(phrases=True)
+    rows = tokens(texts(20, 1))
+    before = predict(each, rows)
+    reads = read_by_classifier(each, rows)
+    np.testing.assert_array_equal(predict(each, rows), before)
+    np.testing.assert_array_equal(reads, read_by_classifier(model(), rows))
+    assert reads.shape == (20, 16)
+
+
+def recipe(*sources, **data):
+    return Recipe(
+        name="r",
+        data=DataSettings(sources=[SourceSettings(file="t.csv")], holdout_fraction=0.3, **data),
+        readout=ReadoutSettings(sources=list(sources)),
+    )
+
+
+def test_only_comments_held_out_are_read_and_a_source_weighs_what_it_says(tmp_path):
+    names = [f"comment number {i}" for i in range(60)]
+    lines = "".join(f"{name},{i % 2}\n" for i, name in enumerate(names))
+    (tmp_path / "t.csv").write_text("text,toxicity\n" + lines)
+    people = SourceSettings(made_up="people", limit=40, weight=0.5)
+    corpus = load_held_out(recipe(SourceSettings(file="t.csv", weight=3.0), people), tmp_path)
+    held = [name for name in names if is_held_out(merge_key(name), 0.3)]
+    assert 5 < len(held) < 40
+    assert corpus.texts[:-40] == held
+    assert corpus.weights[:-40].sum() == pytest.approx(3.0)
+    assert corpus.weights[-40:].sum() == pytest.approx(0.5)
+    assert set(corpus.source[:-40]) == {0}
+    assert set(corpus.source[-40:]) == {1}
+
+
+def test_a_source_without_rated_comments_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text("text,toxicity\n" + "".join(f"comment {i},\n" for i in range(30)))
+    with pytest.raises(UserError, match=r"t\.csv .*no comment held out that is rated for toxicity|t\.csv"):
+        load_held_out(recipe(SourceSettings(file="t.csv")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('sources = [{ file = "t.csv", quiet = true }]', "have no quiet, restrain, repeat or soft_share"),
+        ('sources = [{ file = "t.csv" }]', "readout needs data.holdout_fraction"),
+        ("softness = 1", "unknown setting readout.softness"),
+    ],
+)
+def test_what_a_readout_cannot_be_is_said(tmp_path, lines, says):
+    path = tmp_path / "r.toml"
+    path.write_text(f'name = "r"\n[data]\nsources = [{{ file = "t.csv" }}]\n[readout]\n{lines}\n')
+    with pytest.raises(UserError, match=says):
+        read_recipe(path)
