@@ -1,4 +1,5 @@
-"""A model on sentences about groups by the two writers of frames who train nothing, family by family.
+"""A model on sentences about groups by the two writers of frames who train nothing, family by family; and
+on made-up sentences about people with words that train nothing.
 
     python benchmarks/groups.py [MODEL ...] [--groups 6]
 
@@ -15,7 +16,10 @@ from sklearn.metrics import roc_auc_score
 
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.augment.groups import HELD_BACK, read_frames, sentences_about_groups
+from giantkiller.data.augment.people import sentences_about_people
 from giantkiller.loading import load_screener
+
+PEOPLE = 6000
 
 
 def judge(model, groups):
@@ -33,6 +37,9 @@ def judge(model, groups):
             of = (families == family) | (hateful != family.startswith("h"))
             rows[family] = roc_auc_score(hateful[of], score[of], sample_weight=filled.repeat[of])
         table[name] = {family: round(float(value), 4) for family, value in rows.items()}
+    texts, targets = sentences_about_people(PEOPLE, 0, held_back=True)
+    scores = load_screener(model).scores(texts)
+    table["people"] = round(float(roc_auc_score(targets[:, 0] > 0.5, np.asarray(scores)[:, 0])), 4)
     return table
 
 
@@ -48,6 +55,7 @@ def main():
         print(f"{model}: ROC-AUC by toxicity, by identity_attack")
         for family, value in table["toxicity"].items():
             print(f"  {family:4}{value:8.3f}{table['identity_attack'][family]:8.3f}")
+        print(f"  kind and unkind words held back, by toxicity: {table['people']:.3f}")
     print(json.dumps(tables))
 
 

@@ -1,6 +1,6 @@
 """Sentences about groups, made of frames: what is said decides, not of whom.
 
-A frame is a comment, in most with a slot where the group stands. Twelve language-model agents who worked
+A frame is a comment, in most with a slot where the group stands. Twenty language-model agents who worked
 apart from each other wrote hateful frames and harmless ones that share their words: hate denied, quoted,
 reported and denounced, hate of things, hard words for people who are no protected group. About half of them
 are twins. The functions that hate has in a sentence follow those that HateCheck tells apart (Röttger et al.
