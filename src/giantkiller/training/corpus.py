@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from giantkiller.attributes import ATTRIBUTES
+from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.cleaning import clean_text
 from giantkiller.data.augment.groups import sentences_about_groups
 from giantkiller.data.augment.people import sentences_about_people
@@ -253,28 +253,34 @@ def held_out(corpus: Corpus, fraction: float) -> np.ndarray:
     return np.array([is_held_out(key, fraction) for key in corpus.keys], bool)
 
 
-def load_held_out(recipe: Recipe, folder: Path) -> Corpus:
+def load_held_out(recipe: Recipe, folder: Path, apart_from: Sequence[str]) -> Corpus:
     """Read what the readout learns from: `readout.sources`, of files what is kept out of training.
+
+    Made-up sentences are drawn by another seed than those that train.
 
     Args:
         recipe: The recipe.
         folder: Where its files lie.
+        apart_from: Keys of texts to leave out, those of the validation file.
 
     Returns:
         Rows with a target of toxicity; those of a source have weights that sum up to its own.
 
     Raises:
-        UserError: If a file is missing, or a source has no such row.
+        UserError: If a file is missing, or a source's rows are all toxic or all harmless.
     """
     rng = np.random.default_rng(recipe.seed)
+    known = set(apart_from)
     parts = []
     for number, source in enumerate(recipe.readout.sources):
         part = _read_source(source, recipe, folder, rng, train=False)
-        part = part.take(np.flatnonzero(~np.isnan(part.targets[:, 0])))
-        if not part.weights.sum():
+        asked = ~np.isnan(part.targets[:, 0]) & np.array([key not in known for key in part.keys], bool)
+        part = part.take(np.flatnonzero(asked))
+        toxic = part.targets[:, 0] >= POSITIVE
+        if toxic.all() or not toxic.any():
             name = source.file or f"made_up {source.made_up}"
             raise UserError(
-                f"readout.sources: {name} has no comment held out that is rated for toxicity; leave it out"
+                f"readout.sources: of {name}'s comments held out none is toxic, or none is not; leave it out"
             )
         part.weights *= np.float32(source.weight / part.weights.sum())
         part.source[:] = number
@@ -288,11 +294,11 @@ def _read_source(
     """Read a source's rows that train, or those that are held out of training."""
     data = recipe.data
     if source.file is None:
-        part = _made_up(source, recipe.seed)
+        part = _made_up(source, recipe.seed if train else recipe.seed + 1)
     else:
         labelled = read_labelled(find_source(folder, source.file))
         part = _from_labelled(labelled, data, source)
-        if recipe.loss.states:
+        if recipe.loss.states and train:
             part.states = states_of(labelled, source.file)
         needed = [ATTRIBUTES.index(attribute) for attribute in source.require]
         useful = ~(np.isnan(part.targets).all(axis=1) & np.isnan(part.soft).all(axis=1)) | has_states(part)

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from giantkiller.errors import MissingExtraError, UserError
+import msgspec
+from msgspec import Meta
+
+from giantkiller.errors import UserError
 from giantkiller.training.settings import (
     DataSettings,
     GrowthSettings,
@@ -22,12 +25,6 @@ from giantkiller.training.settings import (
     PhraseSettings,
     ReadoutSettings,
 )
-
-try:
-    import msgspec
-    from msgspec import Meta
-except ImportError as error:
-    raise MissingExtraError("msgspec", "train") from error
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -70,6 +67,8 @@ class Recipe:
         if self.readout.sources:
             if self.model.kind != "dendritic-bert":
                 raise ValueError("readout needs model.kind = 'dendritic-bert'")
+            if self.data.protocol == "published" or "toxicity" not in self.data.attributes:
+                raise ValueError("readout needs data.protocol = 'files' and toxicity among data.attributes")
             if not self.data.holdout_fraction:
                 raise ValueError("readout needs data.holdout_fraction, the share that it learns from")
         if self.loss.states and self.model.kind != "dendritic-bert":

@@ -88,7 +88,7 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, tokenizer, train_set, validation = _begin(recipe, data)
-    told, pairs = _held_out(recipe, data, tokenizer)
+    told, pairs = _held_out(recipe, data, tokenizer, validation.corpus)
     began = time.monotonic()
     work = output / "training"
     work.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def train(recipe: Recipe, data: Path, output: Path, resume: bool = False) -> Run
         work / "base",
         "base",
         recipe.seed,
-        _digest(recipe, train_set.corpus, validation.corpus),
+        _digest(recipe, train_set.corpus, validation.corpus, *([told.corpus] if told else [])),
         recipe.checkpoint_seconds,
         _Log(work / "log.jsonl", resume and _has_state(work)),
     )
@@ -169,21 +169,24 @@ def _examples(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples, Exa
     )
 
 
-def _held_out(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples | None, Pairs | None]:
+def _held_out(
+    recipe: Recipe, data: Path, tokenizer: Any, validation: Corpus
+) -> tuple[Examples | None, Pairs | None]:
     """Read what the readout learns from, and pairs of those comments and softer ones."""
     if not recipe.readout.sources:
         return None, None
-    corpus = load_held_out(recipe, data)
+    corpus = load_held_out(recipe, data, validation.keys.tolist())
     encoder = Encoder(tokenizer.backend_tokenizer, recipe.data.max_length)
     pad_id = tokenizer.pad_token_id or 0
 
     def tokens(texts: list[str]) -> Tokens:
         return tokenize(encoder, texts, pad_id=pad_id)
 
-    rude = [(text, soft) for text in corpus.texts if (soft := softened(text)) is not None]
     pairs = None
-    if rude and recipe.readout.softened:
-        pairs = Pairs(tokens([text for text, _ in rude]), tokens([soft for _, soft in rude]))
+    if recipe.readout.softened:
+        rude = [(text, soft) for text in corpus.texts if (soft := softened(text)) is not None]
+        if rude:
+            pairs = Pairs(tokens([text for text, _ in rude]), tokens([soft for _, soft in rude]))
     return Examples(corpus, tokens(corpus.texts)), pairs
 
 
@@ -265,7 +268,8 @@ class _Log:
 
 
 def _files(recipe: Recipe, folder: Path) -> dict[str, Path]:
-    files = {name: find_source(folder, name) for name in recipe.data.files}
+    named = [*recipe.data.files, *(each.file for each in recipe.readout.sources if each.file)]
+    files = {name: find_source(folder, name) for name in named}
     if recipe.data.validation:
         files[recipe.data.validation] = folder / recipe.data.validation
     return files

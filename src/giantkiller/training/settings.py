@@ -266,7 +266,8 @@ class ReadoutSettings:
     """What the last layer reads for toxicity, fitted once more when all else is done.
 
     A network knows the texts that it learned from; how far its states are to be believed shows on others.
-    Without `sources` the weights stay as they are.
+    Without `sources` the weights stay as they are. To what is fitted later, calibration say, these
+    comments are no longer quite new.
     """
 
     sources: list[SourceSettings] = field(default_factory=list)

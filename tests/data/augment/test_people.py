@@ -9,6 +9,10 @@ TOXICITY, HATE, THREAT = (ATTRIBUTES.index(name) for name in ("toxicity", "ident
 ROLES = ("kind", "unkind", "kind noun", "unkind noun", "liking", "disliking", "good deed", "harm")
 
 
+def stem(word):
+    return word.split("|")[0].lower().replace(" ", "").replace("-", "")[:6]
+
+
 def bare(text):
     return f" {text.lower().strip('.!?').replace(',', '').replace('. ', ' ').replace('? ', ' ')} "
 
@@ -42,9 +46,25 @@ def test_words_held_back_train_nothing():
         assert taught
         assert not taught & held
     assert len(read_words("kind", held_back=True)) > 50 < len(read_words("unkind", held_back=True))
+    taught = {stem(word) for role in ROLES for word in read_words(role)}
+    assert not taught & {stem(word) for role in ROLES for word in read_words(role, held_back=True)}
     assert not set(read_words("kind")) & set(read_words("unkind"))
     assert not set(read_words("liking")) & set(read_words("disliking"))
     assert not set(read_words("good deed")) & set(read_words("harm"))
+
+
+def test_each_role_is_of_its_side():
+    assert {"hero|heroes", "angel|angels"} <= set(read_words("kind noun"))
+    assert {"moron|morons", "parasite|parasites"} <= set(read_words("unkind noun"))
+    assert {"love", "admire"} <= set(read_words("liking"))
+    assert {"hate", "despise"} <= set(read_words("disliking"))
+    assert {"hug", "thank"} <= set(read_words("good deed"))
+    assert {"kill", "stab"} <= set(read_words("harm"))
+    texts, targets = sentences_about_people(12000, 5)
+    toxic = dict(zip(texts, targets[:, TOXICITY] > 0.5, strict=True))
+    for word, bad in (("hero", False), ("heroes", False), ("hug", False), ("moron", True), ("stab", True)):
+        found = {verdict for text, verdict in toxic.items() if f" {word} " in bare(text)}
+        assert found == {bad}, word
 
 
 def test_they_repeat_by_seed():

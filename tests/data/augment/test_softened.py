@@ -11,17 +11,19 @@ from giantkiller.data.augment.softened import FEWEST, SOFTER, softened
     ("text", "soft"),
     [
         ("What a stupid idea that was", "What a not smart idea that was"),
-        ("You are an IDIOT, mate", "You are an person, mate"),
+        ("You are an IDIOT, mate", "You are a person, mate"),
         ("this fucking bus is late again", "this bus is late again"),
         ("those assholes took the bench", "those person took the bench"),
-        ("get your ass over here", "get your self over here"),
+        ("what dumbasses they are", "what person they are"),
     ],
 )
 def test_rude_words_become_softer(text, soft):
     assert softened(text) == soft
 
 
-@pytest.mark.parametrize("text", ["", "a calm and classy passage", "fuck you", "hello shell, class and bass"])
+@pytest.mark.parametrize(
+    "text", ["", "a calm and classy passage", "fuck you", "shit ? ! ok", "hello shell, class and bass"]
+)
 def test_nothing_to_soften_or_too_little_left(text):
     assert softened(text) is None
 

@@ -5,7 +5,7 @@ as often as unkind ones. Fixed sentences about groups (`giantkiller.data.augment
 heart; of these there are some millions.
 
 `people.tsv` has the words: adjectives, nouns as SINGULAR|PLURAL, what people feel for others, and what one
-may want done to them. Those held back train nothing.
+may want done to them. No made-up sentence that trains has those held back.
 """
 
 import re
@@ -68,7 +68,6 @@ FRAMES = (
     "I know a {word} {identity} {job} in your street",
     "honestly? {word}. all {many} i ever met",
     "{name} is {word}.",
-    "{name} was {word} to the {identity} {job}",
     "So {word}, these {many}.",
     "to me {many} are just {word}",
 )
@@ -124,7 +123,7 @@ def sentences_about_people(rows: int, seed: int, held_back: bool = False) -> tup
     Args:
         rows: How many.
         seed: Seed of the draw.
-        held_back: Take the words that train nothing, instead of the others; no nouns are among them.
+        held_back: Take the words held back, instead of the others; no nouns are among them.
 
     Returns:
         The sentences, and their targets (n, 7) float32; nothing is missing.
@@ -176,5 +175,6 @@ def sentences_about_people(rows: int, seed: int, held_back: bool = False) -> tup
 def _article(match: re.Match[str]) -> str:
     """Return "a" or "an", by how the word after it sounds."""
     article, word = match[1], match[2]
-    vowel = word[0].lower() in "aeiou" and not word.lower().startswith(("use", "euro"))
-    return f"{article}{'n' if vowel or word.lower().startswith('honest') else ''} {word}"
+    word_ = word.lower()
+    vowel = word_[0] in "aeiou" and not word_.startswith(("use", "euro", "uniq"))
+    return f"{article}{'n' if vowel or word_.startswith(('honest', 'honor')) else ''} {word}"
