@@ -1,5 +1,5 @@
 """A model on sentences about groups by the two writers of frames who train nothing, family by family; and
-on made-up sentences about people with words that train nothing.
+on made-up sentences about people with words that none of those that train has.
 
     python benchmarks/groups.py [MODEL ...] [--groups 6]
 
@@ -23,10 +23,11 @@ PEOPLE = 6000
 
 
 def judge(model, groups):
-    """Return ROC-AUC by both attributes, over all and by family."""
+    """Return ROC-AUC by both attributes, over all and by family, and that of people by toxicity."""
+    screener = load_screener(model)
     written = sum(frame.writer in HELD_BACK for frame in read_frames())
     filled = sentences_about_groups(groups * written, 0, held_back=True)
-    scores = load_screener(model).scores(filled.texts)
+    scores = screener.scores(filled.texts)
     hateful = np.array([frame.hateful for frame in filled.frames])
     families = np.array([frame.family for frame in filled.frames])
     table = {}
@@ -38,7 +39,7 @@ def judge(model, groups):
             rows[family] = roc_auc_score(hateful[of], score[of], sample_weight=filled.repeat[of])
         table[name] = {family: round(float(value), 4) for family, value in rows.items()}
     texts, targets = sentences_about_people(PEOPLE, 0, held_back=True)
-    scores = load_screener(model).scores(texts)
+    scores = screener.scores(texts)
     table["people"] = round(float(roc_auc_score(targets[:, 0] > 0.5, np.asarray(scores)[:, 0])), 4)
     return table
 

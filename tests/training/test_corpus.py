@@ -9,7 +9,7 @@ from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.errors import UserError
 from giantkiller.training.corpus import load_corpora, make_corpus, merge, repeated
 from giantkiller.training.recipe import Recipe
-from giantkiller.training.settings import DataSettings, SourceSettings
+from giantkiller.training.settings import DataSettings, PhraseSettings, SourceSettings
 from giantkiller.training.soft_labels import write_soft_labels
 
 NAN = float("nan")
@@ -190,7 +190,8 @@ def test_rows_know_their_source_and_how_it_restrains(tmp_path):
     write_csv(tmp_path / "t.csv", [("both", "1"), ("two", "0")])
     write_csv(tmp_path / "v.csv", [("three", "1"), ("four", "0")])
     sources = SourceSettings("q.csv", quiet=True), SourceSettings("t.csv", restrain=0.5)
-    train, _ = load(tmp_path, *sources, validation="v.csv")
+    learning = Recipe("a", data(*sources, validation="v.csv"), phrases=PhraseSettings(rows=9, apart=1.0))
+    train, _ = load_corpora(learning, tmp_path)
     assert train.texts == ["one", "both", "two"]
     assert train.source.tolist() == [0, 0, 1]
     assert train.quiet.tolist() == [True, False, False]

@@ -216,6 +216,10 @@ def test_a_run_with_a_readout_says_so_in_its_record_and_leaves_validation_out(tm
         ('sources = [{ file = "t.csv", quiet = true }]', "have no quiet, restrain, repeat or soft_share"),
         ('sources = [{ file = "t.csv" }]', "readout needs data.holdout_fraction"),
         ("softness = 1", "unknown setting readout.softness"),
+        (
+            'sources = [{ file = "t.csv" }]\n[model]\nfrozen = "classifier|pooler"',
+            "readout changes the classifier, which model.frozen keeps",
+        ),
     ],
 )
 def test_what_a_readout_cannot_be_is_said(tmp_path, lines, says):

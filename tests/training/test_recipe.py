@@ -87,6 +87,7 @@ def test_published_recipe_says_what_the_card_says():
             GOOD.replace('"x.csv"', '"x.csv", quiet = true, restrain = 1'),
             "restrain is for sources that are not quiet",
         ),
+        (GOOD.replace('"x.csv"', '"x.csv", restrain = 1'), "set phrases.apart above 0"),
         (GOOD + 'kind = "auto"\nsource = "x"\n[loss]\nstates = 1\n', "loss.states needs model.kind"),
         ('name = "a"\ndata = 3\n', "data: expected a table, got a whole number"),
         ("name = [", "not valid TOML"),

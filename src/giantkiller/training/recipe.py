@@ -69,8 +69,12 @@ class Recipe:
                 raise ValueError("readout needs model.kind = 'dendritic-bert'")
             if self.data.protocol == "published" or "toxicity" not in self.data.attributes:
                 raise ValueError("readout needs data.protocol = 'files' and toxicity among data.attributes")
+            if self.model.frozen and re.search(self.model.frozen, "classifier.weight"):
+                raise ValueError("readout changes the classifier, which model.frozen keeps as it starts")
             if not self.data.holdout_fraction:
                 raise ValueError("readout needs data.holdout_fraction, the share that it learns from")
+        if not self.phrases.apart and any(source.restrain for source in self.data.sources):
+            raise ValueError("restrain holds back what phrases learn apart; set phrases.apart above 0")
         if self.loss.states and self.model.kind != "dendritic-bert":
             raise ValueError("loss.states needs model.kind = 'dendritic-bert'")
 
