@@ -108,6 +108,20 @@ def test_steady_comments_hold_the_change_back():
     assert spread[1] < 0.2 * spread[0]
 
 
+def test_the_mean_of_a_source_stays():
+    rows, calm = texts(300, 1), tokens(texts(100, 3))
+    toxic = worst(rows)
+    source = (toxic + (np.arange(300) % 4 == 0) > 0.5).astype(int)  # one is harmless throughout, nearly
+    toxic[::7] = 1 - toxic[::7]
+    each = model()
+    before = predict(each, tokens(rows))[:, 0]
+    fit_readout(each, told(rows, toxic, source), calm, None, SETTINGS)
+    change = predict(each, tokens(rows))[:, 0] - before
+    assert change.std() > 0.3
+    for number in (0, 1):
+        assert abs(change[source == number].mean()) < 0.1 * change.std()
+
+
 def test_pairs_are_kept_in_order():
     rows, calm = texts(300, 1), tokens(texts(100, 3))
     rude = texts(150, 4)

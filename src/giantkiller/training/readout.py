@@ -18,6 +18,8 @@ from giantkiller.training.settings import ReadoutSettings
 log = logging.getLogger(__name__)
 
 TOXICITY = ATTRIBUTES.index("toxicity")
+LEVEL = 100.0
+"""Weight of the squares of what a source's mean moves by: one threshold serves comments of all sources."""
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +41,9 @@ def fit_readout(
     (stacking, Wolpert 1992, "Stacked generalization", with the layer's inputs as level-one data). The logits
     so far are taken as known and the regression says what to add to them: least cross-entropy, each source
     with an intercept that is dropped, plus a penalty on the change. On the mean of the steady comments
-    nothing changes. Phrases go on moving each logit by as much as before.
+    nothing changes, and next to nothing on the mean of a source: how toxic a source is on the whole is what
+    its intercept says, and must not come back as a change between sources. Phrases go on moving each logit by
+    as much as before.
 
     Args:
         model: A `DendriticBertForSequenceClassification`, changed in place.
@@ -66,6 +70,10 @@ def fit_readout(
         weights.append(np.full(len(rude), settings.softened / max(1, len(rude))))
         groups.append(np.full(len(rude), -1))  # a difference has no intercept
     cost = settings.penalty * np.eye(len(spread)) + settings.steady * np.cov(((calm - middle) / spread).T)
+    for group in np.unique(groups[0]):
+        of = groups[0] == group
+        mean = np.average(inputs[0][of], axis=0, weights=weights[0][of])
+        cost += LEVEL * np.outer(mean, mean)
     task = Task(*map(np.concatenate, (inputs, known, outcomes, weights, groups)))
     _apply(model, regression(task, cost) / spread, middle)
     log.info("readout: toxicity's weights fitted to %d comments held out", len(toxic))
