@@ -185,6 +185,15 @@ def test_only_comments_held_out_are_read_and_a_source_weighs_what_it_says(tmp_pa
     assert set(corpus.source[-40:]) == {1}
 
 
+def test_weak_labels_that_count_for_nothing_are_left_out(tmp_path):
+    lines = "".join(f"comment {i},{i % 2},{'weak' if i < 100 else 'rated'}\n" for i in range(200))
+    (tmp_path / "t.csv").write_text("text,toxicity,label_kind\n" + lines)
+    corpus = load_held_out(recipe(SourceSettings(file="t.csv"), weak_weight=0.0), tmp_path, [])
+    assert corpus.texts
+    assert all(int(text.split()[1]) >= 100 for text in corpus.texts)
+    assert np.isfinite(corpus.weights).all()
+
+
 @pytest.mark.parametrize("rated", ["", "0", "1"])
 def test_a_source_without_both_kinds_of_comments_is_named(tmp_path, rated):
     lines = "".join(f"comment {i},{rated},0\n" for i in range(30))
@@ -228,6 +237,7 @@ def test_a_run_with_a_readout_says_so_in_its_record_and_leaves_validation_out(tm
     ("lines", "says"),
     [
         ('sources = [{ file = "t.csv", quiet = true }]', "have no quiet, restrain, repeat or soft_share"),
+        ('sources = [{ file = "t.csv", weight = 0 }]', "with weight 0 teaches nothing"),
         ('sources = [{ file = "t.csv" }]', "readout needs data.holdout_fraction"),
         ("softness = 1", "unknown setting readout.softness"),
         (

@@ -274,8 +274,8 @@ def load_held_out(recipe: Recipe, folder: Path, apart_from: Sequence[str]) -> Co
     parts = []
     for number, source in enumerate(recipe.readout.sources):
         part = _read_source(source, recipe, folder, rng, train=False)
-        asked = ~np.isnan(part.targets[:, 0]) & np.array([key not in known for key in part.keys], bool)
-        part = part.take(np.flatnonzero(asked))
+        asked = ~np.isnan(part.targets[:, 0]) & (part.weights > 0)  # weak labels may count for nothing
+        part = part.take(np.flatnonzero(asked & np.array([key not in known for key in part.keys], bool)))
         toxic = part.targets[:, 0] >= POSITIVE
         if toxic.all() or not toxic.any():
             name = source.file or f"made_up {source.made_up}"

@@ -9,19 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from giantkiller.attributes import ATTRIBUTES, POSITIVE
+from giantkiller.attributes import POSITIVE
 from giantkiller.models.inference import Tokens, predict
 from giantkiller.training.batches import Examples
-from giantkiller.training.phrases import point_phrases, what_reads
+from giantkiller.training.phrases import TOXICITY, Floats, point_phrases, what_reads
 from giantkiller.training.settings import ReadoutSettings
 
 log = logging.getLogger(__name__)
 
-TOXICITY = ATTRIBUTES.index("toxicity")
 LEVEL = 100.0
 """Weight of the squares of what a source's mean moves by: one threshold serves comments of all sources."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -286,6 +286,8 @@ class ReadoutSettings:
         for source in self.sources:
             if source.quiet or source.restrain or source.repeat > 1 or source.soft_share is not None:
                 raise ValueError("readout.sources have no quiet, restrain, repeat or soft_share")
+            if not source.weight:
+                raise ValueError("a source of readout.sources with weight 0 teaches nothing; leave it out")
 
 
 def _compile(key: str, pattern: str) -> None:
