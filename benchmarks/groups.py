@@ -1,5 +1,6 @@
-"""A model on sentences about groups by the two writers of frames who train nothing, family by family; and
-on made-up sentences about people with words that none of those that train has.
+"""A model on sentences about groups by the two writers of frames who train nothing, family by family; on
+made-up sentences about people with words that none of those that train has; and on a writer's rude comments
+and their civil rewrites, which train nothing either: how often the rude one scores higher.
 
     python benchmarks/groups.py [MODEL ...] [--groups 6]
 
@@ -17,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from giantkiller.attributes import ATTRIBUTES
 from giantkiller.data.augment.groups import HELD_BACK, read_frames, sentences_about_groups
 from giantkiller.data.augment.people import sentences_about_people
+from giantkiller.data.augment.rewrites import read_rewrites
 from giantkiller.loading import load_screener
 
 PEOPLE = 6000
@@ -41,6 +43,8 @@ def judge(model, groups):
     texts, targets = sentences_about_people(PEOPLE, 0, held_back=True)
     scores = screener.scores(texts)
     table["people"] = round(float(roc_auc_score(targets[:, 0] > 0.5, np.asarray(scores)[:, 0])), 4)
+    pairs = np.asarray(screener.scores(read_rewrites(held_back=True)[0]))[:, 0].reshape(-1, 2)
+    table["rewrites"] = round(float((pairs[:, 0] > pairs[:, 1]).mean()), 4)
     return table
 
 
@@ -57,6 +61,7 @@ def main():
         for family, value in table["toxicity"].items():
             print(f"  {family:4}{value:8.3f}{table['identity_attack'][family]:8.3f}")
         print(f"  kind and unkind words held back, by toxicity: {table['people']:.3f}")
+        print(f"  rude comments above their rewrites: {table['rewrites']:.3f}")
     print(json.dumps(tables))
 
 

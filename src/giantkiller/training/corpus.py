@@ -12,6 +12,7 @@ from giantkiller.attributes import ATTRIBUTES, POSITIVE
 from giantkiller.cleaning import clean_text
 from giantkiller.data.augment.groups import sentences_about_groups
 from giantkiller.data.augment.people import sentences_about_people
+from giantkiller.data.augment.rewrites import draw_rewrites
 from giantkiller.data.augment.templates import harsh_sentences, identity_sentences
 from giantkiller.data.holdout import fold, is_held_out
 from giantkiller.data.labelled import Labelled, read_labelled
@@ -325,6 +326,9 @@ def _made_up(source: SourceSettings, seed: int) -> Corpus:
     if source.made_up == "groups":
         filled = sentences_about_groups(source.limit, seed)
         return make_corpus(filled.texts, filled.targets, pairs=filled.pairs, repeat=filled.repeat)
+    if source.made_up == "rewrites":
+        texts, targets, pairs = draw_rewrites(source.limit, seed)
+        return make_corpus(texts, targets, pairs=pairs)
     texts = harsh_sentences(source.limit, seed)
     return make_corpus(texts, np.zeros((len(texts), len(ATTRIBUTES))))
 

@@ -30,10 +30,11 @@ class SourceSettings:
     file: str | None = None
     """A file of comments, relative to the data folder or else to the working folder: raters' labels in
     columns named like the attributes, a teacher's logits in columns `logit_toxicity`, ..., or both."""
-    made_up: Literal["identities", "people", "groups", "harsh"] | None = None
+    made_up: Literal["identities", "people", "groups", "rewrites", "harsh"] | None = None
     """In place of a file: sentences about identities, half of them hostile, or harmless ones with harsh words
-    about things (`giantkiller.data.augment.templates`), kind and unkind words about `people`, or hate of
-    `groups` and what only sounds like it. `limit` says how many, of groups about how many."""
+    about things (`giantkiller.data.augment.templates`), kind and unkind words about `people`, hate of
+    `groups` and what only sounds like it, or rude comments and their civil `rewrites`. `limit` says how many,
+    of groups and rewrites about how many."""
     limit: Count | None = None
     """Most rows; of a file they are drawn by the recipe's seed."""
     require: list[Attribute] = field(default_factory=list)

@@ -1,12 +1,15 @@
+import string
+
 import numpy as np
 import pytest
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.augment.people import read_words, sentences_about_people
+from giantkiller.data.augment.people import JOBS, read_frames, read_words, sentences_about_people
 from giantkiller.data.augment.templates import IDENTITIES
 
 TOXICITY, HATE, THREAT = (ATTRIBUTES.index(name) for name in ("toxicity", "identity_attack", "threat"))
-ROLES = ("kind", "unkind", "kind noun", "unkind noun", "liking", "disliking", "good deed", "harm")
+KINDS = ("word", "noun", "verb", "deed")
+ROLES = ("kind", "neutral", "unkind", "kind noun", "unkind noun", "liking", "disliking", "good deed", "harm")
 
 
 def stem(word):
@@ -17,18 +20,35 @@ def bare(text):
     return f" {text.lower().strip('.!?').replace(',', '').replace('. ', ' ').replace('? ', ' ')} "
 
 
+def unmistakable(*roles):
+    """Words of these roles that stand in no frame, group, job or other role's phrase, blanks around them."""
+    others = [frame for kind in KINDS for frame in read_frames(kind)]
+    others += [name for identity in IDENTITIES for name in identity] + list(JOBS)
+    others += [
+        word
+        for role in ROLES
+        if role not in roles
+        for held in (False, True)
+        for word in read_words(role, held)
+    ]
+    company = "".join(bare(each.replace("|", " ")) for each in others)
+    known = [
+        f" {word.lower()} " for role in roles for held in (False, True) for word in read_words(role, held)
+    ]
+    return {word for word in known if word not in company}
+
+
 @pytest.mark.parametrize("held_back", [False, True])
 def test_the_word_decides_and_not_the_group(held_back):
     texts, targets = sentences_about_people(8000, 1, held_back)
     assert len(texts) == len(targets) == 8000
     unkind = targets[:, TOXICITY] > 0.5
     assert unkind.mean() == 0.5
-    words = [{f" {word.lower()} " for word in read_words(role, held_back)} for role in ("kind", "unkind")]
-    both = {" proud ", " tired ", " thick "}
+    words = [unmistakable("kind", "neutral"), unmistakable("unkind")]
     for text, bad in zip(texts, unkind, strict=True):
         assert "{" not in text, text
         assert "  " not in text, text
-        wrong = [word for word in words[0 if bad else 1] - both if word in bare(text)]
+        wrong = [word for word in words[0 if bad else 1] if word in bare(text)]
         assert not wrong, (text, wrong)
     for adjective, _, _ in IDENTITIES:
         named = np.array([f" {adjective} " in f" {text} " for text in texts])
@@ -48,7 +68,7 @@ def test_words_held_back_train_nothing():
     assert len(read_words("kind", held_back=True)) > 50 < len(read_words("unkind", held_back=True))
     taught = {stem(word) for role in ROLES for word in read_words(role)}
     assert not taught & {stem(word) for role in ROLES for word in read_words(role, held_back=True)}
-    assert not set(read_words("kind")) & set(read_words("unkind"))
+    assert not {*read_words("kind"), *read_words("neutral")} & set(read_words("unkind"))
     assert not set(read_words("liking")) & set(read_words("disliking"))
     assert not set(read_words("good deed")) & set(read_words("harm"))
 
@@ -60,7 +80,7 @@ def test_each_role_is_of_its_side():
     assert {"hate", "despise"} <= set(read_words("disliking"))
     assert {"hug", "thank"} <= set(read_words("good deed"))
     assert {"kill", "stab"} <= set(read_words("harm"))
-    texts, targets = sentences_about_people(12000, 5)
+    texts, targets = sentences_about_people(60000, 5)
     toxic = dict(zip(texts, targets[:, TOXICITY] > 0.5, strict=True))
     for word, bad in (("hero", False), ("heroes", False), ("hug", False), ("moron", True), ("stab", True)):
         found = {verdict for text, verdict in toxic.items() if f" {word} " in bare(text)}
@@ -70,3 +90,23 @@ def test_each_role_is_of_its_side():
 def test_they_repeat_by_seed():
     texts, _ = sentences_about_people(50, seed=2)
     assert texts == sentences_about_people(50, seed=2)[0] != sentences_about_people(50, seed=3)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_have_what_they_take_and_no_other_blanks(kind):
+    taken = {"word": {"word"}, "noun": {"noun", "nouns"}}.get(kind, {"verb"})
+    frames = read_frames(kind)
+    assert len(frames) > 50
+    assert len({frame.lower() for frame in frames}) == len(frames)
+    for frame in frames:
+        blanks = {blank for _, blank, _, _ in string.Formatter().parse(frame) if blank is not None}
+        assert blanks & taken, frame
+        assert blanks <= taken | {"name", "identity", "job", "many"}, frame
+
+
+def test_neutral_words_are_no_abuse():
+    texts, targets = sentences_about_people(6000, 4)
+    neutral = unmistakable("neutral")
+    found = [row for row, text in enumerate(texts) if any(word in bare(text) for word in neutral)]
+    assert len(found) > 300
+    assert not targets[found].any()

@@ -1,7 +1,7 @@
 """Sentences about groups, made of frames: what is said decides, not of whom.
 
-A frame is a comment, in most with a slot where the group stands. Twenty language-model agents who worked
-apart from each other wrote hateful frames and harmless ones that share their words: hate denied, quoted,
+A frame is a comment, in most with a slot where the group stands. Thirty-five language-model agents worked
+apart from each other and wrote hateful frames and harmless ones that share their words: hate denied, quoted,
 reported and denounced, hate of things, hard words for people who are no protected group. About half of them
 are twins. The functions that hate has in a sentence follow those that HateCheck tells apart (Röttger et al.
 2021, section 3); its cases were not shown to them.

@@ -4,8 +4,10 @@ The word decides, whatever the group: each word may stand beside every group, an
 as often as unkind ones. Fixed sentences about groups (`giantkiller.data.augment.templates`) are soon known by
 heart; of these there are some millions.
 
-`people.tsv` has the words: adjectives, nouns as SINGULAR|PLURAL, what people feel for others, and what one
-may want done to them. No made-up sentence that trains has those held back.
+`people.tsv` has the words: adjectives, among them "neutral" ones that judge nobody, nouns as SINGULAR|PLURAL,
+what people feel for others, and what one may want done to them. No made-up sentence that trains has those
+held back. `people_frames.tsv` has the frames, by what they take: a word, a noun, a feeling ("verb") or what
+is done ("deed").
 """
 
 import re
@@ -30,83 +32,28 @@ NAMES = (
     "Fatima", "George", "Hana", "Igor", "Jane", "Kofi", "Lena", "Marco", "Nina", "Paul", "Rosa", "Sam",
     "Tariq", "Uma", "Victor", "Wei", "Yusuf",
 )  # fmt: skip
-FRAMES = (
-    "{name} is a {word} {identity} {job}.",
-    "{name}, a {word} {identity} {job}, came by.",
-    "You are a {word} {identity} {job}.",
-    "You're a {word} {identity} {job}, {name}.",
-    "I met a {word} {identity} {job} today.",
-    "I work with a {word} {identity} {job}.",
-    "The {identity} {job} next door is {word}.",
-    "My {identity} {job} is so {word}.",
-    "Our new {job} is {identity} and {word}.",
-    "My boss is {identity} and {word}.",
-    "{name} is {word} and {identity}.",
-    "{name} is {identity}. {name} is {word}.",
-    "Being {identity} is {word}.",
-    "It is {word} to be {identity}.",
-    "What a {word} {identity} {job}!",
-    "What a {word} {job}, and {identity} too.",
-    "Such a {word} {job}.",
-    "You are a {word} {job}.",
-    "You {word} {job}.",
-    "{name}, you are so {word}.",
-    "{many} are {word}.",
-    "{many} are {word} people.",
-    "I find {many} {word}.",
-    "Most {many} here are {word}.",
-    "All the {many} that I know are {word}.",
-    "These {many} are {word}, ask {name}.",
-    "A {identity} {job} can be {word}, too.",
-    "He is the most {word} {identity} {job} in town.",
-    "she's a {identity} {job} and really {word}",
-    "{word} {identity} {job}",
-    "ask {name}, the {word} {identity} {job}",
-    "How {word} this {identity} {job} is.",
-    "that {word} {identity} {job} again",
-    "this {job} is {identity}, this {job} is {word}",
-    "I know a {word} {identity} {job} in your street",
-    "honestly? {word}. all {many} i ever met",
-    "{name} is {word}.",
-    "So {word}, these {many}.",
-    "to me {many} are just {word}",
-)
-NOUN_FRAMES = (
-    "You are a {noun}.",
-    "{name} is a {noun}.",
-    "{name}, the {identity} {job}, is a {noun}.",
-    "What a {noun} that {identity} {job} is!",
-    "My {identity} {job} is a real {noun}.",
-    "All {many} are {nouns}.",
-    "{many} are {nouns}.",
-    "{many}? {nouns}, all of them.",
-    "These {many} are such {nouns}.",
-    "you're such a {noun}, {name}",
-)
-VERB_FRAMES = (
-    "I {verb} {many}.",
-    "We all {verb} {many}.",
-    "{name} and I both {verb} {many}.",
-    "I {verb} my {identity} {job}.",
-    "{name} and I {verb} {many}, always will.",
-    "I {verb} {name}.",
-    "i {verb} you, {name}",
-)
-DEED_FRAMES = (
-    "{verb} all {many}!",
-    "Let's {verb} {many}.",
-    "We should {verb} {many}.",
-    "somebody should {verb} {name}",
-    "I will {verb} that {identity} {job} tomorrow.",
-    "{verb} every {identity} {job} you meet",
-    "People should {verb} {many}.",
-    "They ought to {verb} the {identity} {job}.",
-)
-SHARES = (0.65, 0.12, 0.11, 0.12)
-"""Of sentences with adjectives, nouns, feelings and deeds."""
+SHARES = {"word": 0.65, "noun": 0.12, "verb": 0.11, "deed": 0.12}
+"""Of sentences, by what their frames take."""
+ROLES = {
+    "word": ("kind", "unkind"),
+    "noun": ("kind noun", "unkind noun"),
+    "verb": ("liking", "disliking"),
+    "deed": ("good deed", "harm"),
+}
+"""The roles of kind and unkind words, by what a frame takes."""
 PLAIN_SHARE = 0.2
 """Of the sentences in which a job follows the group, those that leave the group out."""
+NEUTRAL_SHARE = 0.2
+"""Of kind adjectives, those that judge nobody in their place."""
 _ARTICLE = re.compile(r"\b([Aa]) (\w+)")
+
+
+@cache
+def read_frames(kind: str) -> tuple[str, ...]:
+    """Return the frames that take a "word", a "noun", a "verb" or a "deed"."""
+    lines = (files("giantkiller.data.augment") / "people_frames.tsv").read_text("utf-8").splitlines()[1:]
+    rows = (line.split("\t") for line in lines)
+    return tuple(frame for name, frame in rows if name == kind)
 
 
 @cache
@@ -133,29 +80,21 @@ def sentences_about_people(rows: int, seed: int, held_back: bool = False) -> tup
     def one_of(pool: tuple[str, ...]) -> str:
         return pool[int(rng.integers(len(pool)))]
 
-    def word(role: str) -> str:
-        return one_of(read_words(role, held_back))
-
     texts, targets = [], np.zeros((rows, len(ATTRIBUTES)), np.float32)
     for row in range(rows):
         unkind = row % 2 == 1
         adjective, _, many = IDENTITIES[int(rng.integers(len(IDENTITIES)))]
-        kinds = (FRAMES, NOUN_FRAMES, VERB_FRAMES, DEED_FRAMES)
-        frames = kinds[int(rng.choice(len(kinds), p=SHARES))]
-        if held_back and frames is NOUN_FRAMES:
-            frames = FRAMES
-        frame = one_of(frames)
+        kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+        if held_back and kind == "noun":
+            kind = "word"
+        frame = one_of(read_frames(kind))
         if "{identity} {job}" in frame and rng.random() < PLAIN_SHARE:
             frame = frame.replace("{identity} {job}", "{job}")
-        words = {"word": "", "noun": "", "nouns": "", "verb": ""}
-        if frames is FRAMES:
-            words["word"] = word("unkind" if unkind else "kind")
-        elif frames is NOUN_FRAMES:
-            words["noun"], words["nouns"] = word("unkind noun" if unkind else "kind noun").split("|")
-        elif frames is VERB_FRAMES:
-            words["verb"] = word("disliking" if unkind else "liking")
-        else:
-            words["verb"] = word("harm" if unkind else "good deed")
+        role = ROLES[kind][unkind]
+        if role == "kind" and rng.random() < NEUTRAL_SHARE:
+            role = "neutral"
+        word, _, more = one_of(read_words(role, held_back)).partition("|")
+        words = {"word": word, "verb": word, "noun": word, "nouns": more}
         text = frame.format(name=one_of(NAMES), identity=adjective, job=one_of(JOBS), many=many, **words)
         text = _ARTICLE.sub(_article, text)
         texts.append(text if frame[0].islower() else text[0].upper() + text[1:])
@@ -165,7 +104,7 @@ def sentences_about_people(rows: int, seed: int, held_back: bool = False) -> tup
                 "toxicity": 0.8,
                 "insult": 0.5 if group or "{verb}" in frame else 0.8,
                 "identity_attack": 0.8 if group else 0.4 if "{identity}" in frame else 0.0,
-                "threat": 0.7 if frames is DEED_FRAMES else 0.0,
+                "threat": 0.7 if kind == "deed" else 0.0,
             }
             for name, value in values.items():
                 targets[row, ATTRIBUTES.index(name)] = value
