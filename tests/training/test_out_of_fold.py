@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from giantkiller.data.augment.sentences import split_sentences
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.data.situations import read_situations
+from giantkiller.errors import UserError
 
 SCRIPT = Path(__file__).parents[2] / "recipes/out_of_fold.py"
 TEXTS = [f"{word} {place}" for word in ("idiot", "thanks") for place in "abcdefghij" for _ in range(2)]
@@ -48,11 +50,12 @@ def logits(table):
 
 
 @pytest.mark.slow
-def test_a_texts_own_label_has_no_part_in_its_soft_label(said):
+@pytest.mark.parametrize("more", [[], ["--characters"]])
+def test_a_texts_own_label_has_no_part_in_its_soft_label(said, more):
     network = logits(said(None, "--gain", "0"))
-    plain, changed = (logits(said(place, "--gain", "1")) - network for place in (None, 0))
+    plain, changed = (logits(said(place, "--gain", "1", *more)) - network for place in (None, 0))
     assert plain[0] == changed[0]
-    assert (plain[1:] != changed[1:]).mean() > 0.5
+    assert (plain[1:] != changed[1:]).mean() > 0.3
     assert plain[:20].mean() > plain[20:40].mean() + 0.5
     assert plain[40] > 0
 
@@ -80,6 +83,28 @@ def test_a_writers_situations_are_in_one_part(script):
     assert set(parts.of(texts)) == {9 % 5}
     assert len(set(parts.of(TEXTS))) == 5
     assert set(parts.of(["nobody rated this"])) == {5}
+
+
+def test_a_sentence_is_in_the_part_of_its_comment(script):
+    comments = [f"{text}, I said. {text}, they said to {i}!" for i, text in enumerate(TEXTS)]
+    parts = script.Parts(comments, 5)
+    for comment in comments:
+        sentences = split_sentences(comment)
+        assert len(sentences) == 2
+        assert set(parts.of(sentences)) == set(parts.of([comment])) != {5}
+
+
+def test_a_rescaled_sum_keeps_the_scale_and_takes_the_order(script):
+    rng = np.random.default_rng(1)
+    logits = np.append(rng.normal(-2, 3, 200), np.nan)
+    more = np.append(2 + logits[:-1] + rng.normal(0, 1, 200), 0.0)
+    both = script.added(logits, more, rescale=False)
+    kept = script.added(logits, more, rescale=True)
+    np.testing.assert_array_equal(both[:-1], (logits + more)[:-1])
+    assert (np.argsort(kept[:-1]) == np.argsort(both[:-1])).all()
+    np.testing.assert_allclose(np.polyfit(logits[:-1], kept[:-1], 1), [1, 0], atol=1e-9)
+    with pytest.raises(UserError, match="no scale to keep"):
+        script.added(np.full(3, 1.5), np.arange(3.0), rescale=True)
 
 
 def test_weak_labels_and_held_out_texts_are_not_learned(script, tmp_path):
