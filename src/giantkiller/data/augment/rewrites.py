@@ -1,6 +1,6 @@
 """Rude comments and the same said civilly: of each two, the rude one should score higher.
 
-Six language-model agents, who worked apart from each other, wrote them, about half word by word and half said
+Ten language-model agents, who worked apart from each other, wrote them, about half word by word and half said
 anew (the task is text detoxification; Logacheva et al. 2022, "ParaDetox", whose pairs they were not shown).
 
 `rewrites.tsv` has the writer, the rude comment, its seven labels in tenths (X is ten), the civil one and its
