@@ -8,8 +8,8 @@
 A network has little new to say of texts that it learned from. Logistic regression on phrases of one to
 three tokens, fitted to all parts of the learned texts but one, says something new of those in that part.
 Texts to label that were not learned get the word of a regression on all that were; all situations of one
-writer are in one part, and a comment's sentences in that of the comment. A tenth of the rated texts, by their
-keys, and weak labels are not learned.
+writer are in one part, and a comment's sentences in that of a comment that has them. A tenth of the rated
+texts, by their keys, and weak labels are not learned.
 
 With `--characters` it is a linear model of two to five characters inside of words (TF-IDF), which knows what
 words that phrases never saw are made of. With `--rescale` the sum is put back to the scale of the logits that
@@ -64,9 +64,10 @@ class Parts:
         self.count = count
         self._writers = {merge_key(each.text): int(each.writer[1:]) for each in read_situations("train")}
         self._learned = {merge_key(text) for text in learned}
-        self._comments = {
+        sentences = {
             merge_key(sentence): merge_key(text) for text in learned for sentence in split_sentences(text)
         }
+        self._comments = {key: text for key, text in sentences.items() if key not in self._learned}
 
     def of(self, texts: list[str]) -> NDArray[np.int64]:
         """Return (n,) numbers of parts; `count` where a text was not learned."""

@@ -124,6 +124,20 @@ def test_made_up_sentences_are_labelled_for_every_attribute(tmp_path):
     assert train.weights.tolist() == [1, 1] + [3] * 112 + [1] * 10
 
 
+@pytest.mark.parametrize(("made_up", "rows"), [("groups", 12000), ("rewrites", 400)])
+def test_made_up_twins_are_numbered(tmp_path, made_up, rows):
+    write_csv(tmp_path / "t.csv", [("one", "0"), ("two", "1")])
+    write_csv(tmp_path / "v.csv", [("four", "0")])
+    train, _ = load(tmp_path, "t.csv", SourceSettings(made_up=made_up, limit=rows), validation="v.csv")
+    paired = train.pairs >= 0
+    assert paired.sum() > 300
+    assert not paired[:2].any()
+    first = train.pairs[paired][0]
+    assert (train.pairs == first).sum() == 2
+    toxic = train.targets[2:, 0] >= 0.5
+    assert 0.2 < toxic.mean() < 0.8
+
+
 def test_texts_are_cleaned_once_at_the_door(tmp_path):
     text = "y o u are an id\u200biot, see https://example.org/x"
     write_csv(tmp_path / "t.csv", [(f'"{text}"', "1"), ("two", "0")])

@@ -55,7 +55,7 @@ def test_a_texts_own_label_has_no_part_in_its_soft_label(said, more):
     network = logits(said(None, "--gain", "0"))
     plain, changed = (logits(said(place, "--gain", "1", *more)) - network for place in (None, 0))
     assert plain[0] == changed[0]
-    assert (plain[1:] != changed[1:]).mean() > 0.3
+    assert (plain[1:] != changed[1:]).mean() > (0.3 if more else 0.5)
     assert plain[:20].mean() > plain[20:40].mean() + 0.5
     assert plain[40] > 0
 

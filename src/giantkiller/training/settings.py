@@ -25,7 +25,7 @@ Rows = Annotated[int, Meta(ge=0)]
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """Texts to train on: a file, or sentences made up by template."""
+    """Texts to train on: a file, or texts that this package makes or has."""
 
     file: str | None = None
     """A file of comments, relative to the data folder or else to the working folder: raters' labels in
@@ -187,8 +187,8 @@ class LossSettings:
     soft_share: Share = 0.7
     """Share of the soft-label loss where a text has soft labels and targets; the rest is targets."""
     contrast: NonNegative = 0.0
-    """Weight of the contrast between twins: rows of one source with the same value in its column `pair`, of
-    which raters call some toxic and others not. Twins share a batch."""
+    """Weight of the contrast between twins: rows of one source with the same value in its column `pair`, or
+    made-up `groups` and `rewrites`, of which raters call some toxic and others not. Twins share a batch."""
     margin: Positive = 2.0
     """By how much the toxic twin's toxicity logit should lie above the other's."""
     states: NonNegative = 0.0

@@ -1,10 +1,18 @@
+import re
 import string
 
 import numpy as np
 import pytest
 
 from giantkiller.attributes import ATTRIBUTES
-from giantkiller.data.augment.people import JOBS, read_frames, read_words, sentences_about_people
+from giantkiller.data.augment.people import (
+    _ARTICLE,
+    JOBS,
+    _article,
+    read_frames,
+    read_words,
+    sentences_about_people,
+)
 from giantkiller.data.augment.templates import IDENTITIES
 
 TOXICITY, HATE, THREAT = (ATTRIBUTES.index(name) for name in ("toxicity", "identity_attack", "threat"))
@@ -45,6 +53,7 @@ def test_the_word_decides_and_not_the_group(held_back):
     unkind = targets[:, TOXICITY] > 0.5
     assert unkind.mean() == 0.5
     words = [unmistakable("kind", "neutral"), unmistakable("unkind")]
+    assert min(map(len, words)) > 500
     for text, bad in zip(texts, unkind, strict=True):
         assert "{" not in text, text
         assert "  " not in text, text
@@ -110,3 +119,29 @@ def test_neutral_words_are_no_abuse():
     found = [row for row, text in enumerate(texts) if any(word in bare(text) for word in neutral)]
     assert len(found) > 300
     assert not targets[found].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("a honourable man", "an honourable man"),
+        ("a one of a kind", "a one of a kind"),
+        ("a uniformed nurse", "a uniformed nurse"),
+        ("a unimportant nurse", "an unimportant nurse"),
+        ("a uninspired cook", "an uninspired cook"),
+        ("A unusual guest", "An unusual guest"),
+        ("a usurper", "a usurper"),
+        ("a once-married cook", "a once-married cook"),
+    ],
+)
+def test_articles_go_by_the_sound(text, right):
+    assert _ARTICLE.sub(_article, text) == right
+
+
+def test_am_stands_behind_i_alone():
+    texts, _ = sentences_about_people(20000, 8)
+    assert any(" I am " in f" {text}" for text in texts)
+    wrong = [
+        text for text in texts if re.search(r"\bam\b", text) and not re.search(r"\bI\b", text, re.IGNORECASE)
+    ]
+    assert not wrong, wrong[:5]

@@ -2,7 +2,7 @@
 
 The word decides, whatever the group: each word may stand beside every group, and every frame takes kind words
 as often as unkind ones. Fixed sentences about groups (`giantkiller.data.augment.templates`) are soon known by
-heart; of these there are some millions.
+heart; of these there are many millions.
 
 `people.tsv` has the words: adjectives, among them "neutral" ones that judge nobody, nouns as SINGULAR|PLURAL,
 what people feel for others, and what one may want done to them. No made-up sentence that trains has those
@@ -45,6 +45,9 @@ PLAIN_SHARE = 0.2
 """Of the sentences in which a job follows the group, those that leave the group out."""
 NEUTRAL_SHARE = 0.2
 """Of kind adjectives, those that judge nobody in their place."""
+_I = re.compile(r"\bI (?:\w+ )?\{verb\}", re.IGNORECASE)
+_LIKE_YOU = re.compile("use|usu|euro|uni(?!n|m)|univ|one|once")
+"""How words begin that have a vowel first and sound as if they had none."""
 _ARTICLE = re.compile(r"\b([Aa]) (\w+)")
 
 
@@ -94,6 +97,8 @@ def sentences_about_people(rows: int, seed: int, held_back: bool = False) -> tup
         if role == "kind" and rng.random() < NEUTRAL_SHARE:
             role = "neutral"
         word, _, more = one_of(read_words(role, held_back)).partition("|")
+        if word.startswith("am ") and not _I.search(frame):
+            word = f"are {word[3:]}"
         words = {"word": word, "verb": word, "noun": word, "nouns": more}
         text = frame.format(name=one_of(NAMES), identity=adjective, job=one_of(JOBS), many=many, **words)
         text = _ARTICLE.sub(_article, text)
@@ -115,5 +120,6 @@ def _article(match: re.Match[str]) -> str:
     """Return "a" or "an", by how the word after it sounds."""
     article, word = match[1], match[2]
     word_ = word.lower()
-    vowel = word_[0] in "aeiou" and not word_.startswith(("use", "euro", "uniq"))
-    return f"{article}{'n' if vowel or word_.startswith(('honest', 'honor')) else ''} {word}"
+    silent = word_.startswith(("honest", "honor", "honour"))
+    vowel = word_[0] in "aeiou" and not _LIKE_YOU.match(word_)
+    return f"{article}{'n' if vowel or silent else ''} {word}"

@@ -37,10 +37,15 @@ def read_rewrites(held_back: bool = False) -> tuple[list[str], np.ndarray]:
 
 
 def draw_rewrites(rows: int, seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Draw pairs without repetition, all if there are too few.
+    """Draw pairs of those that train, without repetition.
+
+    Args:
+        rows: About how many comments: half as many pairs, at least one and at most all.
+        seed: Seed of the draw.
 
     Returns:
-        The comments, about `rows` of them; targets (n, 7) float32; numbers (n,) int64 of their pairs.
+        The comments, a rude one and its rewrite in turn; targets (n, 7) float32; numbers (n,) int64 of their
+        pairs.
     """
     texts, targets = read_rewrites()
     pairs = np.sort(np.random.default_rng(seed).permutation(len(texts) // 2)[: max(1, rows // 2)])
