@@ -45,7 +45,7 @@ PLAIN_SHARE = 0.2
 """Of the sentences in which a job follows the group, those that leave the group out."""
 NEUTRAL_SHARE = 0.2
 """Of kind adjectives, those that judge nobody in their place."""
-_I = re.compile(r"\bI (?:\w+ )?\{verb\}", re.IGNORECASE)
+_I = re.compile(r"(?<!and )\bI (?:\w+ )?\{verb\}", re.IGNORECASE)
 _LIKE_YOU = re.compile("use|usu|euro|uni(?!n|m)|univ|one|once")
 """How words begin that have a vowel first and sound as if they had none."""
 _ARTICLE = re.compile(r"\b([Aa]) (\w+)")
