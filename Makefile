@@ -248,7 +248,8 @@ runs/out-of-fold: force
 CHARACTERS = $(BIN)/python recipes/out_of_fold.py runs/mean-11 -o $@ --characters --rescale --parts 4 \
 	--learn $(DATA)/civil_train.parquet=3 --learn $(DATA)/wiki_train.parquet
 
-# The shipped one's remixes were labelled by the bundles 0.1.0 and 0.12.0, toxicity alone.
+# The shipped one's came from the script's forerunner (raters' shares in place of yes and no, weak labels for half), its
+# remixes from the bundles 0.1.0 and 0.12.0, toxicity alone.
 runs/characters: force
 	$(CHARACTERS) --gain 0.3 $(foreach name,civil wiki extra,--label runs/out-of-fold/$(name).parquet)
 	$(CHARACTERS) --gain 0.25 $(foreach name,sentences remixes,--label runs/own/$(name).parquet)

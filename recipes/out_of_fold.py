@@ -138,7 +138,15 @@ class CharacterModel:
         return self._scale.transform(self._counts.transform(map(clean_text, texts)))
 
     def fit(self, inputs: Any, toxic: NDArray[np.bool_], weights: Floats, files: Any) -> Floats:
-        """Return a number for each input, (k,)."""
+        """Return a number for each input, (k,).
+
+        Raises:
+            UserError: The texts are all toxic, or none is.
+        """
+        if toxic.all() or not toxic.any():
+            raise UserError(
+                "--characters: some part leaves texts of one kind; learn more, or in fewer --parts"
+            )
         model = SGDClassifier(
             loss="log_loss", alpha=2e-6, max_iter=10, tol=None, average=True, random_state=0
         )

@@ -107,6 +107,13 @@ def test_a_rescaled_sum_keeps_the_scale_and_takes_the_order(script):
         script.added(np.full(3, 1.5), np.arange(3.0), rescale=True)
 
 
+def test_characters_of_one_kind_are_refused(script):
+    model = script.CharacterModel(TEXTS)
+    inputs = model.inputs(TEXTS, None)
+    with pytest.raises(UserError, match="of one kind"):
+        model.fit(inputs, np.ones(len(TEXTS), bool), np.ones(len(TEXTS)), None)
+
+
 def test_weak_labels_and_held_out_texts_are_not_learned(script, tmp_path):
     kinds = ["weak" if i % 4 == 0 else "raters" for i in range(len(TEXTS))]
     shares = [float("idiot" in text) for text in TEXTS]
