@@ -131,6 +131,10 @@ def test_neutral_words_are_no_abuse():
         ("a uninspired cook", "an uninspired cook"),
         ("A unusual guest", "An unusual guest"),
         ("a usurper", "a usurper"),
+        ("a unironic fan", "an unironic fan"),
+        ("a onerous guest", "an onerous guest"),
+        ("a euphoric fan", "a euphoric fan"),
+        ("a European cook", "a European cook"),
         ("a once-married cook", "a once-married cook"),
     ],
 )

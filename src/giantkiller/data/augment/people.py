@@ -46,7 +46,8 @@ PLAIN_SHARE = 0.2
 NEUTRAL_SHARE = 0.2
 """Of kind adjectives, those that judge nobody in their place."""
 _I = re.compile(r"(?<!and )\bI (?:\w+ )?\{verb\}", re.IGNORECASE)
-_LIKE_YOU = re.compile("use|usu|euro|uni(?!n|m)|univ|one|once")
+"""Frames whose feeling is that of one who says I: elsewhere "am" is "are"."""
+_LIKE_YOU = re.compile("us[eu]|eu|uni(?=[cfloqstv])|onc?e$")
 """How words begin that have a vowel first and sound as if they had none."""
 _ARTICLE = re.compile(r"\b([Aa]) (\w+)")
 
