@@ -280,6 +280,27 @@ def test_no_pair_of_weights_can_overflow_16_bits(width, rows_, seed, tail):
     assert (np.abs(values * scale[:, None] - table) <= 0.5001 * scale[:, None] + 1e-9).all()
 
 
+def test_no_pair_in_attention_can_overflow_16_bits():
+    model = make({})
+    ranges = {name: (low / 4, high / 4) for name, (low, high) in observed(model, rows(20)).items()}
+    graph = build(weights_of(model), Static(ranges), **SHAPE)
+    kinds = {
+        "layer0_shares_small": onnx.TensorProto.UINT8,
+        "layer0_key_clipped_small": onnx.TensorProto.INT8,
+    }
+    graph.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()
+    )
+    session = open_session(graph, 1)
+    furthest = 0
+    for _, inputs in batched(list(map(pack, rows(40)))):
+        shares, key = session.run(list(kinds), inputs)
+        furthest = max(furthest, int(np.abs(key.astype(int)).max()))
+        even = shares[..., : shares.shape[-1] // 2 * 2].astype(int)
+        assert even.reshape(*even.shape[:-1], -1, 2).sum(axis=-1).max(initial=0) * 127 <= 32767
+    assert furthest == 64  # clipped, and 2 * 255 * 64 fits
+
+
 def test_unknown_quantization_and_missing_ranges_are_refused():
     with pytest.raises(UserError, match="static, none"):
         make_kernel("int3")

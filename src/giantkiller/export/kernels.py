@@ -7,13 +7,14 @@ import numpy as np
 from onnx import TensorProto
 
 from giantkiller.errors import UserError
-from giantkiller.export.onnx import MICROSOFT, Graph, Kernel
+from giantkiller.export.onnx import HEADS, MICROSOFT, Graph, Kernel, heads_first
 from giantkiller.export.weights import Bytes, Floats
 
 KINDS = ("static", "none")
 """What `make_kernel` makes."""
 
 FLOAT = TensorProto.FLOAT
+_ENDS = (("low", -1), ("high", 1))
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -50,6 +51,19 @@ class Float:
         y = graph.node("MatMul", [x, graph.constant(f"{name}_weight", weight)], f"{name}_product")
         return graph.node("Add", [y, graph.constant(f"{name}_bias", bias)], f"{name}_biased")
 
+    def scores(self, graph: Graph, query: str, key: str, heads: int, name: str) -> str:
+        """Add what each query makes of each key."""
+        q, k = (
+            heads_first(graph, x, heads, f"{name}_{part}") for part, x in (("query", query), ("key", key))
+        )
+        return graph.node("FusedMatMul", [q, k], f"{name}_scores", domain=MICROSOFT, transB=1)
+
+    def read(self, graph: Graph, shares: str, value: str, heads: int, name: str) -> str:
+        """Add the means of the values by shares."""
+        return graph.node(
+            "MatMul", [shares, heads_first(graph, value, heads, f"{name}_value")], f"{name}_read"
+        )
+
     def table(self, graph: Graph, ids: str, table: Floats, name: str, *, widened: bool = False) -> str:
         """Add table[ids]."""
         return graph.node("Gather", [graph.constant(f"{name}s", table), ids], f"{ids}_read")
@@ -71,6 +85,13 @@ class Float:
         )
 
 
+def _in_eight_bits(graph: Graph, x: str, step: float, zero: Any) -> tuple[str, str, str]:
+    """Add x in eight bits, of the type of its zero; return that, its step and its zero."""
+    scale = graph.constant(f"{x}_step", np.asarray(step, np.float32))
+    middle = graph.constant(f"{x}_middle", np.asarray(zero))
+    return graph.node("QuantizeLinear", [x, scale, middle], f"{x}_small"), scale, middle
+
+
 @dataclass
 class Static:
     """Everything in int8: embeddings with a scale a row, weights with one a column, phrases with one for all.
@@ -78,7 +99,8 @@ class Static:
     Activations are uint8 with scales fixed beforehand, so that no comment's score depends on its neighbours.
 
     Attributes:
-        ranges: Lowest and highest value of each product's input, by the product's name.
+        ranges: Lowest and highest value of each product's input, and of queries, keys and values, as
+            `giantkiller.export.running.observe` names them.
     """
 
     ranges: Ranges
@@ -110,6 +132,36 @@ class Static:
             f"{name}_product",
             domain=MICROSOFT,
         )
+
+    def scores(self, graph: Graph, query: str, key: str, heads: int, name: str) -> str:
+        """Add what each query makes of each key.
+
+        Keys have seven bits and are clipped to their range, for the reason that `by_row_in_pairs` gives.
+        """
+        far = self._furthest(f"{name}_key")
+        ends = [
+            graph.constant(f"{name}_key_{end}", np.asarray(sign * far, np.float32)) for end, sign in _ENDS
+        ]
+        key = graph.node("Clip", [key, *ends], f"{name}_key_clipped")
+        step = self._furthest(f"{name}_query") / 127
+        q, q_step, q_zero = _in_eight_bits(graph, query, step, np.uint8(128))
+        k, k_step, k_zero = _in_eight_bits(graph, key, far / 64, np.int8(0))
+        q = heads_first(graph, q, heads, f"{name}_query")
+        k = heads_first(graph, k, heads, f"{name}_key", transposed=True)
+        both = [q, k, q_step, k_step, q_zero, k_zero]
+        return graph.node("MatMulIntegerToFloat", both, f"{name}_scores", domain=MICROSOFT)
+
+    def read(self, graph: Graph, shares: str, value: str, heads: int, name: str) -> str:
+        """Add the means of the values by shares, of which no two exceed 1: eight bits and eight do."""
+        s, s_step, s_zero = _in_eight_bits(graph, shares, 1 / 255, np.uint8(0))
+        v, v_step, v_zero = _in_eight_bits(graph, value, self._furthest(f"{name}_value") / 127, np.int8(0))
+        v = heads_first(graph, v, heads, f"{name}_value")
+        both = [s, v, s_step, v_step, s_zero, v_zero]
+        return graph.node("MatMulIntegerToFloat", both, f"{name}_read", domain=MICROSOFT)
+
+    def _furthest(self, name: str) -> float:
+        """Return how far from 0 queries, keys or values were seen."""
+        return max(*map(abs, self.ranges[f"{name}{HEADS}"]), 1e-6)
 
     def table(self, graph: Graph, ids: str, table: Floats, name: str, *, widened: bool = False) -> str:
         """Add table[ids]."""

@@ -32,6 +32,8 @@ CHECKS = 251
 """Of the hash functions of pairs and phrases, as in `giantkiller.models.bert`."""
 
 MICROSOFT = "com.microsoft"
+HEADS = "_heads"
+"""What the names of nodes end in that part queries, keys or values by heads."""
 OPSET = 17
 IR = 9
 MASKED = 1e4  # exp(-MASKED) is zero in float32: padding gets no weight at all
@@ -52,6 +54,12 @@ class Kernel(Protocol):
 
     def product(self, graph: "Graph", x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias, with weight (in, out), and return the output's name."""
+
+    def scores(self, graph: "Graph", query: str, key: str, heads: int, name: str) -> str:
+        """Add what each token's query makes of each key: (B, T, H) both, to (B, heads, T, T)."""
+
+    def read(self, graph: "Graph", shares: str, value: str, heads: int, name: str) -> str:
+        """Add the means of the values by shares: (B, heads, T, T) and (B, T, H), to (B, heads, T, d)."""
 
     def table(self, graph: "Graph", ids: str, table: Floats, name: str, *, widened: bool = False) -> str:
         """Add table[ids], with table (rows, hidden), and return the output's name.
@@ -239,24 +247,21 @@ def _layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix
     hidden, heads = query.out, weights.heads
     size = hidden // heads
     parts = {"query": query.scaled(size**-0.5), "key": key, "value": value}
-    q, k, v = (  # (B, h, T, d)
-        _heads(g, _linear(g, kernel, x, layer, f"{name}_{part}"), heads, size)
-        for part, layer in parts.items()
-    )
-    scores = g.node("FusedMatMul", [q, k], f"{name}_scores", domain=MICROSOFT, transB=1)  # (B, h, T, T)
+    q, k, v = (_linear(g, kernel, x, layer, f"{name}_{part}") for part, layer in parts.items())  # (B, T, H)
+    scores = kernel.scores(g, q, k, heads, name)  # (B, h, T, T)
     rows = g.node("Unsqueeze", [mask, g.constant("axis_1", np.asarray([1], np.int64))], f"{name}_mask")
     scores = g.node("Add", [scores, rows], f"{name}_masked")
     shares = g.node("Softmax", [scores], f"{name}_shares", axis=-1)
-    context = g.node("MatMul", [shares, v], f"{name}_read")  # (B, h, T, d)
+    context = kernel.read(g, shares, v, heads, name)  # (B, h, T, d)
     context = g.node("Transpose", [context], f"{name}_read_back", perm=[0, 2, 1, 3])
     context = g.node("Reshape", [context, g.shape(0, 0, hidden)], f"{name}_context")
     return _feed_forward(g, weights, kernel, context, x, prefix, name)
 
 
-def _heads(g: Graph, x: str, heads: int, size: int) -> str:
-    """(B, T, H) to (B, h, T, d)."""
-    x = g.node("Reshape", [x, g.shape(0, 0, heads, size)], f"{x}_heads")
-    return g.node("Transpose", [x], f"{x}_first", perm=[0, 2, 1, 3])
+def heads_first(g: Graph, x: str, heads: int, name: str, *, transposed: bool = False) -> str:
+    """(B, T, H) to (B, h, T, d), or transposed to (B, h, d, T)."""
+    x = g.node("Reshape", [x, g.shape(0, 0, heads, -1)], f"{name}{HEADS}")
+    return g.node("Transpose", [x], f"{name}_first", perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3])
 
 
 def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, prefix: str, name: str) -> str:
@@ -277,7 +282,7 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     scores = g.node("FusedMatMul", [looked, x], f"{name}_scores", domain=MICROSOFT, transB=1)  # (B, h, T)
     if key.dendrites:
         part = _linear(g, kernel, x, key.without_soma(), f"{name}_key")
-        part = _heads(g, part, heads, size)  # (B, h, T, d)
+        part = heads_first(g, part, heads, f"{name}_key")  # (B, h, T, d)
         row = g.node("Reshape", [q, g.shape(-1, heads, 1, size)], f"{name}_query_row")
         more = g.node("FusedMatMul", [row, part], f"{name}_more", domain=MICROSOFT, transB=1)  # (B, h, 1, T)
         more = g.node("Squeeze", [more, g.constant("axis_2", np.asarray([2], np.int64))], f"{name}_more_row")
@@ -293,7 +298,7 @@ def _last_layer(g: Graph, weights: Weights, kernel: Kernel, x: str, mask: str, p
     )  # (B, H)
     if value.dendrites:
         part = _linear(g, kernel, x, value.without_soma(), f"{name}_value")
-        part = _heads(g, part, heads, size)
+        part = heads_first(g, part, heads, f"{name}_value")
         row = g.node("Reshape", [shares, g.shape(0, heads, 1, -1)], f"{name}_shares_row")
         more = g.node("MatMul", [row, part], f"{name}_told_more")  # (B, h, 1, d)
         more = g.node("Reshape", [more, g.shape(-1, hidden)], f"{name}_told_more_row")

@@ -13,7 +13,7 @@ from giantkiller.attributes import ATTRIBUTES
 from giantkiller.batching import PADDED_TOKENS, plan
 from giantkiller.encoding import length, unpack
 from giantkiller.export.kernels import Float, Ranges
-from giantkiller.export.onnx import build
+from giantkiller.export.onnx import HEADS, build
 from giantkiller.export.weights import Weights
 from giantkiller.runtime import onnxruntime
 
@@ -59,7 +59,7 @@ def logits_of(model: onnx.ModelProto | bytes, rows: Sequence[bytes]) -> NDArray[
 
 
 def observe(weights: Weights, batches: Iterable[Inputs], **shape: Any) -> Ranges:
-    """Find the lowest and highest value that the input of each matrix product takes on real texts.
+    """Find the lowest and highest value of each product's input, of queries, keys and values, on real texts.
 
     Args:
         weights: The checkpoint's.
@@ -67,7 +67,7 @@ def observe(weights: Weights, batches: Iterable[Inputs], **shape: Any) -> Ranges
         **shape: As for `build`.
 
     Returns:
-        The range by the product's name.
+        The range by the product's name; of queries, keys and values by their own with `HEADS`.
     """
     model = build(weights, Float(), **shape)
     inputs = {
@@ -75,6 +75,7 @@ def observe(weights: Weights, batches: Iterable[Inputs], **shape: Any) -> Ranges
         for node in model.graph.node
         if node.op_type == "MatMul" and node.name.endswith("_product")
     }
+    inputs |= {node.name: node.input[0] for node in model.graph.node if node.name.endswith(HEADS)}
     watched = sorted(set(inputs.values()))
     model.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in watched
