@@ -20,7 +20,7 @@ from typing import Any
 from tokenizers import normalizers, pre_tokenizers
 
 from giantkiller import attributes, cleaning, explain, policy
-from giantkiller.cleaning import disguises, glyphs, lexicon, signs
+from giantkiller.cleaning import disguises, glyphs, lexicon, signs, spelling
 from giantkiller.files import columns
 
 if sys.version_info >= (3, 11):
@@ -58,6 +58,10 @@ def tables() -> dict[str, Any]:
         "COMMON": 2000,
         "DISGUISED_WORDS": " ".join(lexicon.disguised_words()),
         "WORDS": " ".join(known),
+        "SPARED": " ".join(sorted(lexicon.spared())),
+        "SHORT": spelling._SHORT_TEXT,
+        "ENDINGS": spelling._ENDINGS_TEXT,
+        "SHORTEST_RUN": spelling._SHORTEST_RUN,
         "READINGS": signs.LEET,
         "CURRENCY": signs.CURRENCY,
         "LOOK_ALIKES": glyphs.LOOK_ALIKES,
@@ -70,6 +74,7 @@ def tables() -> dict[str, Any]:
             f"{room}.{name}": translate(pattern)
             for room, module in (
                 ("cleaning", cleaning), ("glyphs", glyphs), ("disguises", disguises),
+                ("spelling", spelling),
                 ("explain", sys.modules["giantkiller.explain"]),
             )
             for name, pattern in patterns(module)

@@ -10,13 +10,15 @@ import re
 import time
 import unicodedata
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from giantkiller.cleaning import MAX_CHARS, SPACED, Cleaned, clean, clean_text
+from giantkiller.cleaning import MAX_CHARS, SPACED, Cleaned, clean, clean_text, undisguised
+from giantkiller.cleaning.spelling import may_be_piece, may_join, mended, well_spelt
 from giantkiller.errors import UserError
 
 ID = np.dtype(np.int32)
@@ -86,7 +88,8 @@ class Encoder:
         self._lowercase = getattr(tokenizer.normalizer, "lowercase", False)
         self._words = _Memory(self._word_ids)
         self._chunks = _Memory(self._chunk_ids)
-        self._untouched = _Memory(self._untouched_ids)
+        self._spelt = _Memory(self._spelt_ids)
+        self._pieces: set[str] = set()  # of words with a blank inside, perhaps
         self._by_words = _is_word_by_word(tokenizer)
         self._cleans = cleans
 
@@ -138,8 +141,18 @@ class Encoder:
             # Blanks beyond ASCII count as gaps for spaced letters only once they are normalised.
             if text.isascii() or " ".join(chunks) == text:
                 with contextlib.suppress(_NeedsCleaningError):
-                    return b"".join(map(self._untouched.__getitem__, chunks))
+                    ids = b"".join(map(self._spelt.__getitem__, chunks))
+                    if self._pieces.isdisjoint(chunks) or not self._has_split(chunks):
+                        return ids
         return self.ids(clean_text(text))
+
+    def _has_split(self, chunks: list[str]) -> bool:
+        """Return whether a word of a text may have a blank inside."""
+        return any(
+            may_join(before, after)
+            for before, after in pairwise(chunks)
+            if before in self._pieces or after in self._pieces
+        )
 
     def _word_ids(self, word: str) -> bytes:
         """Return the ids of an ASCII word or sign, in lower case if the model is uncased."""
@@ -155,20 +168,32 @@ class Encoder:
             return b"".join(map(self._words.__getitem__, words))
         return pack(self._tokenizer.encode(chunk, add_special_tokens=False).ids)
 
-    def _untouched_ids(self, chunk: str) -> bytes:
-        """Return the ids of a chunk in which cleaning finds nothing to do, raise for the others.
+    def _spelt_ids(self, chunk: str) -> bytes:
+        """Return the ids of a chunk in which cleaning at most mends words, raise for the others.
 
-        Cleaning works within chunks, but for letters spaced out and for look-alikes, which depend on the
-        rest of the text. So a text that has neither, and only such chunks, is clean.
+        Mending works within chunks. So does all cleaning but for letters spaced out, for look-alikes, for
+        leetspeak and for words with a blank inside, which depend on the rest of the text.
         """
-        if not chunk.isascii():
-            from giantkiller.cleaning.glyphs import FOREIGN
+        if chunk.isascii() and undisguised(chunk):
+            if well_spelt(chunk):
+                return self._chunk_ids(chunk)
+            cleaned = mended(chunk)
+        else:
+            if not chunk.isascii():
+                from giantkiller.cleaning.glyphs import FOREIGN
 
-            if FOREIGN.search(chunk) or unicodedata.combining(chunk[0]):
+                if FOREIGN.search(chunk) or unicodedata.combining(chunk[0]):
+                    raise _NeedsCleaningError
+            cleaned = clean_text(chunk)
+            if cleaned != chunk:
                 raise _NeedsCleaningError
-        if clean_text(chunk) != chunk:
-            raise _NeedsCleaningError
-        return self._chunk_ids(chunk)
+        if may_be_piece(chunk):
+            if len(self._pieces) >= _REMEMBERED:
+                self._spelt.clear()
+                self._pieces.clear()
+                raise _NeedsCleaningError  # this text may have had another one
+            self._pieces.add(chunk)
+        return b"".join(map(self._chunk_ids, cleaned.split()))
 
 
 def _as_written(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from giantkiller.cleaning import MAX_CHARS, clean, clean_text
+from giantkiller.cleaning import MAX_CHARS, clean, clean_text, lexicon
 from giantkiller.cleaning.glyphs import INVISIBLE
 
 DISGUISED = {
@@ -132,11 +132,13 @@ def test_laws(text):
     cleaned.text.encode()  # no lone surrogate is left
 
 
+plain = st.sampled_from([w for w in sorted(lexicon.words()) if len(w) > 1 and not re.search(r"(.)\1\1", w)])
+
+
 @settings(max_examples=2 * settings().max_examples)
-@given(st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz ,.'"), max_size=80))
-def test_plain_words_keep_their_letters(text):
+@given(st.lists(st.tuples(plain, st.sampled_from(["", ",", "'s", "!", "?"])).map("".join), max_size=12))
+def test_known_words_keep_their_letters(words):
     """What has neither digits, signs, runs nor lone letters comes back as it was, but for blanks."""
-    words = [w for w in text.split() if len(w) > 1 and not re.search(r"(.)\1\1|[.,]", w)]
     assert clean_text("  ".join(words)) == " ".join(words)
 
 
@@ -172,15 +174,13 @@ def test_few_real_comments_change(data_dir):
     parquet = pytest.importorskip("pyarrow.parquet")
     texts = parquet.read_table(data_dir / "civil_val.parquet", columns=["text"])["text"].to_pylist()
     changed = [text for text in texts if clean_text(text) != " ".join(text.split())]
-    assert len(changed) < 0.08 * len(texts)
-    # What changes, changes little: nothing but disguises and repetitions goes.
+    assert len(changed) < 0.12 * len(texts)
+    # What changes, changes little: nothing but disguises, repetitions and misspelt letters goes.
     kept = [len(clean_text(text)) / len(text) for text in changed if len(text) > 100]
     assert sum(kept) / len(kept) > 0.95
 
 
 def test_words_are_words():
-    from giantkiller.cleaning import lexicon
-
     known = lexicon.words()
     assert {"the", "idiot", "people"} <= known.keys()
     assert all(word.isascii() and word.islower() and word.isalpha() for word in known)

@@ -1,6 +1,7 @@
 // What a comment goes through before the tokenizer; as in cleaning/__init__.py.
 import { foldLookAlikes, joinSpaced, shortenDrawn, undoLeet, unmask } from "./disguises.js";
 import { pattern } from "./patterns.js";
+import { joinSplit, mendWords } from "./spelling.js";
 import { ACUTE, ALONE, BADGES, MAX_CHARS } from "./tables.js";
 
 const ASCII = /^[\0-\x7f]*$/;
@@ -97,6 +98,7 @@ function run(text, offsets) {
       if (needed(text)) [text, offsets] = apply(text, offsets, edits);
     }
   }
+  for (const edits of [joinSplit, mendWords]) [text, offsets] = apply(text, offsets, edits);
   return [text, offsets];
 }
 

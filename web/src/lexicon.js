@@ -1,5 +1,5 @@
 // The words that tell a disguise from a product code; as in cleaning/lexicon.py.
-import { COMMON, DISGUISED_WORDS, LONGEST_WORD, WORDS } from "./tables.js";
+import { COMMON, DISGUISED_WORDS, LONGEST_WORD, SPARED, WORDS } from "./tables.js";
 
 const ranked = WORDS.split(" ");
 const scale = Math.log(ranked.length);
@@ -11,6 +11,9 @@ export const disguised = new Map(DISGUISED_WORDS.split(" ").map((word, index) =>
 export const words = new Map(ranked.map((word, rank) => [word, Math.log((rank + 1) * scale)]));
 
 export const common = new Set(ranked.slice(0, COMMON));
+
+/** The words that look like misspelt ones and are none. */
+export const spared = new Set(SPARED.split(" "));
 
 /** Cut a run of letters into its likeliest words (Viterbi), or return null where too few are known. */
 export function split(letters) {

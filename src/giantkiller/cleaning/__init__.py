@@ -38,7 +38,8 @@ def clean_text(text: str, *, max_chars: int = MAX_CHARS) -> str:
 
     Zero-width, control and bidirectional characters go; compatibility forms are normalised (NFKC);
     look-alike letters inside Latin words, spaced-out letters, leetspeak, masked and drawn-out words are
-    spelled plainly where that gives a known word; white space is folded.
+    spelled plainly where that gives a known word, and so are unknown words with two letters swapped, a
+    letter doubled or missing, a blank inside or none where it belongs; white space is folded.
 
     Args:
         text: Any str, lone surrogates included.
@@ -122,7 +123,7 @@ def _for_unicode() -> tuple[Step, ...]:
 
 @cache
 def _for_disguises() -> tuple[Step, ...]:
-    """Return the steps for any text. Loaded when first needed: an ordinary first comment does without."""
+    """Return the steps for any text."""
     from giantkiller.cleaning import disguises
 
     return (
@@ -131,6 +132,11 @@ def _for_disguises() -> tuple[Step, ...]:
         (disguises.LEET.search, disguises.undo_leet),
         (disguises.DRAWN.search, disguises.shorten_drawn),
     )
+
+
+def undisguised(text: str) -> bool:
+    """Return whether cleaning an ASCII text would only fold blanks, join spaced letters and mend words."""
+    return text.isprintable() and not (_DISGUISING.search(text) or _TRIPLE.search(text))
 
 
 def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] | None]:
@@ -145,6 +151,14 @@ def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] |
         for needed, edits in _for_disguises():
             if needed(text):
                 text, offsets = _apply(text, offsets, edits(text))
+    from giantkiller.cleaning import spelling
+
+    strange = spelling.strange(text)
+    if strange:
+        joined, offsets = _apply(text, offsets, spelling.join_split(text, strange))
+        if joined != text:
+            text, strange = joined, spelling.strange(joined)
+        text, offsets = _apply(text, offsets, spelling.mend_words(text, strange))
     if printable and "  " not in text and text[:1] != " " != text[-1:]:
         return text, offsets
     if offsets is None:

@@ -52,6 +52,12 @@ def common() -> frozenset[str]:
     return frozenset(list(words())[:2000])
 
 
+@cache
+def spared() -> frozenset[str]:
+    """Return the words that look like misspelt ones and are none."""
+    return frozenset((Path(__file__).parent / "spared.txt").read_text(encoding="ascii").split())
+
+
 def split(letters: str, longest: int = 20) -> list[str] | None:
     """Cut a run of letters into its likeliest words.
 
