@@ -6,6 +6,8 @@ import torch
 from checkpoints import write_checkpoint
 
 from giantkiller.attributes import ATTRIBUTES
+from giantkiller.data.augment.rewrites import read_rewrites
+from giantkiller.data.augment.softened import softened
 from giantkiller.data.holdout import is_held_out, merge_key
 from giantkiller.errors import UserError
 from giantkiller.models import DendriticBertForSequenceClassification, tiny_config
@@ -16,7 +18,7 @@ from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import load_held_out, make_corpus
 from giantkiller.training.readout import Pairs, Task, fit_readout, read_by_classifier, regression
 from giantkiller.training.recipe import Recipe, read_recipe
-from giantkiller.training.run import train
+from giantkiller.training.run import _held_out, train
 from giantkiller.training.settings import (
     DataSettings,
     ModelSettings,
@@ -213,7 +215,10 @@ def test_a_run_with_a_readout_says_so_in_its_record_and_leaves_validation_out(tm
         each = Recipe(
             name="r",
             data=DataSettings(
-                sources=[SourceSettings(file="t.csv")], holdout_fraction=0.3, validation="v.csv"
+                sources=[SourceSettings(file="t.csv")],
+                holdout_fraction=0.3,
+                validation="v.csv",
+                max_length=16,
             ),
             model=ModelSettings(start="weights", source=str(start), dropout=0.0),
             optim=OptimSettings(epochs=0),
@@ -231,6 +236,21 @@ def test_a_run_with_a_readout_says_so_in_its_record_and_leaves_validation_out(tm
     told = load_held_out(made[1][0].recipe, tmp_path, sorted(validation))
     assert len(told)
     assert not validation & set(told.keys)
+
+
+def test_pairs_are_toxic_comments_in_softer_words_and_rewrites(tmp_path):
+    lines = [f"{'you idiot' if i % 2 else 'a damn fine day'} number {i},{i % 2}\n" for i in range(60)]
+    (tmp_path / "t.csv").write_text("text,toxicity\n" + "".join(lines))
+    tokenizer = load_checkpoint(str(write_checkpoint(tmp_path / "start"))).tokenizer
+    readout = ReadoutSettings(sources=[SourceSettings(file="t.csv")], softened=1.0)
+    wanted = dataclasses.replace(recipe(max_length=16), readout=readout)
+    nothing = make_corpus([], np.empty((0, len(ATTRIBUTES)), np.float32))
+    told, pairs = _held_out(wanted, tmp_path, tokenizer, nothing)
+    toxic = int((told.corpus.targets[:, 0] >= 0.5).sum())
+    assert softened("a damn fine day number 1") is not None
+    written = len(read_rewrites()[0]) // 2
+    assert 0 < toxic < len(told.corpus)
+    assert len(pairs.above.lengths) == len(pairs.below.lengths) == toxic + written
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,10 @@ import numpy as np
 import torch
 
 from giantkiller import __version__
+from giantkiller.attributes import POSITIVE
 from giantkiller.bundle import CONFIG, FileRecord
+from giantkiller.cleaning import clean_text
+from giantkiller.data.augment.rewrites import read_rewrites
 from giantkiller.data.augment.softened import softened
 from giantkiller.encoding import Encoder
 from giantkiller.errors import UserError
@@ -25,7 +28,7 @@ from giantkiller.training.batches import Examples
 from giantkiller.training.corpus import Corpus, find_source, has_states, load_corpora, load_held_out
 from giantkiller.training.growth import grow, prepare
 from giantkiller.training.loop import DivergedError, Phase, fit
-from giantkiller.training.phrases import drop_phrases, fit_phrases, taught_rows, toxic_rows
+from giantkiller.training.phrases import TOXICITY, drop_phrases, fit_phrases, taught_rows, toxic_rows
 from giantkiller.training.readout import Pairs, fit_readout
 from giantkiller.training.recipe import Recipe
 from giantkiller.training.start_weights import build_model
@@ -172,7 +175,7 @@ def _examples(recipe: Recipe, data: Path, tokenizer: Any) -> tuple[Examples, Exa
 def _held_out(
     recipe: Recipe, data: Path, tokenizer: Any, validation: Corpus
 ) -> tuple[Examples | None, Pairs | None]:
-    """Read what the readout learns from, and pairs of those comments and softer ones."""
+    """Read what the readout learns from, and pairs of rude and softer comments."""
     if not recipe.readout.sources:
         return None, None
     corpus = load_held_out(recipe, data, validation.keys.tolist())
@@ -184,9 +187,12 @@ def _held_out(
 
     pairs = None
     if recipe.readout.softened:
-        rude = [(text, soft) for text in corpus.texts if (soft := softened(text)) is not None]
-        if rude:
-            pairs = Pairs(tokens([text for text, _ in rude]), tokens([soft for _, soft in rude]))
+        toxic = corpus.targets[:, TOXICITY] >= POSITIVE
+        chosen = [text for text, rude in zip(corpus.texts, toxic, strict=True) if rude]
+        rude = [(text, soft) for text in chosen if (soft := softened(text)) is not None]
+        written = list(map(clean_text, read_rewrites()[0]))
+        above, below = zip(*rude, *zip(written[::2], written[1::2], strict=True), strict=True)
+        pairs = Pairs(tokens(list(above)), tokens(list(below)))
     return Examples(corpus, tokens(corpus.texts)), pairs
 
 

@@ -280,8 +280,10 @@ class ReadoutSettings:
     steady: NonNegative = 0.3
     """Weight of the variance of what changes on comments of the validation file."""
     softened: NonNegative = 0.0
-    """Weight of pairs: a comment with rude words should stay above the same one with those softened
-    (`giantkiller.data.augment.softened`)."""
+    """Weight of pairs, the rude one of which should stay above the other: toxic comments with rude words and
+    the same with those softened (`giantkiller.data.augment.softened`), and rude comments and their rewrites
+    (`giantkiller.data.augment.rewrites`). Harmless comments with rude words are no pairs: what swears in joy
+    would rise with them."""
 
     def __post_init__(self) -> None:
         for source in self.sources:
