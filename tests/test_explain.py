@@ -64,7 +64,7 @@ def test_spans_are_in_order_and_in_the_text(tiny_bundle, text):
 
 def test_a_word_that_is_left_out_leaves_a_gap(screener):
     """Else its neighbours melt into another word: "id" and "iot" around a comma."""
-    assert screener.predict("id iot") == screener.predict("id,iot")
+    assert screener.predict("id,iot")["toxicity"] < 0.1 < screener.predict("idiot")["toxicity"]
     assert [span.contribution for span in screener.explain("id,iot")] == [0, 0, 0]
 
 

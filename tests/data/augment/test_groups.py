@@ -15,7 +15,7 @@ TOXICITY, IDENTITY_ATTACK = ATTRIBUTES.index("toxicity"), ATTRIBUTES.index("iden
 
 def test_frames_keep_to_their_brief():
     frames = read_frames()
-    assert len({frame.text.lower() for frame in frames}) == len(frames) == 11482
+    assert len({frame.text.lower() for frame in frames}) == len(frames) == 20423
     for frame in frames:
         assert set(re.findall(r"\{.*?\}", frame.text)) <= {"{people}", "{person}", "{adj}"}
         assert ("{" in frame.text) == (frame.family not in ("n7", "n8")), frame
@@ -30,7 +30,7 @@ def test_frames_keep_to_their_brief():
 
 
 def test_every_frame_takes_as_many_groups_and_twins_take_the_same():
-    filled = sentences_about_groups(44_000, 1)
+    filled = sentences_about_groups(80_000, 1)
     assert {frame.writer for frame in filled.frames} == {frame.writer for frame in read_frames()} - set(
         HELD_BACK
     )
@@ -63,7 +63,7 @@ def test_the_seed_draws_the_groups_and_held_back_the_writers():
     kept = sentences_about_groups(1, 1, held_back=True)
     assert {frame.writer for frame in kept.frames} == set(HELD_BACK)
     assert not set(kept.texts) & set(one.texts)
-    assert sentences_about_groups(10**6, 1).repeat.max() == len(IDENTITIES)
+    assert sentences_about_groups(2 * 10**6, 1).repeat.max() == len(IDENTITIES)
 
 
 @pytest.mark.parametrize(
