@@ -38,12 +38,11 @@ def disguised_words() -> dict[str, int]:
 
 
 @cache
-def words() -> dict[str, float]:
-    """Return the known words and the cost of each in a segmentation: its negative log frequency (Zipf)."""
+def words() -> dict[str, int]:
+    """Return the known words and the rank of each, the most common one's 0."""
     listed = (Path(__file__).parent / "words.txt").read_text(encoding="ascii").split()
-    ranked = list(dict.fromkeys(listed[:4000] + _DISGUISED + listed[4000:]))
-    scale = math.log(len(ranked))
-    return {word: math.log((rank + 1) * scale) for rank, word in enumerate(ranked)}
+    ranked = dict.fromkeys(listed[:4000] + _DISGUISED + listed[4000:])
+    return dict(zip(ranked, range(len(ranked)), strict=True))
 
 
 @cache
@@ -71,12 +70,11 @@ def split(letters: str, longest: int = 20) -> list[str] | None:
         The pieces, which join to `letters`, or None unless known words of three letters and more cover at
         least half of them.
     """
-    cost = words()
     best: list[tuple[float, int]] = [(0.0, 0)]
     for end in range(1, len(letters) + 1):
         best.append(
             min(
-                (best[begin][0] + _price(letters[begin:end], cost), begin)
+                (best[begin][0] + price(letters[begin:end]), begin)
                 for begin in range(max(0, end - longest), end)
             )
         )
@@ -87,11 +85,14 @@ def split(letters: str, longest: int = 20) -> list[str] | None:
         pieces.append(letters[begin:end])
         end = begin
     pieces.reverse()
-    covered = sum(len(piece) for piece in pieces if len(piece) > 2 and piece in cost)
+    covered = sum(len(piece) for piece in pieces if len(piece) > 2 and piece in words())
     return pieces if 2 * covered >= len(letters) else None
 
 
-def _price(piece: str, cost: dict[str, float]) -> float:
+def price(piece: str) -> float:
+    """Return the cost of a piece in a segmentation: a word's negative log frequency (Zipf)."""
     if piece in ("a", "i"):
         return 6.0
-    return cost.get(piece, 14.0 + 3.0 * len(piece))
+    known = words()
+    rank = known.get(piece)
+    return 14.0 + 3.0 * len(piece) if rank is None else math.log((rank + 1) * math.log(len(known)))

@@ -200,7 +200,7 @@ def _lacks_one(whole: str, word: str) -> bool:
 
 def _cut(word: str) -> str | None:
     """Cut words run together at their likeliest blanks (Viterbi); None unless all pieces are words."""
-    costs = lexicon.words()
+    known = lexicon.words()
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for begin in range(len(word)):
         if begin not in best:
@@ -209,8 +209,8 @@ def _cut(word: str) -> str | None:
             piece = word[begin:end]
             if end == len(word) and piece in _ENDINGS:
                 continue
-            if piece in _SHORT or (len(piece) > 3 and piece in costs):
-                cost = best[begin][0] + costs.get(piece, 6.0)
+            if piece in _SHORT or (len(piece) > 3 and piece in known):
+                cost = best[begin][0] + lexicon.price(piece)
                 if end not in best or cost < best[end][0]:
                     best[end] = cost, begin
     if len(word) not in best:
