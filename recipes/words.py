@@ -28,7 +28,11 @@ REAL = (
     "hatter hatted tash catskill catskills penistone indiewire thandie squaddies homophones eggshell "
     "hellion candied candies propanal shittier sluttier beardie burnaby analagous pais haer foos raed "
     "quer paks loer peds spis cockburn hitchcock middlesex woodcock shuttlecock scunthorpe clitheroe "
-    "lightwater therapist therapists"
+    "lightwater therapist therapists cocktails cockatoo cockatoos rushdie seashell seashells hellbent "
+    "hangover hangman screenshot snapshot slingshot gaylord psychoanalysis psychotherapist psychosexual "
+    "psychohistory homoerotic foolhardy blackjack blackstone diehard dumbfounded compasses psychotherapy "
+    "matsushita killoran hatters dykstra cocksure deadlock deadlocks trashcan trashcans heartburn "
+    "dumbbell dumbbells pussycat pussycats psychoanalyst psychosocial eggshells"
 )
 """Words, and names of places and people, that one rule or another would make into abuse."""
 
@@ -55,7 +59,8 @@ def words(counts: Counter[str]) -> list[str]:
 def spared(counts: Counter[str], vocabulary: Iterable[str]) -> list[str]:
     """Find what would be mended and is a word: BERT knows it, or it stands three times and more.
 
-    "Idoit" stands more often: what would become a word that people disguise is no word unless BERT knows it.
+    "Idoit" and "dickface" do, too: what would become a word that people disguise, or have one, is none unless
+    BERT knows it.
     """
     known = {*filter(re.compile("[a-z]+").fullmatch, vocabulary), *REAL.split()}
     seen = known | {word for word, count in counts.items() if count > 2}
@@ -64,7 +69,9 @@ def spared(counts: Counter[str], vocabulary: Iterable[str]) -> list[str]:
     return sorted(
         word
         for word, guess in meant.items()
-        if guess and word not in lexicon.words() and (word in known or guess not in disguised)
+        if guess
+        and word not in lexicon.words()
+        and (word in known or disguised.keys().isdisjoint(guess.split()))
     )
 
 

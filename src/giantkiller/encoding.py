@@ -89,7 +89,6 @@ class Encoder:
         self._words = _Memory(self._word_ids)
         self._chunks = _Memory(self._chunk_ids)
         self._spelt = _Memory(self._spelt_ids)
-        self._pieces: set[str] = set()  # of words with a blank inside, perhaps
         self._by_words = _is_word_by_word(tokenizer)
         self._cleans = cleans
 
@@ -141,18 +140,10 @@ class Encoder:
             # Blanks beyond ASCII count as gaps for spaced letters only once they are normalised.
             if text.isascii() or " ".join(chunks) == text:
                 with contextlib.suppress(_NeedsCleaningError):
-                    ids = b"".join(map(self._spelt.__getitem__, chunks))
-                    if self._pieces.isdisjoint(chunks) or not self._has_split(chunks):
-                        return ids
+                    parts = list(map(self._spelt.__getitem__, chunks))
+                    if _Piece not in set(map(type, parts)) or not _has_split(chunks, parts):
+                        return b"".join(parts)
         return self.ids(clean_text(text))
-
-    def _has_split(self, chunks: list[str]) -> bool:
-        """Return whether a word of a text may have a blank inside."""
-        return any(
-            may_join(before, after)
-            for before, after in pairwise(chunks)
-            if before in self._pieces or after in self._pieces
-        )
 
     def _word_ids(self, word: str) -> bytes:
         """Return the ids of an ASCII word or sign, in lower case if the model is uncased."""
@@ -187,13 +178,8 @@ class Encoder:
             cleaned = clean_text(chunk)
             if cleaned != chunk:
                 raise _NeedsCleaningError
-        if may_be_piece(chunk):
-            if len(self._pieces) >= _REMEMBERED:
-                self._spelt.clear()
-                self._pieces.clear()
-                raise _NeedsCleaningError  # this text may have had another one
-            self._pieces.add(chunk)
-        return b"".join(map(self._chunk_ids, cleaned.split()))
+        ids = b"".join(map(self._chunk_ids, cleaned.split()))
+        return _Piece(ids) if may_be_piece(chunk) else ids
 
 
 def _as_written(text: str) -> str:
@@ -203,6 +189,18 @@ def _as_written(text: str) -> str:
 
 class _NeedsCleaningError(Exception):
     pass
+
+
+class _Piece(bytes):
+    """Ids of what may be a piece of a word with a blank inside."""
+
+
+def _has_split(chunks: list[str], ids: list[bytes]) -> bool:
+    """Return whether a word of a text may have a blank inside."""
+    return any(
+        _Piece in map(type, both) and may_join(*parts)
+        for both, parts in zip(pairwise(ids), pairwise(chunks), strict=True)
+    )
 
 
 class _Memory(dict[str, bytes]):

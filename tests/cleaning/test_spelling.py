@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from bundles import tokenizer
 from hypothesis import given
@@ -25,6 +27,12 @@ MISSPELT = {
     "in quotes": ('"idoit", he said', '"idiot", he said'),
     "of somebody": ("that idoit's car", "that idiot's car"),
     "four letters": ("s hit", "shit"),
+    "four letters after a word": ("you piece of s hit", "you piece of shit"),
+    "an initial and no word": ("F uck this", "Fuck this"),
+    "in capitals with a blank": ("STU PID", "STUPID"),
+    "over two blanks": ("id  iot", "idiot"),
+    "over a line's end": ("id\niot", "idiot"),
+    "a common word is meant": ("the reards of a raing", "the regards of a rating"),
 }
 RIGHT = [
     "The therapists ate candied fruit in the classics room",  # "the rapists", "class ics"
@@ -35,6 +43,13 @@ RIGHT = [
     "brutalities and constitutionalists",
     "a car pet and an arm chair",  # each piece is a word
     "xqzvkjwp qwrtzp",
+    "whoe idea was it, can you shie the goos",
+    "Ford Motor Co on Tuesday, an Al Gore fan, a PE teacher and a SS officer",
+    "people who re poor, he ll pay, the men s hit list, it s hit or miss",
+    "an F at school, Rated R at the theater, grade C rap music, As S Marshall said",
+    "have let Hal get away, the villa in Tuscany, being a theist",
+    "compasses, psychotherapy, Matsushita, Rushdie, cocktails and hatters",
+    "http://example.com/?womenare=1&idoit",
 ]
 
 
@@ -50,12 +65,19 @@ def test_what_is_right_or_unclear_stays(text):
     assert clean_text(text) == text
 
 
-def test_a_mended_word_points_at_what_was_written():
-    cleaned = clean("Oh, womenare id iots")
-    assert cleaned.text == "Oh, women are idiots"
-    begin = cleaned.text.index("idiots")
-    a, b = cleaned.original_span(begin, begin + len("idiots"))
-    assert "Oh, womenare id iots"[a:b] == "id iots"
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("Oh, womenare id iots", ["Oh", "women", "are", "id iots"]),
+        ("#killallmen", ["kill", "all", "men"]),
+        ("a stuupid peopple", ["a", "stuupid", "peopple"]),
+        ("YOU IDOT, Mulsims", ["YOU", "IDOT", "Mulsims"]),
+    ],
+)
+def test_mended_words_point_at_what_was_written(text, spans):
+    cleaned = clean(text)
+    found = [cleaned.original_span(*word.span()) for word in re.finditer(r"\w+", cleaned.text)]
+    assert [text[a:b] for a, b in found] == spans
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +94,9 @@ known = st.sampled_from(sorted(word for word in lexicon.words() if len(word) > 1
 def test_known_words_stay(words):
     text = " ".join(words)
     assert spelling.well_spelt(text)
-    assert not any(spelling.join_split(text, spelling.strange(text)))
+    assert spelling.strange(text) == []
+    begins = [match.start() for match in re.finditer(r"\w+", text)]
+    assert not any(spelling.mend_words(text, begins))
 
 
 @given(st.text("abcdeghiklmnoprstuvy", min_size=4, max_size=40))
@@ -86,6 +110,14 @@ def test_words_spared_would_be_mended_and_are_not():
     assert len(spared) > 1000
     assert all(spelling.guess(word) and word not in lexicon.words() for word in spared)
     assert all(spelling.mend(word) == word for word in spared)
+
+
+def test_what_is_remembered_knows_pieces_of_words(encoder):
+    """However long the chunk, and however often memory was cleared."""
+    texts = ["stu pid", f"stu pid,{'(' * 60}", "id iot ok", "stu dent"]
+    for _ in range(3):
+        assert [encoder._clean_ids(text) for text in texts] == [encoder.ids(clean_text(t)) for t in texts]
+        encoder._spelt.clear()
 
 
 attacked = st.builds(

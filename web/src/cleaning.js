@@ -58,8 +58,7 @@ function compose(cluster) {
 
 /** Undo disguises in a comment and fold its white space; only its first MAX_CHARS characters are read. */
 export function cleanText(text) {
-  const [cleaned] = run(head(text), null);
-  return cleaned.split(BLANKS).filter(Boolean).join(" ");
+  return run(head(text), null)[0];
 }
 
 /**
@@ -71,7 +70,7 @@ export function clean(text) {
   const original = head(text);
   const origins = [];
   for (const c of original) for (let i = origins.length, unit = 0; unit < c.length; unit++) origins.push(i);
-  const [cleaned, offsets] = apply(...run(original, origins), foldBlanks);
+  const [cleaned, offsets] = run(original, origins);
   return {
     text: cleaned,
     originalSpan(begin, end) {
@@ -98,7 +97,7 @@ function run(text, offsets) {
       if (needed(text)) [text, offsets] = apply(text, offsets, edits);
     }
   }
-  for (const edits of [joinSplit, mendWords]) [text, offsets] = apply(text, offsets, edits);
+  for (const edits of [foldBlanks, joinSplit, mendWords]) [text, offsets] = apply(text, offsets, edits);
   return [text, offsets];
 }
 

@@ -2,7 +2,9 @@
 // [begin, end, replacement] in UTF-16 units, in order, not overlapping.
 import { disguised, spared, words } from "./lexicon.js";
 import { pattern } from "./patterns.js";
-import { ENDINGS, LONGEST_WORD, SHORT, SHORTEST_RUN } from "./tables.js";
+import {
+  CONTRACTED, ENDINGS, FUNCTION, LONGEST_WORD, RATHER, SHORT, SHORTEST_RUN, UNCONTRACTED,
+} from "./tables.js";
 
 const WORD = pattern("spelling._WORD", "gu");
 const PIECE = pattern("spelling._PIECE", "gu");
@@ -10,34 +12,76 @@ const REMEMBERED = 65_536; // words
 
 const short = new Set(SHORT.split(" "));
 const endings = new Set(ENDINGS.split(" "));
+const functions = new Set(FUNCTION.split(" "));
+const contracted = new Set(CONTRACTED.split(" "));
+const uncontracted = new Set(UNCONTRACTED.split(" "));
 const memory = new Map();
 let frames = null;
+
+/** What a word of a rank costs, as in lexicon.js. */
+const price = (rank) => Math.log((rank + 1) * Math.log(words.size));
 
 /** Spell misspelt words plainly, and put blanks between words run together. */
 export function* mendWords(text) {
   for (const match of text.matchAll(WORD)) {
-    const word = match[0].toLowerCase();
-    const mended = mend(word);
-    if (mended !== word) yield [match.index, match.index + word.length, cased(mended, match[0])];
+    const meant = mend(match[0].toLowerCase());
+    yield* changes(match[0], meant, match.index);
+  }
+}
+
+/** Yield the least edits that make a word what it was meant to be. */
+function* changes(word, meant, begin) {
+  if (meant.includes(" ")) {
+    let end = begin;
+    for (const piece of meant.split(" ").slice(0, -1)) {
+      end += piece.length;
+      yield [end - 1, end, `${word[end - begin - 1]} `];
+    }
+    return;
+  }
+  const lower = word.toLowerCase();
+  if (meant === lower) return;
+  let at = 0;
+  while (at < meant.length && meant[at] === lower[at]) at++;
+  if (meant.length === word.length) yield [begin + at, begin + at + 2, word[at + 1] + word[at]];
+  else if (meant.length < word.length) yield [begin + at, begin + at + 1, ""];
+  else {
+    const missing = word === word.toUpperCase() ? meant[at].toUpperCase() : meant[at];
+    yield [begin + at - 1, begin + at, word[at - 1] + missing];
   }
 }
 
 /** Drop the blank inside a word: of two pieces of which one is no word, where both make a known one. */
 export function* joinSplit(text) {
-  let last = null;
-  for (const match of text.matchAll(PIECE)) {
-    const end = last && last.index + last[0].length;
-    if (last && text.slice(end, match.index) === " ") {
-      const left = last[0].toLowerCase();
-      const right = match[0].toLowerCase();
-      if (!(known(left) && known(right)) && joins(left + right)) {
-        yield [end, match.index, ""];
-        last = null;
-        continue;
-      }
-    }
-    last = match;
+  const pieces = [...text.matchAll(PIECE)];
+  for (let i = 1; i < pieces.length; i++) {
+    const [left, right] = [pieces[i - 1], pieces[i]];
+    const end = left.index + left[0].length;
+    if (text.slice(end, right.index) !== " " || !belong(text, pieces, i)) continue;
+    yield [end, right.index, ""];
+    i++;
   }
+}
+
+/** Return whether two pieces are one word, and no initial, abbreviation or contraction beside a word. */
+function belong(text, pieces, i) {
+  const [left, right] = [pieces[i - 1][0], pieces[i][0]];
+  const [one, other] = [left.toLowerCase(), right.toLowerCase()];
+  const strange = [one, other].filter((piece) => !known(piece));
+  if (!strange.length || !joins(one + other) || (contracted.has(other) && known(one))) return false;
+  const upper = left === left.toUpperCase();
+  const shouted = upper && right === right.toUpperCase();
+  if (!shouted && right !== other) return false;
+  if (upper && !shouted && !known(one) && known(other)) return false;
+  if (contracted.has(one) && !known(one) && known(other)) {
+    const before = pieces[i - 2];
+    const touches = before && text.slice(before.index + before[0].length, pieces[i - 1].index) === " ";
+    if (touches && !uncontracted.has(before[0].toLowerCase())) return false;
+  }
+  if (functions.has(one) || functions.has(other)) {
+    return strange[0].length > 2 && disguised.has(one + other);
+  }
+  return true;
 }
 
 /** Return the word or words that a word was meant to be; itself where that is unclear. */
@@ -59,30 +103,23 @@ function guess(word) {
     if (i < word.length - 2) swapped.push(word.slice(0, i) + word[i + 1] + word[i] + word.slice(i + 2));
     if (word[i] === word[i - 1]) single.push(word.slice(0, i) + word.slice(i + 1));
   }
-  const long = (each) => each.length > 4;
-  return (
-    best(swapped.filter(long)) ??
-    best(single.filter(long)) ??
-    best(longer(word).filter((each) => lacksOne(each, word))) ??
-    (word.length >= SHORTEST_RUN ? cut(word) : null)
-  );
+  const lacking = longer(word).filter((each) => lacksOne(each, word));
+  const found = best(swapped) ?? best(single) ?? best(lacking);
+  if (found === null) return word.length >= SHORTEST_RUN ? cut(word) : null;
+  // A short word lacking is too short to tell, and a sign that no abuse is meant.
+  return found.length > word.length && found.length < 6 && !disguised.has(found) ? null : found;
 }
 
 const known = (word) => words.has(word) || spared.has(word) || word === "a" || word === "i";
 const joins = (word) => (word.length > 4 ? words : disguised).has(word);
 
-/** Return the known candidate that people disguise, or else the most common one. */
+/** Return the common candidate, or one that people disguise where there is none, or the most common one. */
 function best(candidates) {
-  let found = null;
-  for (const word of candidates) {
-    if (words.has(word) && (found === null || before(word, found))) found = word;
-  }
-  return found;
-}
-
-function before(word, other) {
-  const [a, b] = [disguised.has(word), disguised.has(other)];
-  return a === b ? words.get(word) < words.get(other) : a;
+  const fitting = candidates.filter((word) => word.length > 4 && words.has(word));
+  const common = fitting.some((word) => !disguised.has(word) && words.get(word) < price(RATHER));
+  const last = (word) => disguised.has(word) === common;
+  const before = (a, b) => last(a) - last(b) || words.get(a) - words.get(b);
+  return fitting.sort(before)[0] ?? null;
 }
 
 /** Return the words of one letter more that begin and end like a word. */
@@ -91,7 +128,7 @@ function longer(word) {
   if (frames === null) {
     frames = new Map();
     for (const each of words.keys()) {
-      if (each.length > 5 || (each.length > 4 && disguised.has(each))) {
+      if (each.length > 4) {
         const key = frame(each, each.length);
         if (!frames.has(key)) frames.set(key, []);
         frames.get(key).push(each);
@@ -125,9 +162,4 @@ function cut(word) {
   const pieces = [];
   for (let end = word.length; end; end = found.get(end)[1]) pieces.push(word.slice(found.get(end)[1], end));
   return pieces.reverse().join(" ");
-}
-
-function cased(word, like) {
-  if (like === like.toUpperCase()) return word.toUpperCase();
-  return like[0] === like[0].toUpperCase() ? word[0].toUpperCase() + word.slice(1) : word;
 }

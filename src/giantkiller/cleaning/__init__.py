@@ -151,6 +151,11 @@ def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] |
         for needed, edits in _for_disguises():
             if needed(text):
                 text, offsets = _apply(text, offsets, edits(text))
+    if not (printable and "  " not in text and text[:1] != " " != text[-1:]):
+        if offsets is None:
+            text = " ".join(text.split())
+        else:
+            text, offsets = _apply(text, offsets, _fold_blanks(text))
     from giantkiller.cleaning import spelling
 
     strange = spelling.strange(text)
@@ -159,11 +164,7 @@ def _run(text: str, offsets: Sequence[int] | None) -> tuple[str, Sequence[int] |
         if joined != text:
             text, strange = joined, spelling.strange(joined)
         text, offsets = _apply(text, offsets, spelling.mend_words(text, strange))
-    if printable and "  " not in text and text[:1] != " " != text[-1:]:
-        return text, offsets
-    if offsets is None:
-        return " ".join(text.split()), None
-    return _apply(text, offsets, _fold_blanks(text))
+    return text, offsets
 
 
 def _apply(

@@ -53,7 +53,7 @@ def common() -> frozenset[str]:
 
 @cache
 def spared() -> frozenset[str]:
-    """Return the words that look like misspelt ones and are none."""
+    """Return what looks misspelt and is left as it is: words, and what comments spell so again and again."""
     return frozenset((Path(__file__).parent / "spared.txt").read_text(encoding="ascii").split())
 
 

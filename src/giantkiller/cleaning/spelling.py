@@ -13,9 +13,8 @@ from giantkiller.cleaning import lexicon
 from giantkiller.cleaning.disguises import Edit
 
 # Words by themselves, no part of an address, a name with signs or a contraction.
-_WORD = re.compile(r"(?<![\w@/\\.'’&-])[A-Za-z]{4,60}(?![\w@/\\-]|['’](?!s(?!\w))|\.\w)")
-_PIECE = re.compile(r"(?<![\w@#/\\.'’&-])[A-Za-z]{1,20}(?![\w@/\\-]|['’](?!s(?!\w))|\.\w)")
-
+_WORD = re.compile(r"(?<![\w@/\\.'’&?=~%-])[A-Za-z]{4,60}(?![\w@/\\=-]|['’](?!s(?!\w))|\.\w)")
+_PIECE = re.compile(r"(?<![\w@#/\\.'’&?=~%-])[A-Za-z]{1,20}(?![\w@/\\=-]|['’](?!s(?!\w))|\.\w)")
 _BEGIN = re.compile(r"[A-Za-z]+")
 _END = re.compile(r"(?<![A-Za-z])[A-Za-z]+(?!.)")
 
@@ -25,15 +24,23 @@ _CAPITALS = re.compile(r"[A-Z]+")
 _LETTERS = re.compile(r"(?<![a-z'’])[a-z]+")
 
 # Short words that may stand in a run of words; others of two or three letters cut too many names.
-_SHORT_TEXT = (
+_FUNCTION_TEXT = (
     "a i to of is in it on at we he my be do go no so us up an as or by me if am all are was the and for "
-    "you not his her she him our who why how can too any one two man men gay jew get got has had did say "
-    "see let kid die"
+    "you not his her she him our who why how can too any one two get got has had did say see let"
 )
+_FUNCTION = frozenset(_FUNCTION_TEXT.split())
+_SHORT_TEXT = f"{_FUNCTION_TEXT} man men gay jew kid die"
 _SHORT = frozenset(_SHORT_TEXT.split())
 # Endings of one word that are words by themselves: "brutal i ties", "constitution a list".
-_ENDINGS_TEXT = "able ally ding less list lists pers ring ship ties tory"
+_ENDINGS_TEXT = "a able ally an as at ding dies i less list lists on or pers ring ship ties tory"
 _ENDINGS = frozenset(_ENDINGS_TEXT.split())
+# What is left of "who're" and "men's" without their apostrophes.
+_CONTRACTED_TEXT = "d ll m re s t ve"
+_CONTRACTED = frozenset(_CONTRACTED_TEXT.split())
+_UNCONTRACTED_TEXT = "a all and are as is my of the to you"
+_UNCONTRACTED = frozenset(_UNCONTRACTED_TEXT.split())
+_COMMON = 12_000
+"""Ranks of words that are rather meant than ones that people disguise."""
 _SHORTEST_RUN = 7
 _MANY = 20
 _LONGEST_WORD = 20
@@ -66,9 +73,7 @@ def mend_words(text: str, begins: Iterable[int]) -> Iterator[Edit]:
     for begin in begins:
         match = _WORD.match(text, begin)
         if match is not None:
-            meant = _cased(mend(match[0].lower()), match[0])
-            if meant != match[0]:
-                yield begin, match.end(), meant
+            yield from _changes(match[0], mend(match[0].lower()), begin)
 
 
 def join_split(text: str, begins: Iterable[int]) -> Iterator[Edit]:
@@ -79,14 +84,65 @@ def join_split(text: str, begins: Iterable[int]) -> Iterator[Edit]:
         if piece is None or begin < done:
             continue
         before = _piece_before(text, begin)
-        if before is not None and before.start() >= done and _joins((before[0] + piece[0]).lower()):
+        if before is not None and before.start() >= done and _belong(text, before, piece):
             yield before.end(), begin, ""
             done = piece.end()
         elif text[piece.end() : piece.end() + 1] == " ":
             after = _PIECE.match(text, piece.end() + 1)
-            if after is not None and _joins((piece[0] + after[0]).lower()):
+            if after is not None and _belong(text, piece, after):
                 yield piece.end(), after.start(), ""
                 done = after.end()
+
+
+def _belong(text: str, left: re.Match[str], right: re.Match[str]) -> bool:
+    """Return whether two pieces are one word, and no initial, abbreviation or contraction beside a word."""
+    one, other = left[0].lower(), right[0].lower()
+    strange = [piece for piece in (one, other) if piece not in _listed()]
+    if not _joins(one + other) or (other in _CONTRACTED and one not in strange):
+        return False
+    shouted = left[0].isupper() and right[0].isupper()
+    if not shouted and right[0] != other:
+        return False
+    if left[0].isupper() and not shouted and one in strange and other not in strange:
+        return False  # "grade C rap", but "F uck"
+    if one in _CONTRACTED and other not in strange:  # "men s hit list", but "of s hit"
+        before = _piece_before(text, left.start())
+        if before is not None and before[0].lower() not in _UNCONTRACTED:
+            return False
+    if {one, other} & _FUNCTION:
+        return len(strange[0]) > 2 and one + other in lexicon.disguised_words()
+    return True
+
+
+def _changes(word: str, meant: str, begin: int) -> Iterator[Edit]:
+    """Yield the least edits that make a word, which begins there, what it was meant to be."""
+    if " " in meant:
+        end = 0
+        for piece in meant.split(" ")[:-1]:
+            end += len(piece)
+            yield begin + end - 1, begin + end, f"{word[end - 1]} "
+        return
+    lower = word.lower()
+    if meant == lower:
+        return
+    at = next(i for i, letter in enumerate(f"{lower} ") if i == len(meant) or meant[i] != letter)
+    if len(meant) == len(word):
+        yield begin + at, begin + at + 2, word[at + 1] + word[at]
+    elif len(meant) < len(word):
+        yield begin + at, begin + at + 1, ""
+    else:
+        missing = meant[at].upper() if word.isupper() else meant[at]
+        yield begin + at - 1, begin + at, word[at - 1] + missing
+
+
+def mended(text: str) -> str:
+    """Return a text as `mend_words` edits it."""
+    pieces: list[str] = []
+    done = 0
+    for begin, end, new in mend_words(text, strange(text)):
+        pieces += (text[done:begin], new)
+        done = end
+    return "".join([*pieces, text[done:]])
 
 
 def _lower(text: str) -> str:
@@ -103,11 +159,6 @@ def _piece_before(text: str, begin: int) -> re.Match[str] | None:
         at -= 1
     match = _PIECE.match(text, at)
     return match if match is not None and match.end() == begin - 1 else None
-
-
-def mended(text: str) -> str:
-    """Return a text as `mend_words` edits it."""
-    return _WORD.sub(lambda match: _cased(mend(match[0].lower()), match[0]), text)
 
 
 def may_join(before: str, after: str) -> bool:
@@ -148,6 +199,8 @@ def guess(word: str) -> str | None:
         found = _best([word[:i] + word[i + 1 :] for i in range(1, len(word) - 1) if word[i] == word[i - 1]])
     if found is None:
         found = _best(_longer(word))
+        if found is not None and len(found) < 6 and found not in lexicon.disguised_words():
+            return None  # too short to tell, and a sign that no abuse is meant
     if found is None and len(word) >= _SHORTEST_RUN:
         found = _cut(word)
     return found
@@ -163,22 +216,22 @@ def _joins(word: str) -> bool:
 
 
 def _best(candidates: list[str]) -> str | None:
-    """Return the known candidate that people disguise, or else the most common one; five letters at least."""
+    """Return what is meant of the known candidates of five letters and more.
+
+    That is a common word, or one that people disguise where there is none, or the most common one.
+    """
     known, disguised = lexicon.words(), lexicon.disguised_words()
-    return min(
-        [word for word in candidates if word in known and len(word) > 4],
-        key=lambda word: (word not in disguised, known[word]),
-        default=None,
-    )
+    fitting = [word for word in candidates if word in known and len(word) > 4]
+    common = any(known[word] < _COMMON for word in fitting if word not in disguised)
+    return min(fitting, key=lambda word: ((word in disguised) == common, known[word]), default=None)
 
 
 @cache
 def _by_frame() -> dict[tuple[str, str, int], list[str]]:
     """Return the words that may lack a letter, by their first letter, last letter and length."""
-    disguised = lexicon.disguised_words()
     frames: dict[tuple[str, str, int], list[str]] = {}
     for word in lexicon.words():
-        if len(word) > 5 or (len(word) > 4 and word in disguised):
+        if len(word) > 4:
             frames.setdefault((word[0], word[-1], len(word)), []).append(word)
     return frames
 
@@ -234,11 +287,3 @@ def _sorted() -> tuple[list[str], list[str]]:
 def _extends(words: list[str], beginning: str) -> bool:
     at = bisect_left(words, beginning)
     return at < len(words) and words[at].startswith(beginning)
-
-
-def _cased(word: str, like: str) -> str:
-    if word == like.lower():
-        return like
-    if like.isupper():
-        return word.upper()
-    return word[0].upper() + word[1:] if like[0].isupper() else word

@@ -96,7 +96,8 @@ def _in_eight_bits(graph: Graph, x: str, step: float, zero: Any) -> tuple[str, s
 class Static:
     """Everything in int8: embeddings with a scale a row, weights with one a column, phrases with one for all.
 
-    Activations are uint8 with scales fixed beforehand, so that no comment's score depends on its neighbours.
+    Activations have eight bits and scales fixed beforehand, so that no comment's score depends on its
+    neighbours. What the last layer's one query reads is in float32.
 
     Attributes:
         ranges: Lowest and highest value of each product's input, and of queries, keys and values, as

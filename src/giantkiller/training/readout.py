@@ -46,7 +46,7 @@ def fit_readout(
         model: A `DendriticBertForSequenceClassification`, changed in place.
         told: Comments with targets of toxicity, held out of training; a source's weights sum up to its own.
         steady: Comments on which the change should vary little.
-        pairs: Texts to keep in order; None for none.
+        pairs: Texts to keep in order, which a network may have learned from; None for none.
         settings: Of the recipe.
     """
     corpus = told.corpus
