@@ -46,6 +46,11 @@ class Float:
     clips = False
     gelu = "Gelu"
 
+    @property
+    def exact(self) -> Kernel:
+        """Return itself."""
+        return self
+
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""
         y = graph.node("MatMul", [x, graph.constant(f"{name}_weight", weight)], f"{name}_product")
@@ -97,7 +102,8 @@ class Static:
     """Everything in int8: embeddings with a scale a row, weights with one a column, phrases with one for all.
 
     Activations have eight bits and scales fixed beforehand, so that no comment's score depends on its
-    neighbours. What the last layer's one query reads is in float32.
+    neighbours. What the last layer's one query reads is in float32, and so is the classifier, whose input has
+    few steps of eight bits left where phrases stretch its range.
 
     Attributes:
         ranges: Lowest and highest value of each product's input, and of queries, keys and values, as
@@ -107,6 +113,11 @@ class Static:
     ranges: Ranges
     clips = True
     gelu = "FastGelu"
+
+    @property
+    def exact(self) -> Kernel:
+        """Return the kernel that rounds nothing."""
+        return Float()
 
     def product(self, graph: Graph, x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias."""

@@ -52,6 +52,10 @@ class Kernel(Protocol):
     clips: bool
     gelu: str
 
+    @property
+    def exact(self) -> "Kernel":
+        """What computes the classifier: in float32, since phrases move its input far."""
+
     def product(self, graph: "Graph", x: str, weight: Floats, bias: Floats, name: str) -> str:
         """Add x @ weight + bias, with weight (in, out), and return the output's name."""
 
@@ -126,7 +130,7 @@ def build(weights: Weights, kernel: Kernel, *, max_length: int, attributes: int)
     )
     if PHRASES in weights.tensors:
         pooled = g.node("Add", [pooled, _phrases(g, kernel, weights, kept)], "pooled_with_phrases")
-    logits = _linear(g, kernel, pooled, weights.linear("classifier"), "classifier")
+    logits = _linear(g, kernel.exact, pooled, weights.linear("classifier"), "classifier")
     g.node("Identity", [logits], "logits")
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
