@@ -14,7 +14,8 @@ def corpus(texts, toxicity, soft):
 
 
 def test_disguised_copies_keep_their_labels_and_double_nothing():
-    texts = [f"A perfectly ordinary sentence about number {i}" for i in range(60)] + ["short one"]
+    # Words that cleaning can't mend, so that most copies are others than the texts.
+    texts = [f"The zorblatt vemperades a xylofrant number {i}" for i in range(60)] + ["short one"]
     plain = corpus(texts, np.linspace(0, 1, 61), soft=np.arange(61))
     known = set(plain.keys)
     copies = disguised_copies(plain, 0.5, 3, known)

@@ -118,7 +118,7 @@ def test_merging_keeps_the_first_states_of_a_text():
 
 
 def test_disguised_copies_keep_states_and_mentioning_ones_have_none():
-    texts = [f"a wonderful comment number {i}" for i in range(40)]
+    texts = [f"a zorblatt xylofrant number {i}" for i in range(40)]  # words that are not mended
     plain = make_corpus(texts, states=np.arange(80).reshape(40, 2))
     disguised = disguised_copies(plain, 0.5, 1, set(plain.keys))
     assert len(disguised)
