@@ -145,6 +145,25 @@ def test_phrases_are_exported(kind, pairs):
     assert np.abs(got - expected).max() < (3e-5 if kind == "none" else 0.15 * told)
 
 
+def test_a_text_that_phrases_move_far_costs_others_no_precision():
+    model = make({}, phrases=41)
+    texts = rows(30)
+    last = (np.array([0, 0, *texts[0]], np.int64)[-step] for step in (1, 2, 3))
+    number = int(phrase_hashes(*last)[2])
+    with torch.no_grad():
+        model.bert.phrases.checks.fill_(CHECKS + 1)  # no phrase's
+        model.bert.phrases.checks[number % 41] = number % CHECKS
+        model.bert.phrases.weight[number % 41] = 0.0
+    wrong = []
+    for strength in (0.0, 2000.0):
+        with torch.no_grad():
+            model.bert.phrases.weight[number % 41] = strength
+        graph = build(weights_of(model), make_kernel("static", observed(model, texts)), **SHAPE)
+        off = run(open_session(graph, 1), texts[1:]) - torch_logits(model, texts[1:])
+        wrong.append(np.abs(off).max())
+    assert wrong[1] < 1.5 * wrong[0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_phrases_that_say_nothing_and_texts_of_padding_alone_are_numbers(kind):
     model = make({}, phrases=41)
