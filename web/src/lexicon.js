@@ -12,7 +12,7 @@ export const words = new Map(ranked.map((word, rank) => [word, Math.log((rank + 
 
 export const common = new Set(ranked.slice(0, COMMON));
 
-/** The words that look like misspelt ones and are none. */
+/** What looks misspelt and is left as it is: words, and what comments spell so again and again. */
 export const spared = new Set(SPARED.split(" "));
 
 /** Cut a run of letters into its likeliest words (Viterbi), or return null where too few are known. */
