@@ -38,6 +38,7 @@ from giantkiller.dendrites import (
     perforate,
 )
 from giantkiller.encoding import Encoder
+from giantkiller.models.bert import masked_loss
 from giantkiller.models.inference import tokenize
 
 BATCH = 64
@@ -53,6 +54,11 @@ class States:
     values: list[torch.Tensor]  # n of (tokens, hidden), float16
     targets: torch.Tensor  # (n, 7)
     harmful: np.ndarray  # (n,) bool
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each (n,)."""
+        return np.array([len(each) for each in self.values])
 
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Pad some: states (b, t, hidden) and mask (b, t)."""
@@ -115,8 +121,8 @@ def states_of(model: nn.Module, encoder: Encoder, situations: list[Situation]) -
 
 def logits_of(tail: nn.Module, states: States) -> np.ndarray:
     """Return toxicity's logits (n,)."""
-    found = np.empty(len(states.values), np.float32)
-    order = np.argsort([len(each) for each in states.values], kind="stable")
+    found = np.empty(len(states.harmful), np.float32)
+    order = np.argsort(states.lengths, kind="stable")
     with torch.no_grad():
         for begin in range(0, len(order), BATCH):
             rows = order[begin : begin + BATCH]
@@ -125,13 +131,13 @@ def logits_of(tail: nn.Module, states: States) -> np.ndarray:
 
 
 def loss_of(tail: nn.Module, states: States, rows: np.ndarray) -> torch.Tensor:
-    """Return the mean cross-entropy of some rows."""
-    return functional.binary_cross_entropy_with_logits(tail(*states.batch(rows)), states.targets[rows])
+    """Return the mean cross-entropy of some rows, of what they have targets for."""
+    return masked_loss(tail(*states.batch(rows)), states.targets[rows])
 
 
 def batches(states: States, rng: np.random.Generator) -> list[np.ndarray]:
     """Cut one pass into batches of like lengths, in random order."""
-    lengths = np.array([len(each) for each in states.values])
+    lengths = states.lengths
     order = np.argsort(lengths + rng.random(len(lengths)), kind="stable")
     cut = [order[begin : begin + BATCH] for begin in range(0, len(order), BATCH)]
     return [cut[i] for i in rng.permutation(len(cut))]
@@ -145,7 +151,7 @@ def learn(tail: nn.Module, states: States, epochs: int, rate: float, seed: int) 
     rest = [weight for name, weight in named if not name.endswith("strength")]
     groups = [{"params": rest}, {"params": strengths, "lr": rate * STRENGTH_RATE, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW([each for each in groups if each["params"]], rate, weight_decay=0.01)
-    steps = epochs * math.ceil(len(states.values) / BATCH)
+    steps = epochs * math.ceil(len(states.harmful) / BATCH)
     falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: min(1, i / 50) * (1 - i / steps))
     for _ in range(epochs):
         for rows in batches(states, rng):
@@ -167,7 +173,7 @@ def widen(tail: Tail, numbers: int) -> None:
     tail.wide, tail.narrow = wide, narrow
 
 
-def grow(tail: Tail, where: str, rule: str, states: States, seed: int) -> None:
+def grow(tail: nn.Module, where: str, rule: str, states: States, seed: int) -> None:
     """Give each neuron of some layers one dendrite."""
     names = [name for name in dendritic_layers(tail) if re.search(where, name)]
     if rule == "gradient":
