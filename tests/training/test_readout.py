@@ -252,6 +252,29 @@ def test_pairs_are_toxic_comments_in_softer_words_and_rewrites(tmp_path):
     assert 0 < toxic < len(told.corpus)
     assert len(pairs.above.lengths) == len(pairs.below.lengths) == toxic + written
 
+    # What is toxic by another attribute is told, and is no pair.
+    groups = SourceSettings(made_up="groups", limit=300, toxic_by="identity_attack")
+    both = dataclasses.replace(
+        wanted, readout=dataclasses.replace(readout, sources=[*readout.sources, groups])
+    )
+    more, same = _held_out(both, tmp_path, tokenizer, nothing)
+    assert len(more.corpus) > len(told.corpus)
+    assert len(same.above.lengths) == toxic + written
+
+
+def test_hard_words_for_others_are_not_toxic_by_identity_attack(tmp_path):
+    by_itself, by_identity = (
+        load_held_out(recipe(SourceSettings(made_up="groups", limit=300, toxic_by=attribute)), tmp_path, [])
+        for attribute in ("toxicity", "identity_attack")
+    )
+    assert by_itself.texts == by_identity.texts
+    toxic, hateful = (each.targets[:, 0] >= 0.5 for each in (by_itself, by_identity))
+    assert hateful.any()
+    assert (hateful <= toxic).all()
+    assert (toxic & ~hateful).any()
+    column = ATTRIBUTES.index("identity_attack")
+    np.testing.assert_array_equal(by_identity.targets[:, 0], by_identity.targets[:, column])
+
 
 @pytest.mark.parametrize(
     ("lines", "says"),
@@ -260,6 +283,7 @@ def test_pairs_are_toxic_comments_in_softer_words_and_rewrites(tmp_path):
         ('sources = [{ file = "t.csv", weight = 0 }]', "with weight 0 teaches nothing"),
         ('sources = [{ file = "t.csv" }]', "readout needs data.holdout_fraction"),
         ("softness = 1", "unknown setting readout.softness"),
+        ('sources = [{ file = "t.csv", toxic_by = "hate" }]', "toxic_by"),
         (
             'sources = [{ file = "t.csv" }]\n[model]\nfrozen = "classifier|pooler"',
             "readout changes the classifier, which model.frozen keeps",
@@ -270,4 +294,11 @@ def test_what_a_readout_cannot_be_is_said(tmp_path, lines, says):
     path = tmp_path / "r.toml"
     path.write_text(f'name = "r"\n[data]\nsources = [{{ file = "t.csv" }}]\n[readout]\n{lines}\n')
     with pytest.raises(UserError, match=says):
+        read_recipe(path)
+
+
+def test_only_a_readout_takes_another_attribute_for_toxicity(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('name = "r"\n[data]\nsources = [{ file = "t.csv", toxic_by = "insult" }]\n')
+    with pytest.raises(UserError, match=r"toxic_by is for readout\.sources"):
         read_recipe(path)

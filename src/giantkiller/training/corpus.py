@@ -265,7 +265,8 @@ def load_held_out(recipe: Recipe, folder: Path, apart_from: Sequence[str]) -> Co
         apart_from: Keys of texts to leave out, those of the validation file.
 
     Returns:
-        Rows with a target of toxicity; those of a source have weights that sum up to its own.
+        Rows with a target of toxicity, or of what says so in its place (`toxic_by`); those of a source have
+        weights that sum up to its own.
 
     Raises:
         UserError: If a file is missing, or a source's rows are all toxic or all harmless.
@@ -275,6 +276,7 @@ def load_held_out(recipe: Recipe, folder: Path, apart_from: Sequence[str]) -> Co
     parts = []
     for number, source in enumerate(recipe.readout.sources):
         part = _read_source(source, recipe, folder, rng, train=False)
+        part.targets[:, 0] = part.targets[:, ATTRIBUTES.index(source.toxic_by)]
         asked = ~np.isnan(part.targets[:, 0]) & (part.weights > 0)  # weak labels may count for nothing
         part = part.take(np.flatnonzero(asked & np.array([key not in known for key in part.keys], bool)))
         toxic = part.targets[:, 0] >= POSITIVE

@@ -187,7 +187,8 @@ def _held_out(
 
     pairs = None
     if recipe.readout.softened:
-        toxic = corpus.targets[:, TOXICITY] >= POSITIVE
+        own = np.array([source.toxic_by == "toxicity" for source in recipe.readout.sources])
+        toxic = (corpus.targets[:, TOXICITY] >= POSITIVE) & own[corpus.source]
         chosen = [text for text, rude in zip(corpus.texts, toxic, strict=True) if rude]
         rude = [(text, soft) for text in chosen if (soft := softened(text)) is not None]
         written = list(map(clean_text, read_rewrites()[0]))

@@ -53,6 +53,9 @@ class SourceSettings:
     restrain: NonNegative = 0.0
     """Of a source that is not quiet and has targets of toxicity: weight of the squares of what phrases
     learned apart (`phrases.apart`) say on these rows."""
+    toxic_by: Attribute = "toxicity"
+    """Of `readout.sources`: the attribute whose target says what is toxic there. By `identity_attack` hate of
+    groups is, and hard words for others are not."""
 
     def __post_init__(self) -> None:
         if (self.file is None) == (self.made_up is None):
@@ -95,6 +98,8 @@ class DataSettings:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources is empty; add [[data.sources]] with a file")
+        if any(source.toxic_by != "toxicity" for source in self.sources):
+            raise ValueError("toxic_by is for readout.sources; data.sources teach every attribute they label")
         if self.protocol == "published" and (len(self.sources) > 1 or not self.sources[0].file):
             raise ValueError("protocol = 'published' draws from one source with a file")
 
@@ -273,8 +278,9 @@ class ReadoutSettings:
 
     sources: list[SourceSettings] = field(default_factory=list)
     """Comments with targets of toxicity: of a file those that `data.holdout_fraction` keeps out of training,
-    of made-up sentences all. `weight` is that of a source's mean loss, however many rows it has; `require`,
-    `labels` and `limit` count, too, and no other setting."""
+    of made-up sentences all, of whose frames others may have trained. `weight` is that of a source's mean
+    loss, however many rows it has; `require`, `labels`, `limit` and `toxic_by` count, too, and no other
+    setting."""
     penalty: Positive = 0.03
     """Of the squares of what the weights change by, each input measured by its standard deviation."""
     steady: NonNegative = 0.3
@@ -283,7 +289,7 @@ class ReadoutSettings:
     """Weight of pairs, the rude one of which should stay above the other: toxic comments with rude words and
     the same with those softened (`giantkiller.data.augment.softened`), and rude comments and their rewrites
     (`giantkiller.data.augment.rewrites`). Harmless comments with rude words are no pairs: what swears in joy
-    would rise with them."""
+    would rise with them. Nor are rows that are toxic by another attribute."""
 
     def __post_init__(self) -> None:
         for source in self.sources:
