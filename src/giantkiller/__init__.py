@@ -8,7 +8,7 @@ Screener().predict("You are an idiot")
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.14.0"
+__version__ = "0.15.0"
 __all__ = [
     "ACTIONS",
     "ATTRIBUTES",
