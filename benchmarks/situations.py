@@ -40,11 +40,13 @@ def draw(path, names, tables):
         shares = [100 * table[kind] for kind in kinds]
         axes.barh(heights, shares, 0.38, label=name, color=("#b9c2cc", "#1f6f8b")[place])
     axes.set_yticks(range(len(kinds)), kinds, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(kinds) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("% treated rightly: harmless ones pass, harmful ones go to review or are removed")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
+    )  # above: bars reach every corner
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
