@@ -44,9 +44,8 @@ def draw(path, names, tables):
     axes.set_xlim(0, 100)
     axes.set_xlabel("% treated rightly: harmless ones pass, harmful ones go to review or are removed")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
-    )  # above: bars reach every corner
+    # Above the bars, which reach every corner.
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)

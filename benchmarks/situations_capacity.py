@@ -38,7 +38,6 @@ from giantkiller.dendrites import (
     perforate,
 )
 from giantkiller.encoding import Encoder
-from giantkiller.models.bert import masked_loss
 from giantkiller.models.inference import tokenize
 
 BATCH = 64
@@ -131,8 +130,8 @@ def logits_of(tail: nn.Module, states: States) -> np.ndarray:
 
 
 def loss_of(tail: nn.Module, states: States, rows: np.ndarray) -> torch.Tensor:
-    """Return the mean cross-entropy of some rows, of what they have targets for."""
-    return masked_loss(tail(*states.batch(rows)), states.targets[rows])
+    """Return the mean cross-entropy of some rows."""
+    return functional.binary_cross_entropy_with_logits(tail(*states.batch(rows)), states.targets[rows])
 
 
 def batches(states: States, rng: np.random.Generator) -> list[np.ndarray]:

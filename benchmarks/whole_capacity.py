@@ -2,9 +2,10 @@
 every linear layer, wider by as many numbers, or with a third layer.
 
 The shipped network without its phrases and dendrites learns some of the situations and sentences that train;
-then arms part and each learns others, once: no change, dendrites by either rule everywhere, wider
-feed-forward parts, a third layer that says nothing at first, and the same network robbed of its embeddings of
-pairs of tokens. Judged on the validation split of the situations, and on sentences about groups by the two
+then arms part, and each learns situations drawn anew and the same sentences about other groups, once: no
+change, dendrites by either rule everywhere, wider feed-forward parts, a third layer that says nothing at
+first, and the same network robbed of its embeddings of pairs of tokens. The shipped network has learned from
+all of these texts. Judged on the validation split of the situations, and on sentences about groups by the two
 writers who train nothing.
 
     python benchmarks/whole_capacity.py --seeds 5
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.stats import t
 from situations_capacity import grow, learn, logits_of, size
 from sklearn.metrics import roc_auc_score
 from torch import nn
@@ -40,7 +42,7 @@ class Texts:
     """Texts, what raters would say, and how much each counts where they judge."""
 
     tokens: Tokens
-    targets: torch.Tensor  # (n, 7), NaN where nobody would ask
+    targets: torch.Tensor  # (n, 7)
     harmful: np.ndarray  # (n,) bool
     weights: np.ndarray  # (n,)
 
@@ -161,6 +163,21 @@ def held_out(encoder: Encoder) -> tuple[Texts, Texts]:
     )
 
 
+def against_no_change(rows: dict[str, list[list[float]]]) -> None:
+    """Print each arm's mean difference over seeds, with the 95 % interval of a paired t-test."""
+    plain = np.array(rows["no change"])
+    print("\n| network, less no change | situations | interval | groups | interval |")
+    print("|---|---|---|---|---|")
+    for name, judged in rows.items():
+        if len(judged) == len(plain) and name != "no change":
+            gains = np.array(judged) - plain
+            half = t.ppf(0.975, len(plain) - 1) * gains.std(axis=0, ddof=1) / np.sqrt(len(plain))
+            cells = " | ".join(
+                f"{a:+.4f} | {b:.4f} each way" for a, b in zip(gains.mean(axis=0), half, strict=True)
+            )
+            print(f"| {name} | {cells} |")
+
+
 def main() -> None:
     """Train, part, judge, print."""
     parser = argparse.ArgumentParser(
@@ -207,6 +224,8 @@ def main() -> None:
         spread = [f"{value:.4f}" for value in np.std(judged, axis=0, ddof=1)] if len(judged) > 1 else ["", ""]
         cells = " | ".join(f"{a:.4f} | {b}" for a, b in zip(mean, spread, strict=True))
         print(f"| {name} | {sizes[name]:,} | {cells} |")
+    if args.seeds > 1:
+        against_no_change(rows)
     print(json.dumps({name: {"numbers": sizes[name], "judged": judged} for name, judged in rows.items()}))
 
 

@@ -84,18 +84,19 @@ def agree(texts, folder, read=()):
     assert different == []
     logits = screener.logits(texts)
     gap = np.abs(logits - np.array(out["logits"]))
-    changed = shaken(folder)
-    changed.encoder = screener.encoder  # which has read all words before
-    own = np.abs(changed.logits(texts) - logits)
-    for name, each in (("the package's own, shaken,", own), ("the tab's", gap)):
+    shakes = []  # which of the numbers lie on a border is a matter of the draw
+    for seed in range(3):
+        changed = shaken(folder, seed)
+        changed.encoder = screener.encoder  # which has read all words before
+        shakes.append(np.abs(changed.logits(texts) - logits))
+    for name, each in (*(("the package's own, shaken,", own) for own in shakes), ("the tab's", gap)):
         LOG.info(
             "%s texts: %s logits differ by %.4f at most, %.6f on average; %s texts by more than %s",
             f"{len(texts):,}", name, each.max(), each.mean(), beyond(each), LOGITS,
         )  # fmt: skip
     assert gap.max() <= MOST
-    assert gap.mean() <= 2 * own.mean()
-    # Attention in int8 has borders of its own, which a tab's softmax crosses and `shaken` weights less often.
-    assert beyond(gap) <= 4 * beyond(own) + 3
+    assert gap.mean() <= 2 * max(own.mean() for own in shakes)
+    assert beyond(gap) <= 2 * max(map(beyond, shakes)) + 3
     cut = screener.bundle.threshold["toxicity"]
     verdicts = [screener.policy.judge(row.tolist(), cut) for row in screener.calibrate(logits)]
     doubtful = near_a_threshold(screener, logits)
@@ -113,20 +114,20 @@ def beyond(gaps):
     return (gaps.max(axis=1) > LOGITS).sum()
 
 
-def shaken(folder):
+def shaken(folder, seed):
     """The shipped model, its norms' weights changed by three ten-millionths at most."""
     onnx = pytest.importorskip("onnx")
     bundle = read_bundle()
     model = onnx.load(bundle.model)
-    dice = np.random.default_rng(0)
+    dice = np.random.default_rng(seed)
     for constant in model.graph.initializer:
         if constant.name.endswith("norm_weight"):
             values = onnx.numpy_helper.to_array(constant)
             moved = values * (1 + 3e-7 * dice.uniform(-1, 1, values.shape))
             constant.CopyFrom(onnx.numpy_helper.from_array(moved.astype(np.float32), constant.name))
     files = {name: bundle.folder / name for name in bundle.files} | {MODEL: model.SerializeToString()}
-    write_bundle(folder / "shaken", bundle, files)
-    return Screener(folder / "shaken", threads=1)
+    write_bundle(folder / f"shaken-{seed}", bundle, files)
+    return Screener(folder / f"shaken-{seed}", threads=1)
 
 
 def near_a_threshold(screener, logits):
