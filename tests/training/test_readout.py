@@ -202,6 +202,8 @@ def test_a_source_without_both_kinds_of_comments_is_named(tmp_path, rated):
     (tmp_path / "t.csv").write_text("text,toxicity,threat\n" + lines)
     with pytest.raises(UserError, match=r"of t\.csv's comments held out none is toxic, or none is not"):
         load_held_out(recipe(SourceSettings(file="t.csv")), tmp_path, [])
+    with pytest.raises(UserError, match="none is toxic by insult, or none is not"):
+        load_held_out(recipe(SourceSettings(file="t.csv", toxic_by="insult")), tmp_path, [])
 
 
 def test_a_run_with_a_readout_says_so_in_its_record_and_leaves_validation_out(tmp_path):

@@ -282,8 +282,10 @@ def load_held_out(recipe: Recipe, folder: Path, apart_from: Sequence[str]) -> Co
         toxic = part.targets[:, 0] >= POSITIVE
         if toxic.all() or not toxic.any():
             name = source.file or f"made_up {source.made_up}"
+            by = "" if source.toxic_by == "toxicity" else f" by {source.toxic_by}"
             raise UserError(
-                f"readout.sources: of {name}'s comments held out none is toxic, or none is not; leave it out"
+                f"readout.sources: of {name}'s comments held out none is toxic{by}, or none is not; "
+                "leave it out"
             )
         part.weights *= np.float32(source.weight / part.weights.sum())
         part.source[:] = number

@@ -1,4 +1,4 @@
-"""Fitting what the last layer reads for toxicity to comments that the network did not learn from."""
+"""Fitting what the last layer reads for toxicity to texts other than those that trained the network."""
 
 import logging
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ def fit_readout(
 
     Args:
         model: A `DendriticBertForSequenceClassification`, changed in place.
-        told: Comments with targets of toxicity, held out of training; a source's weights sum up to its own.
+        told: Comments with targets of toxicity, held out of training, and made-up sentences, of frames that
+            may have trained; a source's weights sum up to its own.
         steady: Comments on which the change should vary little.
         pairs: Texts to keep in order, which a network may have learned from; None for none.
         settings: Of the recipe.
@@ -73,7 +74,7 @@ def fit_readout(
         cost += LEVEL * np.outer(mean, mean)
     task = Task(*map(np.concatenate, (inputs, known, outcomes, weights, groups)))
     _apply(model, regression(task, cost) / spread, middle)
-    log.info("readout: toxicity's weights fitted to %d comments held out", len(toxic))
+    log.info("readout: toxicity's weights fitted to %d texts", len(toxic))
 
 
 def read_by_classifier(model: Any, tokens: Tokens) -> Floats:

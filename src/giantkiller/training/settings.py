@@ -278,9 +278,9 @@ class ReadoutSettings:
 
     sources: list[SourceSettings] = field(default_factory=list)
     """Comments with targets of toxicity: of a file those that `data.holdout_fraction` keeps out of training,
-    of made-up sentences all, of whose frames others may have trained. `weight` is that of a source's mean
-    loss, however many rows it has; `require`, `labels`, `limit` and `toxic_by` count, too, and no other
-    setting."""
+    of made-up sentences all, drawn anew of frames that the run may have learned from. `weight` is that of a
+    source's mean loss, however many rows it has, each of them once; `require`, `labels`, `limit` and
+    `toxic_by` count, too, and no other setting."""
     penalty: Positive = 0.03
     """Of the squares of what the weights change by, each input measured by its standard deviation."""
     steady: NonNegative = 0.3
