@@ -1,4 +1,4 @@
-"""What the README shows of the shipped model is what it says, but for the last digit: processors round apart."""
+"""The README shows what the shipped model says, but for the last digit: processors round apart."""
 
 import csv
 import re
