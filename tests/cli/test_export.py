@@ -27,8 +27,9 @@ def test_the_command(dendritic_bert, labelled, tmp_path):
     )
     assert two.exit_code == 0, two.output
     assert (tmp_path / "two" / "model.safetensors").exists()
-    refused = run(command, [str(dendritic_bert), "-o", out, "--labels", "two"])
-    assert isinstance(refused.exception, UserError)
+    for option in (["--labels", "two"], ["--half"]):
+        refused = run(command, [str(dendritic_bert), "-o", out, *option])
+        assert isinstance(refused.exception, UserError)
 
 
 def test_the_command_drops_words(dendritic_bert, labelled, tmp_path):

@@ -23,3 +23,18 @@ def test_two_labels_for_transformers(dendritic_bert, tmp_path):
     assert {p.name for p in folder.iterdir()} >= {"modeling_dendritic_bert.py", "dendritic_layers.py"}
     with pytest.raises(UserError, match="not empty"):
         export_huggingface(dendritic_bert, folder)
+
+
+def test_half_the_bytes(dendritic_bert, tmp_path):
+    whole = export_huggingface(dendritic_bert, tmp_path / "whole", labels="attributes")
+    half = export_huggingface(dendritic_bert, tmp_path / "half", labels="attributes", half=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (whole, half)]
+    assert sizes[1] < 0.6 * sizes[0]
+    weights, rounded = (
+        AutoModelForSequenceClassification.from_pretrained(folder).state_dict() for folder in (whole, half)
+    )
+    assert weights.keys() == rounded.keys()
+    for name, weight in weights.items():
+        assert rounded[name].dtype == weight.dtype
+        torch.testing.assert_close(rounded[name], weight, rtol=1e-3, atol=1e-6)
+    assert any((rounded[name] != weight).any() for name, weight in weights.items())

@@ -51,6 +51,7 @@ _AIMS = PolicyAims()
     show_default=True,
     help="two: the logits non-toxic and toxic (huggingface only).",
 )
+@click.option("--half", is_flag=True, help="Store weights in 16 bits (huggingface only).")
 @click.option(
     "--quantize",
     type=click.Choice(["static", "none"]),
@@ -113,6 +114,7 @@ def command(
     text_column: str | None,
     kind: str,
     labels: str,
+    half: bool,
     quantize: str,
     max_length: int | None,
     vocabulary: tuple[Path, ...],
@@ -149,8 +151,10 @@ def command(
     need_extra("train", "torch", "transformers", "onnx", "jinja2", "pyarrow")
     log_to_stderr()
     if kind == "huggingface":
-        _export_huggingface(checkpoint, output, labels, vocabulary, as_json)
+        _export_huggingface(checkpoint, output, labels, half, vocabulary, as_json)
         return
+    if half:
+        raise UserError("`half` is for `kind` huggingface; a bundle has what `quantize` says")
     if labels == "two":
         raise UserError("a bundle always has the seven attributes; `labels` two needs `kind` huggingface")
     from giantkiller.export.bundling import export_bundle
@@ -182,13 +186,13 @@ def _export_web(model: str, output: Path, policy: "Policy | str | None", as_json
 
 
 def _export_huggingface(
-    checkpoint: str, output: Path, labels: str, vocabulary: tuple[Path, ...], as_json: bool
+    checkpoint: str, output: Path, labels: str, half: bool, vocabulary: tuple[Path, ...], as_json: bool
 ) -> None:
     if vocabulary:
         raise UserError("`vocabulary` is for bundles; a Hugging Face folder keeps all words")
     from giantkiller.export.huggingface import export_huggingface
 
-    written = export_huggingface(checkpoint, output, labels=labels)
+    written = export_huggingface(checkpoint, output, labels=labels, half=half)
     about = {"output": str(written), "labels": labels}
     click.echo(json.dumps(about) if as_json else printable(f"wrote {written}"))
 
