@@ -148,6 +148,8 @@ release-model: have-data .venv/dev
 		$(foreach file,$(wildcard src/giantkiller/data/situations/*.jsonl.gz),--vocabulary $(file)) \
 		--vocabulary-times 17
 	rm -rf src/giantkiller/default && cp -r runs/release-bundle src/giantkiller/default
+	rm -rf weights/giantkiller-tiny
+	$(BIN)/giantkiller export runs/release -o weights/giantkiller-tiny --format huggingface --half
 
 $(TEACHERS) $(STUDENTS) $(MORE) $(SITUATIONS) $(LAST) $(FINAL) $(FOLDED) $(SPELT): force
 	$(TRAIN)
